@@ -1,0 +1,20 @@
+import type { Attempt, Packet, Request } from "./request.ts";
+import type { Worker } from "./fleet/worker.ts";
+import type { Timer } from "./timers.ts";
+
+/** Everything the core waits for with a clock. */
+export type Deadline =
+  /** The request as a whole takes too long. */
+  | { kind: "request_total"; request: Request }
+  /** The client has not read for too long. */
+  | { kind: "client_slow"; request: Request }
+  /** The packet found no endpoint in time. */
+  | { kind: "packet_queued"; packet: Packet }
+  /** The attempt may have shown no progress for too long. */
+  | { kind: "attempt_silent"; attempt: Attempt }
+  /** The worker may not have been heard of for too long. */
+  | { kind: "worker_silent"; worker: Worker }
+  /** Whoever is still running after a stop was asked for is cut off. */
+  | { kind: "drain" };
+
+export type TimerHandle = Timer<Deadline>;

@@ -1,0 +1,124 @@
+import type { HeadgateError } from "./errors.ts";
+import type { SettledRecord } from "./settling/record.ts";
+import type { LedgerEntry } from "./budget/ledger-entry.ts";
+import type { WorkerStatus } from "./fleet/worker.ts";
+import type { TokenUsage } from "./vocabulary.ts";
+import type { Micros } from "./units.ts";
+
+/**
+ * Everything a supervisor can ask of the world. The shell carries effects out in the order
+ * given; it decides nothing by itself.
+ */
+export type Effect =
+  | AppendLedger
+  | Dispatch
+  | CancelAttempt
+  | Relay
+  | FinishAnswer
+  | FinishRequest
+  | FailRequest
+  | DropClient
+  | AnswerHeartbeat
+  | WorkerChanged
+  | RequestSettled
+  | Wake
+  | Drained;
+
+/** Write the entry behind the last one; `ledger_durable` answers once it is safe. */
+export interface AppendLedger {
+  kind: "append_ledger";
+  entry: LedgerEntry;
+}
+
+/** Send one attempt at a packet to an endpoint. */
+export interface Dispatch {
+  kind: "dispatch";
+  attempt: string;
+  request: string;
+  /** The first of the client's choices that this packet answers, and how many: more than one only where the endpoint is remote. */
+  choice: number;
+  choices: number;
+  worker: string;
+  model: string;
+  /** Ceiling on generated tokens, after planning. */
+  maxTokens: number;
+  /** Tokens the endpoint may generate before it must be granted more: what the hold covers. */
+  creditTokens: number;
+}
+
+/** Stop an attempt at its endpoint; nothing more is expected of it. */
+export interface CancelAttempt {
+  kind: "cancel_attempt";
+  attempt: string;
+  reason: string;
+}
+
+/** Pass the next `tokens` tokens of the attempt, already received, on to the client. */
+export interface Relay {
+  kind: "relay";
+  request: string;
+  choice: number;
+  attempt: string;
+  tokens: number;
+}
+
+/** One choice is answered; others of the same request may still be running. */
+export interface FinishAnswer {
+  kind: "finish_answer";
+  request: string;
+  choice: number;
+  attempt: string;
+  /** As OpenAI names it: `stop`, `length` and so on. */
+  finishReason: string;
+}
+
+/** Every choice is answered. */
+export interface FinishRequest {
+  kind: "finish_request";
+  request: string;
+  /** The prompt counts once, however many choices there are. */
+  usage: TokenUsage;
+}
+
+/** Tell the client that there is no answer, or no more of it. */
+export interface FailRequest {
+  kind: "fail_request";
+  request: string;
+  error: HeadgateError;
+}
+
+/** Close the connection of a client that does not read. */
+export interface DropClient {
+  kind: "drop_client";
+  request: string;
+}
+
+export interface AnswerHeartbeat {
+  kind: "answer_heartbeat";
+  report: string;
+  accepted: boolean;
+}
+
+export interface WorkerChanged {
+  kind: "worker_changed";
+  worker: string;
+  status: WorkerStatus | "evicted";
+  reason: string;
+}
+
+/** The request is over and owns nothing any more: log and count it. */
+export interface RequestSettled {
+  kind: "request_settled";
+  record: SettledRecord;
+}
+
+/** Send `timer_fired` at this time; replaces the wake-up asked for before. */
+export interface Wake {
+  kind: "wake";
+  atUs: Micros;
+}
+
+/** After `drain_asked`: nothing is running any more. */
+export interface Drained {
+  kind: "drained";
+}

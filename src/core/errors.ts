@@ -1,0 +1,119 @@
+/**
+ * The one table of errors a client can meet. Docs and HTTP responses are made from it;
+ * a message always says what to do next.
+ */
+export interface ErrorKind {
+  status: number;
+  /** OpenAI's coarse type. */
+  type:
+    | "invalid_request_error"
+    | "authentication_error"
+    | "rate_limit_error"
+    | "server_error"
+    | "insufficient_quota";
+  /** Whether the same request can succeed later. */
+  retryable: boolean;
+  /** What the client should do. */
+  advice: string;
+}
+
+export const ERRORS = {
+  invalid_request: {
+    status: 400,
+    type: "invalid_request_error",
+    retryable: false,
+    advice: "Correct the parameter named in `param`.",
+  },
+  context_length_exceeded: {
+    status: 400,
+    type: "invalid_request_error",
+    retryable: false,
+    advice: "Shorten the messages, lower max_tokens, or choose a model with a longer context.",
+  },
+  invalid_api_key: {
+    status: 401,
+    type: "authentication_error",
+    retryable: false,
+    advice: "Send a valid key as `Authorization: Bearer …`, or call over loopback.",
+  },
+  not_found: {
+    status: 404,
+    type: "invalid_request_error",
+    retryable: false,
+    advice: "Check the address; the README lists what is served.",
+  },
+  model_not_found: {
+    status: 404,
+    type: "invalid_request_error",
+    retryable: false,
+    advice: "List the models with GET /v1/models.",
+  },
+  method_not_allowed: {
+    status: 405,
+    type: "invalid_request_error",
+    retryable: false,
+    advice: "Use the method named in the `Allow` header.",
+  },
+  body_timeout: {
+    status: 408,
+    type: "invalid_request_error",
+    retryable: true,
+    advice: "Send the whole body without pausing.",
+  },
+  body_too_large: {
+    status: 413,
+    type: "invalid_request_error",
+    retryable: false,
+    advice: "Send a smaller body, or raise server.body_bytes_max.",
+  },
+  capacity: {
+    status: 503,
+    type: "server_error",
+    retryable: true,
+    advice: "Retry after the time in `Retry-After`, or add workers; `reason` says what is short.",
+  },
+  upstream_failed: {
+    status: 502,
+    type: "server_error",
+    retryable: true,
+    advice: "Retry; if it persists, look at the workers named in `tried`.",
+  },
+  deadline_exceeded: {
+    status: 504,
+    type: "server_error",
+    retryable: true,
+    advice: "Ask for fewer tokens or raise total_timeout; `stage` says where the time went.",
+  },
+  internal: {
+    status: 500,
+    type: "server_error",
+    retryable: true,
+    advice: "This is a fault in Headgate: please report it with the request id.",
+  },
+} as const satisfies Record<string, ErrorKind>;
+
+export type ErrorCode = keyof typeof ERRORS;
+
+/** Why there is no capacity: the values of `reason` beside code `capacity`. */
+export type CapacityReason =
+  | "no_workers"
+  | "no_healthy_workers"
+  | "all_workers_at_capacity"
+  | "system_sessions_full"
+  | "system_kv_cache_full"
+  | "queue_full"
+  | "queue_timeout"
+  | "draining";
+
+/** An error on its way to a client. Optional fields appear in the body under the same names in snake case. */
+export interface HeadgateError {
+  code: ErrorCode;
+  /** What went wrong with this request; the table's advice is appended when it is shown. */
+  message: string;
+  param?: string;
+  reason?: string;
+  /** Workers that were tried, in order. */
+  tried?: string[];
+  stage?: string;
+  retryAfterSeconds?: number;
+}

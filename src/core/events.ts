@@ -1,0 +1,138 @@
+import type { FailureReason, ServedModel, TokenUsage, WorkerLimits } from "./vocabulary.ts";
+
+/**
+ * Everything that can happen to a supervisor. Events are plain data: they can be written to
+ * a file, read back in another process and handled again with the same result. They carry no
+ * prompt and no answer; bodies stay in the shell, which knows them by the ids given here.
+ */
+export type SupervisorEvent =
+  | RequestArrived
+  | ClientGone
+  | ClientBlocked
+  | ClientDrained
+  | LedgerDurable
+  | HeartbeatReceived
+  | WorkerLeft
+  | AttemptStarted
+  | AttemptOutput
+  | AttemptFinished
+  | AttemptFailed
+  | TimerFired
+  | DrainAsked;
+
+/** A well-formed request from an authenticated client. */
+export interface RequestArrived {
+  kind: "request_arrived";
+  /** Unique for ever; attempts derive their ids from it. */
+  request: string;
+  tenant: string;
+  /** As the client named it: a model, or an alias such as `default`. */
+  model: string;
+  /** Upper bound of the prompt's length in tokens, before a tokenizer has seen it. */
+  promptTokensMax: number;
+  /** Size of the request body, for the queue's limit in bytes. */
+  bodyBytes: number;
+  /** Ceiling on generated tokens for each choice; null when the client named none. */
+  maxTokens: number | null;
+  /** How many independent answers the client asked for (`n`), at least 1. */
+  choices: number;
+  /** True when tokens go out as they come; a buffered answer can still start over on another endpoint. */
+  streamed: boolean;
+}
+
+/** The client's connection closed before its answer was complete. */
+export interface ClientGone {
+  kind: "client_gone";
+  request: string;
+}
+
+/** The client reads slower than tokens come: its send buffer is full. */
+export interface ClientBlocked {
+  kind: "client_blocked";
+  request: string;
+}
+
+/** A blocked client has read its buffer empty. */
+export interface ClientDrained {
+  kind: "client_drained";
+  request: string;
+}
+
+/** Every ledger entry up to and including `through` survives a crash from now on. */
+export interface LedgerDurable {
+  kind: "ledger_durable";
+  through: number;
+}
+
+/** A worker's report on itself; its first one registers it. */
+export interface HeartbeatReceived {
+  kind: "heartbeat_received";
+  /** Names this report in the answer to it. */
+  report: string;
+  worker: string;
+  url: string;
+  /** Changes whenever the worker process restarts. */
+  epoch: string;
+  /** The worker's clock when it wrote the report, in ms since the Unix epoch. */
+  timestampMs: number;
+  /** The supervisor's clock when it read the report, in ms since the Unix epoch. */
+  receivedMs: number;
+  draining: boolean;
+  limits: WorkerLimits;
+  models: ServedModel[];
+  /** Generations running on the worker, whoever sent them. */
+  sessions: number;
+  /** Those among `sessions` that this supervisor sent; null when the worker cannot tell. */
+  ownSessions: number | null;
+  /** Bytes of KV cache held by those sessions. */
+  kvBytes: number;
+}
+
+/** A worker said good-bye, or its process was seen to end. */
+export interface WorkerLeft {
+  kind: "worker_left";
+  worker: string;
+  reason: string;
+}
+
+/** The endpoint has read the whole prompt; the first token is next. */
+export interface AttemptStarted {
+  kind: "attempt_started";
+  attempt: string;
+  promptTokens: number;
+  cachedTokens: number;
+}
+
+/** Tokens have arrived, in the order generated; the shell holds their text until told to relay it. */
+export interface AttemptOutput {
+  kind: "attempt_output";
+  attempt: string;
+  tokens: number;
+}
+
+/** The endpoint ended the generation by itself. */
+export interface AttemptFinished {
+  kind: "attempt_finished";
+  attempt: string;
+  finishReason: string;
+  usage: TokenUsage;
+}
+
+/** The endpoint refused, broke off or could not be reached. */
+export interface AttemptFailed {
+  kind: "attempt_failed";
+  attempt: string;
+  reason: FailureReason;
+  /** For people: what was seen, in at most 500 characters. */
+  message: string;
+}
+
+/** The wake-up asked for by the last `wake` effect. */
+export interface TimerFired {
+  kind: "timer_fired";
+}
+
+/** The process is asked to stop: no new requests, the running ones finish. */
+export interface DrainAsked {
+  kind: "drain_asked";
+}

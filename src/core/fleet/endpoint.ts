@@ -1,0 +1,16 @@
+import type { Worker } from "./worker.ts";
+
+/** One model on one worker: a place a packet can be sent to. */
+export interface Endpoint {
+  /** `worker/model`. */
+  readonly id: string;
+  readonly worker: Worker;
+  readonly model: string;
+  slots: number;
+  contextTokens: number;
+  kvBytesPerToken: number;
+  /** Packets this supervisor has running here. */
+  inFlight: number;
+  /** Counts dispatches over the whole fleet; breaks ties in favour of who waited longest. */
+  pickedAt: number;
+}

@@ -1,0 +1,240 @@
+import { assert } from "../assert.ts";
+import type { CoreConfig, RemoteConfig } from "../config.ts";
+import type { HeartbeatReceived } from "../events.ts";
+import type { Attempt } from "../request.ts";
+import type { Micros } from "../units.ts";
+import type { ServedModel } from "../vocabulary.ts";
+import type { Endpoint } from "./endpoint.ts";
+import type { Worker, WorkerStatus } from "./worker.ts";
+
+/** What a heartbeat changed. */
+export type HeartbeatOutcome =
+  | { kind: "rejected" }
+  | { kind: "joined" | "changed" | "same"; worker: Worker }
+  /** The process behind the id is a new one: what ran on the old one is lost. */
+  | { kind: "restarted"; worker: Worker; lost: Attempt[] };
+
+/**
+ * Who is up, what it serves and what it is busy with. Load is what this supervisor has
+ * dispatched and not seen end, plus what the last report says others have there; a report
+ * never overrides our own count, so a burst between two reports is spread evenly.
+ */
+export class Fleet {
+  readonly #heartbeats: CoreConfig["heartbeats"];
+  readonly #limits: CoreConfig["limits"];
+  readonly #workers = new Map<string, Worker>();
+  /** Endpoints by model, those of workers that are alive only. */
+  readonly #available = new Map<string, Endpoint[]>();
+  /** Endpoints by model, whatever their worker's status. */
+  readonly #known = new Map<string, Endpoint[]>();
+  #picks = 0;
+  #sessions = 0;
+  #kvBytes = 0;
+  #hasRefused = false;
+
+  constructor(config: CoreConfig) {
+    this.#heartbeats = config.heartbeats;
+    this.#limits = config.limits;
+    for (const remote of config.remotes) this.#addRemote(remote);
+    this.#index();
+  }
+
+  /** Attempts running on all workers together. */
+  get sessions(): number {
+    return this.#sessions;
+  }
+
+  /** KV cache set aside for them, in bytes. */
+  get kvBytes(): number {
+    return this.#kvBytes;
+  }
+
+  /** Whether a limit of the whole system, rather than of one worker, leaves no room. */
+  get isFull(): boolean {
+    const isFull = this.#sessions >= this.#limits.sessionsMax || this.#kvBytes >= this.#limits.kvBytesMax;
+    this.#hasRefused ||= isFull;
+    return isFull;
+  }
+
+  /** True once after `isFull` has kept somebody waiting and no longer does. */
+  wasFull(): boolean {
+    const wasFull = this.#hasRefused && !this.isFull;
+    if (wasFull) this.#hasRefused = false;
+    return wasFull;
+  }
+
+  get workers(): Iterable<Worker> {
+    return this.#workers.values();
+  }
+
+  worker(id: string): Worker | undefined {
+    return this.#workers.get(id);
+  }
+
+  /** Endpoints of the model that may be given work. */
+  available(model: string): readonly Endpoint[] {
+    return this.#available.get(model) ?? [];
+  }
+
+  /** Endpoints of the model, stale and draining ones too. */
+  known(model: string): readonly Endpoint[] {
+    return this.#known.get(model) ?? [];
+  }
+
+  heartbeat(nowUs: Micros, report: HeartbeatReceived): HeartbeatOutcome {
+    const ageMs = report.receivedMs - report.timestampMs;
+    if (ageMs > this.#heartbeats.behindMs || -ageMs > this.#heartbeats.aheadMs) return { kind: "rejected" };
+    const known = this.#workers.get(report.worker);
+    if (known === undefined) {
+      const worker = newWorker(report);
+      this.#workers.set(worker.id, worker);
+      this.#apply(nowUs, worker, report);
+      return { kind: "joined", worker };
+    }
+    if (known.heardUs === null) return { kind: "rejected" };
+    if (known.epoch !== report.epoch) {
+      const lost = [...known.attempts];
+      known.epoch = report.epoch;
+      this.#apply(nowUs, known, report);
+      return { kind: "restarted", worker: known, lost };
+    }
+    // A report that was overtaken by a later one says nothing new.
+    if (report.timestampMs < known.reportedMs) return { kind: "rejected" };
+    const before = known.status;
+    const changedModels = this.#apply(nowUs, known, report);
+    return { kind: changedModels || before !== known.status ? "changed" : "same", worker: known };
+  }
+
+  setStatus(worker: Worker, status: WorkerStatus): void {
+    worker.status = status;
+    this.#index();
+  }
+
+  /** Forgets the worker; the caller has to see to the attempts it still had. */
+  remove(worker: Worker): Attempt[] {
+    this.#workers.delete(worker.id);
+    this.#index();
+    return [...worker.attempts];
+  }
+
+  /** Counts an attempt on its endpoint from now on. */
+  occupy(attempt: Attempt): void {
+    const { endpoint } = attempt;
+    endpoint.inFlight++;
+    endpoint.pickedAt = ++this.#picks;
+    endpoint.worker.attempts.add(attempt);
+    endpoint.worker.kvBytesReserved += attempt.kvBytes;
+    this.#sessions++;
+    this.#kvBytes += attempt.kvBytes;
+  }
+
+  /** The prompt's true length is known: corrects what was set aside for the attempt. */
+  resize(attempt: Attempt, kvBytes: number): void {
+    attempt.endpoint.worker.kvBytesReserved += kvBytes - attempt.kvBytes;
+    this.#kvBytes += kvBytes - attempt.kvBytes;
+    attempt.kvBytes = kvBytes;
+  }
+
+  release(attempt: Attempt): void {
+    const { endpoint } = attempt;
+    assert(endpoint.worker.attempts.delete(attempt), `${attempt.id} is released once`);
+    endpoint.inFlight--;
+    endpoint.worker.kvBytesReserved -= attempt.kvBytes;
+    this.#sessions--;
+    this.#kvBytes -= attempt.kvBytes;
+    assert(endpoint.inFlight >= 0 && this.#sessions >= 0 && this.#kvBytes >= 0, "load is never negative");
+  }
+
+  /** Takes over a report; true when the set of models changed. */
+  #apply(nowUs: Micros, worker: Worker, report: HeartbeatReceived): boolean {
+    worker.heardUs = nowUs;
+    worker.url = report.url;
+    worker.reportedMs = report.timestampMs;
+    worker.limits = report.limits;
+    const own = report.ownSessions ?? worker.attempts.size;
+    worker.foreignSessions = Math.max(0, report.sessions - own);
+    worker.foreignKvBytes =
+      report.sessions > 0 ? Math.floor((report.kvBytes * worker.foreignSessions) / report.sessions) : 0;
+    const status = report.draining ? "draining" : "alive";
+    const changed = syncEndpoints(worker, report.models);
+    if (changed || status !== worker.status) {
+      worker.status = status;
+      this.#index();
+    }
+    return changed;
+  }
+
+  #addRemote(remote: RemoteConfig): void {
+    const worker: Worker = {
+      id: remote.name,
+      url: null,
+      epoch: "",
+      status: "alive",
+      heardUs: null,
+      reportedMs: 0,
+      limits: { sessionsMax: remote.concurrencyMax, sessionKvBytesMax: Infinity, kvBytesMax: Infinity },
+      endpoints: [],
+      attempts: new Set(),
+      kvBytesReserved: 0,
+      foreignSessions: 0,
+      foreignKvBytes: 0,
+      silence: null,
+    };
+    const served = (model: string): ServedModel => ({
+      model,
+      contextTokens: remote.contextTokens,
+      slots: remote.concurrencyMax,
+      kvBytesPerToken: 0,
+    });
+    syncEndpoints(worker, remote.models.map(served));
+    this.#workers.set(worker.id, worker);
+  }
+
+  /** Membership changes seldom and is read for every packet, so the lists are made when it changes. */
+  #index(): void {
+    this.#available.clear();
+    this.#known.clear();
+    for (const worker of this.#workers.values()) {
+      for (const endpoint of worker.endpoints) {
+        append(this.#known, endpoint);
+        if (worker.status === "alive") append(this.#available, endpoint);
+      }
+    }
+  }
+}
+
+function append(index: Map<string, Endpoint[]>, endpoint: Endpoint): void {
+  const list = index.get(endpoint.model);
+  if (list === undefined) index.set(endpoint.model, [endpoint]);
+  else list.push(endpoint);
+}
+
+function newWorker(report: HeartbeatReceived): Worker {
+  return {
+    id: report.worker,
+    url: report.url,
+    epoch: report.epoch,
+    status: "alive",
+    heardUs: 0,
+    reportedMs: 0,
+    limits: report.limits,
+    endpoints: [],
+    attempts: new Set(),
+    kvBytesReserved: 0,
+    foreignSessions: 0,
+    foreignKvBytes: 0,
+    silence: null,
+  };
+}
+
+/** Makes the worker's endpoints those of the report, keeping the counts of those that stay. */
+function syncEndpoints(worker: Worker, models: readonly ServedModel[]): boolean {
+  const before = new Map(worker.endpoints.map((endpoint) => [endpoint.model, endpoint]));
+  const kept = models.filter(({ model }) => before.has(model)).length;
+  worker.endpoints = models.map((served) => {
+    const endpoint = before.get(served.model);
+    if (endpoint !== undefined) return Object.assign(endpoint, served);
+    return { ...served, id: `${worker.id}/${served.model}`, worker, inFlight: 0, pickedAt: 0 };
+  });
+  return kept !== before.size || kept !== models.length;
+}

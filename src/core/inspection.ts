@@ -1,0 +1,63 @@
+import type { Fleet } from "./fleet/fleet.ts";
+import type { Worker, WorkerStatus } from "./fleet/worker.ts";
+import type { Queue } from "./queueing/queue.ts";
+import type { Micros } from "./units.ts";
+
+/** A picture of the supervisor at one moment, for metrics and `headgate status`. */
+export interface Inspection {
+  draining: boolean;
+  /** Requests admitted and not settled yet. */
+  requests: number;
+  queue: { packets: number; bytes: number };
+  /** Packets dispatched and not ended. */
+  sessions: number;
+  /** KV cache reserved for them, in bytes. */
+  kvBytes: number;
+  workers: WorkerInspection[];
+}
+
+export interface WorkerInspection {
+  worker: string;
+  /** Null for a remote endpoint, whose address the shell knows. */
+  url: string | null;
+  status: WorkerStatus;
+  heartbeatUs: Micros | null;
+  /** Packets this supervisor has running there. */
+  inFlight: number;
+  /** Generations that other supervisors have running there, by the last report. */
+  foreignSessions: number;
+  kvBytesReserved: number;
+  models: { model: string; slots: number; inFlight: number; contextTokens: number }[];
+}
+
+export function inspect(state: {
+  draining: boolean;
+  requests: number;
+  queue: Queue;
+  fleet: Fleet;
+}): Inspection {
+  const { draining, requests, queue, fleet } = state;
+  return {
+    draining,
+    requests,
+    queue: { packets: queue.packets, bytes: queue.bytes },
+    sessions: fleet.sessions,
+    kvBytes: fleet.kvBytes,
+    workers: Array.from(fleet.workers, inspectWorker),
+  };
+}
+
+function inspectWorker(worker: Worker): WorkerInspection {
+  return {
+    worker: worker.id,
+    url: worker.url,
+    status: worker.status,
+    heartbeatUs: worker.heardUs,
+    inFlight: worker.attempts.size,
+    foreignSessions: worker.foreignSessions,
+    kvBytesReserved: worker.kvBytesReserved,
+    models: worker.endpoints.map(({ model, slots, inFlight, contextTokens }) => {
+      return { model, slots, inFlight, contextTokens };
+    }),
+  };
+}

@@ -1,0 +1,55 @@
+/** Nouns shared by events, effects and stages. */
+
+/** What an endpoint counted for one attempt. `cached` is the part of `prompt` it did not have to compute. */
+export interface TokenUsage {
+  promptTokens: number;
+  cachedTokens: number;
+  completionTokens: number;
+}
+
+/** A model as one worker serves it: together with the worker's name it is an endpoint. */
+export interface ServedModel {
+  /** The variant's name. */
+  model: string;
+  /** Tokens of prompt and answer together that one sequence can hold. */
+  contextTokens: number;
+  /** Generations it runs at the same time; what comes beyond is refused, not queued. */
+  slots: number;
+  /** KV cache for one token of one sequence: see `fleet/kv.ts` for the formula. */
+  kvBytesPerToken: number;
+}
+
+/** What a worker takes on at most, over all its models. */
+export interface WorkerLimits {
+  sessionsMax: number;
+  sessionKvBytesMax: number;
+  kvBytesMax: number;
+}
+
+/** Why an attempt failed, as far as it matters for what to do next. */
+export type FailureReason =
+  /** No connection, or it broke before the endpoint accepted the attempt. */
+  | "unreachable"
+  /** The endpoint is full or draining. */
+  | "at_capacity"
+  /** The endpoint answered with a server error, or not in its protocol. */
+  | "endpoint_error"
+  /** The connection broke, or the stream ended without saying so, after tokens had come. */
+  | "stream_broken"
+  /** The endpoint read the request and will refuse it again: the client has to change it. */
+  | "request_rejected"
+  /** Prompt and answer do not fit into the endpoint's context. */
+  | "context_length_exceeded"
+  /** No first token in time. */
+  | "prefill_timeout"
+  /** Tokens stopped coming. */
+  | "stalled"
+  /** The worker stopped sending heartbeats, or left. */
+  | "worker_lost";
+
+/** Costs of one packet, per unit that a budget can be set in. */
+export interface Charge {
+  inputTokens: number;
+  outputTokens: number;
+  requests: number;
+}
