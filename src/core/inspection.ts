@@ -8,6 +8,8 @@ export interface Inspection {
   draining: boolean;
   /** Requests admitted and not settled yet. */
   requests: number;
+  /** Holds that are neither posted nor void yet. */
+  openHolds: number;
   queue: { packets: number; bytes: number };
   /** Packets dispatched and not ended. */
   sessions: number;
@@ -33,13 +35,15 @@ export interface WorkerInspection {
 export function inspect(state: {
   draining: boolean;
   requests: number;
+  openHolds: number;
   queue: Queue;
   fleet: Fleet;
 }): Inspection {
-  const { draining, requests, queue, fleet } = state;
+  const { draining, requests, openHolds, queue, fleet } = state;
   return {
     draining,
     requests,
+    openHolds,
     queue: { packets: queue.packets, bytes: queue.bytes },
     sessions: fleet.sessions,
     kvBytes: fleet.kvBytes,

@@ -1,9 +1,9 @@
 import { admit, noCapacity } from "./admission/admission.ts";
 import { assert } from "./assert.ts";
-import { Budget } from "./budget/budget.ts";
-import type { LedgerEntry } from "./budget/ledger-entry.ts";
+import { Reservations } from "./budget/reservations.ts";
 import type { CoreConfig } from "./config.ts";
-import type { Deadline, TimerHandle } from "./deadlines.ts";
+import type { Deadline } from "./deadlines.ts";
+import { Attempts } from "./dispatching/attempts.ts";
 import { failureError, mayRetry } from "./dispatching/retry.ts";
 import type { Effect } from "./effects.ts";
 import type { HeadgateError } from "./errors.ts";
@@ -17,6 +17,7 @@ import type {
 } from "./events.ts";
 import type { Endpoint } from "./fleet/endpoint.ts";
 import { Fleet } from "./fleet/fleet.ts";
+import { Health } from "./fleet/health.ts";
 import { sessionKvBytes } from "./fleet/kv.ts";
 import type { Worker } from "./fleet/worker.ts";
 import { type Inspection, inspect } from "./inspection.ts";
@@ -35,55 +36,54 @@ import {
 } from "./request.ts";
 import type { Outcome } from "./settling/record.ts";
 import { chargeFor, hasUse, recordOf, totalUsage, worstCaseOf } from "./settling/settle.ts";
-import { coveredTokens, silentAtUs } from "./streaming/meter.ts";
-import { Timers } from "./timers.ts";
+import { coveredTokens } from "./streaming/meter.ts";
+import { Turn } from "./turn.ts";
 import type { Micros } from "./units.ts";
-import type { Charge, FailureReason, TokenUsage } from "./vocabulary.ts";
+import type { FailureReason, TokenUsage } from "./vocabulary.ts";
 
 /**
  * Composes the stages. Follow a request by reading downwards: admit, plan, reserve, queue,
- * place, dispatch, stream, settle; what can interrupt it (clients, workers, time, a stop) comes
- * after. `handle` is the only way in, its effects are the only way out, and the same events
- * at the same times give the same effects, whoever plays the world.
+ * place, dispatch, stream, settle; then what can interrupt it: clients, workers, time, a stop.
+ * `handle` is the only way in and its effects are the only way out. The same events at the
+ * same times give the same effects, whoever plays the world.
  */
 export class Supervisor {
   readonly #config: CoreConfig;
+  readonly #turn = new Turn();
   readonly #profile: PlacementProfile;
   readonly #fleet: Fleet;
+  readonly #health: Health;
   readonly #queue: Queue;
-  readonly #budget = new Budget();
-  readonly #timers = new Timers<Deadline>();
+  readonly #reservations: Reservations;
+  readonly #attempts: Attempts;
   readonly #requests = new Map<string, Request>();
-  readonly #attempts = new Map<string, Attempt>();
-  /** Packets whose hold is not durable yet, in ledger order. */
-  readonly #reserving = new Set<Packet>();
   #openPackets = 0;
+  /** A limit of the whole system kept a packet waiting: capacity freed anywhere may serve it. */
+  #isHeldBack = false;
   #draining = false;
-  #nowUs: Micros = 0;
-  #wakeUs: Micros = Infinity;
-  #effects: Effect[] = [];
 
   constructor(config: CoreConfig) {
     this.#config = config;
     this.#profile = placementPolicy(config.placement.policy);
     this.#fleet = new Fleet(config);
+    this.#health = new Health(this.#turn, this.#fleet, config.heartbeats);
     this.#queue = new Queue(config.limits);
+    this.#reservations = new Reservations(this.#turn);
+    this.#attempts = new Attempts(this.#turn, this.#fleet, config.timeouts);
   }
 
   /** Takes in what happened and says what to do about it, in that order. */
   handle(nowUs: Micros, event: SupervisorEvent): Effect[] {
-    assert(nowUs >= this.#nowUs, "time does not go back");
-    this.#nowUs = nowUs;
-    this.#effects = [];
+    this.#turn.begin(nowUs);
     this.#react(event);
-    this.#keepWakeUp();
-    return this.#effects;
+    return this.#turn.end();
   }
 
   inspect(): Inspection {
     return inspect({
       draining: this.#draining,
       requests: this.#requests.size,
+      openHolds: this.#reservations.openHolds,
       queue: this.#queue,
       fleet: this.#fleet,
     });
@@ -94,17 +94,18 @@ export class Supervisor {
       case "request_arrived":
         return this.#admit(event);
       case "ledger_durable":
-        return this.#holdsDurable(event.through);
+        for (const packet of this.#reservations.durable(event.through)) this.#enqueue(packet);
+        return;
       case "attempt_started":
-        return this.#started(event);
+        return this.#withAttempt(event.attempt, (attempt) => this.#started(attempt, event));
       case "attempt_output":
-        return this.#output(event);
+        return this.#withAttempt(event.attempt, (attempt) => this.#output(attempt, event));
       case "attempt_finished":
-        return this.#finished(event);
+        return this.#withAttempt(event.attempt, (attempt) => this.#finished(attempt, event));
       case "attempt_failed":
         return this.#withAttempt(event.attempt, (attempt) => this.#attemptFailed(attempt, event));
       case "client_gone":
-        return this.#withRequest(event.request, (request) => this.#abandon(request, "abandoned"));
+        return this.#withRequest(event.request, (request) => this.#settle(request, "abandoned"));
       case "client_blocked":
         return this.#withRequest(event.request, (request) => this.#clientBlocked(request));
       case "client_drained":
@@ -114,7 +115,8 @@ export class Supervisor {
       case "worker_left":
         return this.#workerLeft(event.worker, event.reason);
       case "timer_fired":
-        return this.#timerFired();
+        for (const deadline of this.#turn.due()) this.#deadlineReached(deadline);
+        return;
       case "drain_asked":
         return this.#drain();
     }
@@ -141,13 +143,14 @@ export class Supervisor {
 
   /** Turns a request away before it owns anything. */
   #refuse(arrival: RequestArrived, model: string, error: HeadgateError): void {
-    const request = newRequest({ arrival, model, maxTokens: 0, nowUs: this.#nowUs });
-    this.#effects.push({ kind: "fail_request", request: request.id, error });
+    const request = newRequest({ arrival, model, maxTokens: 0, nowUs: this.#turn.nowUs });
+    this.#turn.emit({ kind: "fail_request", request: request.id, error });
     this.#recordSettled(request, "failed", error);
   }
 
   // ── plan ───────────────────────────────────────────────────────────────────────────────
 
+  /** Cuts the request into packets, which go their own ways from here. */
   #plan(arrival: RequestArrived, model: string): void {
     const planned = plan(arrival, model, {
       config: this.#config,
@@ -155,11 +158,11 @@ export class Supervisor {
     });
     if ("code" in planned) return this.#refuse(arrival, model, planned);
     const { maxTokens, packets } = planned;
-    const request = newRequest({ arrival, model, maxTokens, nowUs: this.#nowUs });
+    const request = newRequest({ arrival, model, maxTokens, nowUs: this.#turn.nowUs });
     for (const piece of packets) request.packets.push(newPacket(request, piece));
     this.#requests.set(request.id, request);
     this.#openPackets += packets.length;
-    request.deadline = this.#after(this.#config.timeouts.totalUs, { kind: "request_total", request });
+    request.deadline = this.#turn.after(this.#config.timeouts.totalUs, { kind: "request_total", request });
     for (const packet of request.packets) this.#reserve(packet);
   }
 
@@ -167,31 +170,15 @@ export class Supervisor {
 
   /** Holds the packet's worst case; it goes no further until the hold would survive a crash. */
   #reserve(packet: Packet): void {
-    enter(packet, "reserve", this.#nowUs);
-    const { hold, entry } = this.#budget.reserve({
-      id: `${packet.id}:${packet.attempts}`,
-      account: `global/${packet.request.arrival.tenant}`,
-      worstCase: worstCaseOf(packet),
-    });
-    packet.hold = hold;
-    this.#reserving.add(packet);
-    this.#append(entry);
-  }
-
-  #holdsDurable(through: number): void {
-    for (const packet of this.#reserving) {
-      assert(packet.hold !== null, `${packet.id} waits for a hold`);
-      if (packet.hold.sequence > through) return;
-      this.#reserving.delete(packet);
-      this.#enqueue(packet);
-    }
+    enter(packet, "reserve", this.#turn.nowUs);
+    this.#reservations.reserve(packet, worstCaseOf(packet));
   }
 
   // ── queue ──────────────────────────────────────────────────────────────────────────────
 
   /** Packets wait here, not at workers; one that needs not wait passes straight through. */
   #enqueue(packet: Packet): void {
-    enter(packet, "queue", this.#nowUs);
+    enter(packet, "queue", this.#turn.nowUs);
     const { model, arrival } = packet.request;
     const isFirst = packet.tried.size > 0 || !this.#queue.isWaiting(model);
     if (isFirst && this.#place(packet)) return;
@@ -200,18 +187,38 @@ export class Supervisor {
       return this.#fail(packet.request, noCapacity(hasQueue ? "queue_full" : "all_workers_at_capacity"));
     }
     this.#queue.add(packet);
-    packet.queueTimer = this.#after(this.#config.timeouts.queueUs, { kind: "packet_queued", packet });
+    packet.queueTimer = this.#turn.after(this.#config.timeouts.queueUs, { kind: "packet_queued", packet });
   }
 
   #leaveQueue(packet: Packet): void {
     if (!this.#queue.remove(packet)) return;
-    this.#cancelTimer(packet.queueTimer);
+    this.#turn.cancel(packet.queueTimer);
     packet.queueTimer = null;
   }
 
   // ── place ──────────────────────────────────────────────────────────────────────────────
 
-  /** Gives freed capacity to whoever has waited longest. */
+  #place(packet: Packet): boolean {
+    const endpoint = place(packet, this.#fleet.available(packet.request.model), this.#profile);
+    if (endpoint === null) return false;
+    if (!this.#fleet.hasRoom(kvBytesNeeded(packet, endpoint))) {
+      this.#isHeldBack = true;
+      return false;
+    }
+    this.#leaveQueue(packet);
+    enter(packet, "place", this.#turn.nowUs);
+    this.#dispatch(packet, endpoint);
+    return true;
+  }
+
+  /** Gives capacity that has come free on the worker to whoever has waited longest for it. */
+  #placeWaitingOn(worker: Worker): void {
+    for (const { model } of worker.endpoints) this.#placeWaiting(model);
+    if (!this.#isHeldBack) return;
+    this.#isHeldBack = false;
+    for (const model of this.#queue.models) this.#placeWaiting(model);
+  }
+
   #placeWaiting(model: string): void {
     for (const packet of this.#queue.inOrder(model)) {
       if (this.#place(packet)) continue;
@@ -220,69 +227,19 @@ export class Supervisor {
     }
   }
 
-  #place(packet: Packet): boolean {
-    if (this.#fleet.isFull) return false;
-    const endpoint = place(packet, this.#fleet.available(packet.request.model), this.#profile);
-    if (endpoint === null) return false;
-    this.#leaveQueue(packet);
-    enter(packet, "place", this.#nowUs);
-    this.#dispatch(packet, endpoint);
-    return true;
-  }
-
   // ── dispatch ───────────────────────────────────────────────────────────────────────────
 
   #dispatch(packet: Packet, endpoint: Endpoint): void {
-    enter(packet, "dispatch", this.#nowUs);
-    const { request, choice, choices } = packet;
-    packet.attempts++;
-    const attempt: Attempt = {
-      id: `${packet.id}#${packet.attempts}`,
-      packet,
-      endpoint,
-      creditTokens: request.maxTokens * choices,
-      kvBytes: kvBytesNeeded(packet, endpoint),
-      prompt: null,
-      generatedTokens: 0,
-      progressUs: this.#nowUs,
-      silence: null,
-    };
-    packet.attempt = attempt;
-    request.workers.push(endpoint.worker.id);
-    this.#attempts.set(attempt.id, attempt);
-    this.#fleet.occupy(attempt);
-    this.#watchSilence(attempt);
-    this.#effects.push({
-      kind: "dispatch",
-      attempt: attempt.id,
-      request: request.id,
-      choice,
-      choices,
-      worker: endpoint.worker.id,
-      model: endpoint.model,
-      maxTokens: request.maxTokens,
-      creditTokens: attempt.creditTokens,
-    });
+    enter(packet, "dispatch", this.#turn.nowUs);
+    this.#attempts.begin(packet, endpoint);
   }
 
-  /** The attempt is over for the endpoint: its capacity goes to the next packet in line. */
-  #releaseAttempt(attempt: Attempt): void {
-    this.#attempts.delete(attempt.id);
-    attempt.packet.attempt = null;
-    this.#cancelTimer(attempt.silence);
-    this.#fleet.release(attempt);
-  }
-
-  #cancelAttempt(attempt: Attempt, reason: string): void {
-    this.#effects.push({ kind: "cancel_attempt", attempt: attempt.id, reason });
-    this.#releaseAttempt(attempt);
-  }
-
+  /** Tries elsewhere while that is allowed and there is an endpoint left to try. */
   #attemptFailed(attempt: Attempt, failure: { reason: FailureReason; message: string }): void {
     const { packet, endpoint } = attempt;
     const { request } = packet;
     packet.tried.add(endpoint.id);
-    this.#releaseAttempt(attempt);
+    this.#attempts.end(attempt);
     const isUntried = (other: Endpoint): boolean => !packet.tried.has(other.id);
     const retry =
       mayRetry(attempt, failure.reason, this.#config.retriesMax) &&
@@ -292,7 +249,7 @@ export class Supervisor {
       this.#fail(request, failureError(packet, failure));
     } else if (hasUse(attempt)) {
       // What it used is charged by itself; the request is counted with the attempt that ends it.
-      this.#closeHold(packet, { ...chargeFor(packet, usageSoFar(attempt)), requests: 0 });
+      this.#reservations.close(packet, { ...chargeFor(packet, usageSoFar(attempt)), requests: 0 });
       this.#reserve(packet);
     } else {
       this.#enqueue(packet);
@@ -302,70 +259,57 @@ export class Supervisor {
 
   // ── stream ─────────────────────────────────────────────────────────────────────────────
 
-  #started(event: AttemptStarted): void {
-    this.#withAttempt(event.attempt, (attempt) => {
-      const { packet, endpoint } = attempt;
-      attempt.prompt = { tokens: event.promptTokens, cached: event.cachedTokens };
-      attempt.progressUs = this.#nowUs;
-      const kvBytes = sessionKvBytes({
-        promptTokens: event.promptTokens,
-        maxTokens: packet.request.maxTokens,
-        contextTokens: endpoint.contextTokens,
-        bytesPerToken: endpoint.kvBytesPerToken,
-      });
-      // The true prompt is rarely longer than its bound; then only what was set aside is counted.
-      if (kvBytes < attempt.kvBytes) {
-        this.#fleet.resize(attempt, kvBytes);
-        this.#placeWaitingOn(endpoint.worker);
-      }
+  /** The prompt's true length is known: what its bound set aside too much goes to others. */
+  #started(attempt: Attempt, event: AttemptStarted): void {
+    const { packet, endpoint } = attempt;
+    attempt.prompt = { tokens: event.promptTokens, cached: event.cachedTokens };
+    attempt.progressUs = this.#turn.nowUs;
+    const kvBytes = sessionKvBytes({
+      promptTokens: event.promptTokens,
+      maxTokens: packet.request.maxTokens,
+      contextTokens: endpoint.contextTokens,
+      bytesPerToken: endpoint.kvBytesPerToken,
     });
+    if (kvBytes >= attempt.kvBytes) return;
+    this.#fleet.resize(attempt, kvBytes);
+    this.#placeWaitingOn(endpoint.worker);
   }
 
   /** Relays what the hold covers; a stream that runs past its credit ends at that token. */
-  #output(event: AttemptOutput): void {
-    this.#withAttempt(event.attempt, (attempt) => {
-      const { packet } = attempt;
-      const { request } = packet;
-      const tokens = coveredTokens(attempt, event.tokens);
-      if (packet.stage === "dispatch") enter(packet, "stream", this.#nowUs);
-      request.firstTokenUs ??= this.#nowUs;
-      attempt.progressUs = this.#nowUs;
-      attempt.generatedTokens += tokens;
-      if (tokens > 0) {
-        const answer = { request: request.id, choice: packet.choice, attempt: attempt.id };
-        this.#effects.push({ kind: "relay", ...answer, tokens });
-      }
-      if (tokens < event.tokens) {
-        this.#cancelAttempt(attempt, "credit_exhausted");
-        this.#answered(attempt, { finishReason: "length", usage: usageSoFar(attempt) });
-      }
-    });
+  #output(attempt: Attempt, event: AttemptOutput): void {
+    const { packet } = attempt;
+    const { request } = packet;
+    const tokens = coveredTokens(attempt, event.tokens);
+    if (packet.stage === "dispatch") enter(packet, "stream", this.#turn.nowUs);
+    request.firstTokenUs ??= this.#turn.nowUs;
+    attempt.progressUs = this.#turn.nowUs;
+    attempt.generatedTokens += tokens;
+    if (tokens > 0) {
+      const answer = { request: request.id, choice: packet.choice, attempt: attempt.id };
+      this.#turn.emit({ kind: "relay", ...answer, tokens });
+    }
+    if (tokens === event.tokens) return;
+    this.#attempts.cancel(attempt, "credit_exhausted");
+    this.#answered(attempt, { finishReason: "length", usage: usageSoFar(attempt) });
   }
 
-  #finished(event: AttemptFinished): void {
-    this.#withAttempt(event.attempt, (attempt) => {
-      this.#releaseAttempt(attempt);
-      this.#answered(attempt, event);
-    });
+  #finished(attempt: Attempt, event: AttemptFinished): void {
+    this.#attempts.end(attempt);
+    this.#answered(attempt, event);
   }
 
   /** One packet has its answer; the request has its own when all have. */
   #answered(attempt: Attempt, end: { finishReason: string; usage: TokenUsage }): void {
     const { packet, endpoint } = attempt;
     const { request } = packet;
-    if (packet.stage === "dispatch") enter(packet, "stream", this.#nowUs);
+    if (packet.stage === "dispatch") enter(packet, "stream", this.#turn.nowUs);
     packet.usage = end.usage;
-    this.#effects.push({
-      kind: "finish_answer",
-      request: request.id,
-      choice: packet.choice,
-      attempt: attempt.id,
-      finishReason: end.finishReason,
-    });
+    const answer = { request: request.id, choice: packet.choice, attempt: attempt.id };
+    this.#turn.emit({ kind: "finish_answer", ...answer, finishReason: end.finishReason });
     this.#settlePacket(packet);
     if (request.packets.every(({ stage }) => stage === "settle")) {
-      this.#effects.push({ kind: "finish_request", request: request.id, usage: totalUsage(request.packets) });
-      this.#settle(request, "completed", null);
+      this.#turn.emit({ kind: "finish_request", request: request.id, usage: totalUsage(request.packets) });
+      this.#settle(request, "completed");
     }
     this.#placeWaitingOn(endpoint.worker);
   }
@@ -375,138 +319,95 @@ export class Supervisor {
   /** Posts what the packet used and gives back the rest. */
   #settlePacket(packet: Packet): void {
     if (packet.stage === "settle") return;
-    this.#reserving.delete(packet);
     this.#leaveQueue(packet);
-    if (packet.hold !== null) this.#closeHold(packet, chargeFor(packet, packet.usage));
-    enter(packet, "settle", this.#nowUs);
+    this.#reservations.close(packet, chargeFor(packet, packet.usage));
+    enter(packet, "settle", this.#turn.nowUs);
     this.#openPackets--;
   }
 
-  #closeHold(packet: Packet, used: Charge): void {
-    const { hold } = packet;
-    assert(hold !== null, `${packet.id} has a hold to close`);
-    packet.hold = null;
-    const isUsed = used.inputTokens + used.outputTokens > 0;
-    this.#append(isUsed ? this.#budget.post(hold, used) : this.#budget.void(hold));
-  }
-
-  /** Ends whatever of the request still runs; each packet pays for what it used until now. */
-  #stopPackets(request: Request, reason: string): void {
-    const freed: Worker[] = [];
-    for (const packet of request.packets) {
-      const { attempt } = packet;
-      if (attempt !== null) {
-        this.#cancelAttempt(attempt, reason);
-        packet.usage = usageSoFar(attempt);
-        freed.push(attempt.endpoint.worker);
-      }
-      this.#settlePacket(packet);
-    }
-    for (const worker of freed) this.#placeWaitingOn(worker);
-  }
-
   #fail(request: Request, error: HeadgateError): void {
-    this.#effects.push({ kind: "fail_request", request: request.id, error });
+    this.#turn.emit({ kind: "fail_request", request: request.id, error });
     this.#settle(request, "failed", error);
   }
 
-  #settle(request: Request, outcome: Outcome, error: HeadgateError | null): void {
-    // Taken out first: freed capacity goes to others, never back to this request.
+  /** Ends the request, and whatever of it still runs: each packet pays for what it used until now. */
+  #settle(request: Request, outcome: Outcome, error: HeadgateError | null = null): void {
     assert(this.#requests.delete(request.id), `${request.id} is settled once`);
-    this.#cancelTimer(request.deadline);
-    this.#cancelTimer(request.slowClient);
-    this.#stopPackets(request, error?.code ?? outcome);
+    this.#turn.cancel(request.deadline);
+    this.#turn.cancel(request.slowClient);
+    const running = request.packets.flatMap(({ attempt }) => (attempt === null ? [] : [attempt]));
+    for (const attempt of running) {
+      this.#attempts.cancel(attempt, error?.code ?? outcome);
+      attempt.packet.usage = usageSoFar(attempt);
+    }
+    for (const packet of request.packets) this.#settlePacket(packet);
     this.#recordSettled(request, outcome, error);
-    if (this.#draining && this.#requests.size === 0) this.#effects.push({ kind: "drained" });
+    for (const { endpoint } of running) this.#placeWaitingOn(endpoint.worker);
+    if (this.#draining && this.#requests.size === 0) this.#turn.emit({ kind: "drained" });
   }
 
   #recordSettled(request: Request, outcome: Outcome, error: HeadgateError | null): void {
-    const record = recordOf(request, { nowUs: this.#nowUs, outcome, error });
-    this.#effects.push({ kind: "request_settled", record });
+    const record = recordOf(request, { nowUs: this.#turn.nowUs, outcome, error });
+    this.#turn.emit({ kind: "request_settled", record });
   }
 
   // ── clients ────────────────────────────────────────────────────────────────────────────
 
-  #abandon(request: Request, outcome: Outcome): void {
-    this.#settle(request, outcome, null);
-  }
-
   #clientBlocked(request: Request): void {
-    if (request.slowClient !== null) return;
-    request.slowClient = this.#after(this.#config.timeouts.slowClientUs, { kind: "client_slow", request });
+    request.slowClient ??= this.#turn.after(this.#config.timeouts.slowClientUs, {
+      kind: "client_slow",
+      request,
+    });
   }
 
   #clientDrained(request: Request): void {
     if (request.slowClient === null) return;
-    this.#cancelTimer(request.slowClient);
+    this.#turn.cancel(request.slowClient);
     request.slowClient = null;
-    // While the client did not read, nobody read from the endpoint either.
-    for (const { attempt } of request.packets) if (attempt !== null) attempt.progressUs = this.#nowUs;
+    for (const { attempt } of request.packets) if (attempt !== null) attempt.progressUs = this.#turn.nowUs;
   }
 
   // ── workers ────────────────────────────────────────────────────────────────────────────
 
   #heartbeat(report: HeartbeatReceived): void {
-    const outcome = this.#fleet.heartbeat(this.#nowUs, report);
-    const accepted = outcome.kind !== "rejected";
-    this.#effects.push({ kind: "answer_heartbeat", report: report.report, accepted });
-    if (!accepted) return;
-    const { worker } = outcome;
-    if (outcome.kind !== "same") {
-      const { status } = worker;
-      this.#effects.push({ kind: "worker_changed", worker: worker.id, status, reason: outcome.kind });
-    }
-    if (outcome.kind === "joined") this.#watchWorker(worker);
-    if (outcome.kind === "restarted") this.#loseAttempts(outcome.lost, "The worker restarted.");
-    this.#placeWaitingOn(worker);
+    const heard = this.#health.heard(report);
+    if (heard === null) return;
+    this.#loseAttempts(heard.lost, "The worker restarted.");
+    this.#placeWaitingOn(heard.worker);
   }
 
   #workerLeft(id: string, reason: string): void {
     const worker = this.#fleet.worker(id);
     if (worker === undefined || worker.heardUs === null) return;
-    const lost = this.#fleet.remove(worker);
-    this.#cancelTimer(worker.silence);
-    this.#effects.push({ kind: "worker_changed", worker: id, status: "evicted", reason });
-    this.#loseAttempts(lost, `The worker is gone: ${reason}.`);
+    this.#loseAttempts(this.#health.evict(worker, reason), `The worker is gone: ${reason}.`);
   }
 
   #loseAttempts(attempts: readonly Attempt[], message: string): void {
     for (const attempt of attempts) {
       // Failing one attempt may have ended its request, and with it others of this list.
-      if (!this.#attempts.has(attempt.id)) continue;
-      this.#effects.push({ kind: "cancel_attempt", attempt: attempt.id, reason: "worker_lost" });
+      if (this.#attempts.get(attempt.id) === undefined) continue;
+      this.#turn.emit({ kind: "cancel_attempt", attempt: attempt.id, reason: "worker_lost" });
       this.#attemptFailed(attempt, { reason: "worker_lost", message });
     }
   }
 
-  #placeWaitingOn(worker: Worker): void {
-    for (const { model } of worker.endpoints) this.#placeWaiting(model);
-    // What was kept back by a limit of the whole system may now go to any worker.
-    if (this.#fleet.wasFull()) for (const model of this.#queue.models) this.#placeWaiting(model);
-  }
-
   // ── time ───────────────────────────────────────────────────────────────────────────────
-
-  #timerFired(): void {
-    this.#wakeUs = Infinity;
-    for (let due = this.#timers.takeDue(this.#nowUs); due !== null; due = this.#timers.takeDue(this.#nowUs)) {
-      this.#deadlineReached(due.action);
-    }
-  }
 
   #deadlineReached(deadline: Deadline): void {
     switch (deadline.kind) {
       case "request_total":
         return this.#totalTimeout(deadline.request);
       case "client_slow":
-        this.#effects.push({ kind: "drop_client", request: deadline.request.id });
-        return this.#abandon(deadline.request, "dropped");
+        this.#turn.emit({ kind: "drop_client", request: deadline.request.id });
+        return this.#settle(deadline.request, "dropped");
       case "packet_queued":
         return this.#fail(deadline.packet.request, noCapacity("queue_timeout"));
       case "attempt_silent":
-        return this.#checkSilence(deadline.attempt);
+        if (this.#attempts.isSilent(deadline.attempt)) this.#giveUp(deadline.attempt);
+        return;
       case "worker_silent":
-        return this.#checkWorker(deadline.worker);
+        if (this.#health.isDead(deadline.worker)) this.#workerLeft(deadline.worker.id, "no heartbeat");
+        return;
       case "drain":
         for (const request of this.#requests.values()) this.#fail(request, noCapacity("draining"));
         return;
@@ -521,55 +422,12 @@ export class Supervisor {
     this.#fail(request, { code: "deadline_exceeded", stage, message });
   }
 
-  /** One timer an attempt and none a token: it looks back when it fires, and waits on if there was progress. */
-  #watchSilence(attempt: Attempt): void {
-    const atUs = silentAtUs(attempt, this.#config.timeouts);
-    attempt.silence = this.#timers.set(atUs, { kind: "attempt_silent", attempt });
-  }
-
-  #checkSilence(attempt: Attempt): void {
-    if (attempt.packet.request.slowClient !== null) attempt.progressUs = this.#nowUs;
-    if (silentAtUs(attempt, this.#config.timeouts) > this.#nowUs) return this.#watchSilence(attempt);
-    this.#effects.push({ kind: "cancel_attempt", attempt: attempt.id, reason: "silent" });
+  #giveUp(attempt: Attempt): void {
+    this.#turn.emit({ kind: "cancel_attempt", attempt: attempt.id, reason: "silent" });
     const failure = hasUse(attempt)
       ? { reason: "stalled" as const, message: "The worker stopped sending tokens." }
       : { reason: "prefill_timeout" as const, message: "The worker sent no first token in time." };
     this.#attemptFailed(attempt, failure);
-  }
-
-  #watchWorker(worker: Worker): void {
-    assert(worker.heardUs !== null, `${worker.id} sends heartbeats`);
-    const { staleUs, deadUs } = this.#config.heartbeats;
-    const silenceUs = worker.status === "stale" ? deadUs : staleUs;
-    worker.silence = this.#timers.set(worker.heardUs + silenceUs, { kind: "worker_silent", worker });
-  }
-
-  #checkWorker(worker: Worker): void {
-    assert(worker.heardUs !== null, `${worker.id} sends heartbeats`);
-    const silentUs = this.#nowUs - worker.heardUs;
-    if (silentUs >= this.#config.heartbeats.deadUs) return this.#workerLeft(worker.id, "no heartbeat");
-    if (silentUs >= this.#config.heartbeats.staleUs && worker.status !== "stale") {
-      this.#fleet.setStatus(worker, "stale");
-      const change = { worker: worker.id, status: worker.status, reason: "no heartbeat" };
-      this.#effects.push({ kind: "worker_changed", ...change });
-    }
-    this.#watchWorker(worker);
-  }
-
-  #after(delayUs: Micros, deadline: Deadline): TimerHandle {
-    return this.#timers.set(this.#nowUs + delayUs, deadline);
-  }
-
-  #cancelTimer(timer: TimerHandle | null): void {
-    if (timer !== null) this.#timers.cancel(timer);
-  }
-
-  /** Asks to be woken for the earliest deadline; a wake-up that has become too early does no harm. */
-  #keepWakeUp(): void {
-    const nextUs = this.#timers.nextUs;
-    if (nextUs === null || nextUs >= this.#wakeUs) return;
-    this.#wakeUs = nextUs;
-    this.#effects.push({ kind: "wake", atUs: nextUs });
   }
 
   // ── stop ───────────────────────────────────────────────────────────────────────────────
@@ -577,17 +435,12 @@ export class Supervisor {
   #drain(): void {
     if (this.#draining) return;
     this.#draining = true;
-    this.#after(this.#config.timeouts.drainUs, { kind: "drain" });
-    if (this.#requests.size === 0) this.#effects.push({ kind: "drained" });
+    this.#turn.after(this.#config.timeouts.drainUs, { kind: "drain" });
+    if (this.#requests.size === 0) this.#turn.emit({ kind: "drained" });
   }
 
-  // ── shared ─────────────────────────────────────────────────────────────────────────────
+  // ── events may cross with our own decisions: one about something that is over is ignored ─
 
-  #append(entry: LedgerEntry): void {
-    this.#effects.push({ kind: "append_ledger", entry });
-  }
-
-  /** Events may cross with our own decisions, so one about a request that is over is ignored. */
   #withRequest(id: string, act: (request: Request) => void): void {
     const request = this.#requests.get(id);
     if (request !== undefined) act(request);

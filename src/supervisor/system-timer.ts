@@ -7,20 +7,21 @@ const DELAY_MS_MAX = 2 ** 31 - 1;
 
 /** The process's monotonic clock, and one Node timer for the earliest deadline. */
 export function createSystemTimer(submit: Submit): TimerPort & { close(): void } {
-  const nowUs = (): Micros => Math.floor((performance.timeOrigin + performance.now()) * MICROS_PER_MILLI);
   let pending: NodeJS.Timeout | undefined;
   return {
-    nowUs,
+    nowUs: systemNowUs,
     wake(atUs) {
       clearTimeout(pending);
-      const delayMs = Math.ceil((atUs - nowUs()) / MICROS_PER_MILLI);
-      pending = setTimeout(
-        () => submit({ kind: "timer_fired" }),
-        Math.min(Math.max(delayMs, 0), DELAY_MS_MAX),
-      );
+      const delayMs = Math.ceil((atUs - systemNowUs()) / MICROS_PER_MILLI);
+      const boundedMs = Math.min(Math.max(delayMs, 0), DELAY_MS_MAX);
+      pending = setTimeout(() => submit({ kind: "timer_fired" }), boundedMs);
     },
     close() {
       clearTimeout(pending);
     },
   };
+}
+
+function systemNowUs(): Micros {
+  return Math.floor((performance.timeOrigin + performance.now()) * MICROS_PER_MILLI);
 }

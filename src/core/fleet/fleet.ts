@@ -30,7 +30,6 @@ export class Fleet {
   #picks = 0;
   #sessions = 0;
   #kvBytes = 0;
-  #hasRefused = false;
 
   constructor(config: CoreConfig) {
     this.#heartbeats = config.heartbeats;
@@ -49,18 +48,10 @@ export class Fleet {
     return this.#kvBytes;
   }
 
-  /** Whether a limit of the whole system, rather than of one worker, leaves no room. */
-  get isFull(): boolean {
-    const isFull = this.#sessions >= this.#limits.sessionsMax || this.#kvBytes >= this.#limits.kvBytesMax;
-    this.#hasRefused ||= isFull;
-    return isFull;
-  }
-
-  /** True once after `isFull` has kept somebody waiting and no longer does. */
-  wasFull(): boolean {
-    const wasFull = this.#hasRefused && !this.isFull;
-    if (wasFull) this.#hasRefused = false;
-    return wasFull;
+  /** Whether the limits of the whole system leave room for one more session of that size. */
+  hasRoom(kvBytes: number): boolean {
+    const { sessionsMax, kvBytesMax } = this.#limits;
+    return this.#sessions < sessionsMax && this.#kvBytes + kvBytes <= kvBytesMax;
   }
 
   get workers(): Iterable<Worker> {

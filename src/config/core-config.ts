@@ -1,0 +1,46 @@
+import type { CoreConfig } from "../core/config.ts";
+import { MILLIS_PER_SECOND, seconds } from "../core/units.ts";
+import type { Config } from "./schema.ts";
+
+/** The part of the configuration that decisions depend on, in the core's units. */
+export function toCoreConfig(config: Config): CoreConfig {
+  const { limits, timeouts, heartbeats } = config;
+  return {
+    models: Object.fromEntries(
+      Object.entries(config.models).map(([name, model]) => [
+        name,
+        { maxTokensDefault: model.max_tokens_default },
+      ]),
+    ),
+    aliases: config.aliases,
+    remotes: config.remotes.map((remote) => ({
+      name: remote.name,
+      models: Object.keys(remote.models),
+      concurrencyMax: remote.concurrency_max,
+      contextTokens: remote.context_tokens,
+    })),
+    placement: config.placement,
+    limits: {
+      sessionsMax: limits.sessions_max,
+      kvBytesMax: limits.kv_bytes_max,
+      queuePacketsMax: limits.queue_packets_max,
+      queueBytesMax: limits.queue_bytes_max,
+      choicesMax: limits.choices_max,
+    },
+    timeouts: {
+      queueUs: seconds(timeouts.queue),
+      prefillUs: seconds(timeouts.prefill),
+      stallUs: seconds(timeouts.stall),
+      totalUs: seconds(timeouts.total),
+      slowClientUs: seconds(timeouts.slow_client),
+      drainUs: seconds(timeouts.drain),
+    },
+    heartbeats: {
+      staleUs: seconds(heartbeats.stale),
+      deadUs: seconds(heartbeats.dead),
+      behindMs: heartbeats.behind * MILLIS_PER_SECOND,
+      aheadMs: heartbeats.ahead * MILLIS_PER_SECOND,
+    },
+    retriesMax: limits.retries_max,
+  };
+}

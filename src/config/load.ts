@@ -1,0 +1,73 @@
+import { readFileSync } from "node:fs";
+import { dirname, resolve } from "node:path";
+import { isMap, isPair, LineCounter, parseDocument, type Document, type Node } from "yaml";
+import type { z } from "zod";
+import { type Config, configSchema } from "./schema.ts";
+
+/** A configuration that cannot be used; the message names file, line and what to write instead. */
+export class ConfigError extends Error {
+  override name = "ConfigError";
+}
+
+/** A configuration and the folder that its relative paths start from. */
+export interface LoadedConfig {
+  config: Config;
+  folder: string;
+}
+
+/** Reads and checks a configuration file; throws `ConfigError` with one line for each problem. */
+export function loadConfig(path: string): LoadedConfig {
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch (error) {
+    throw new ConfigError(`${path}: cannot be read (${(error as Error).message})`, { cause: error });
+  }
+  return { config: parseConfig(text, path), folder: dirname(resolve(path)) };
+}
+
+/** `path` is used in messages only. */
+export function parseConfig(text: string, path: string): Config {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines });
+  const [broken] = document.errors;
+  if (broken !== undefined) {
+    const { line } = lines.linePos(broken.pos[0]);
+    throw new ConfigError(`${path}:${line}: ${broken.message.split("\n")[0]}`);
+  }
+  const result = configSchema.safeParse(document.toJS() ?? {});
+  if (result.success) return result.data;
+  const problems = result.error.issues.flatMap((issue) => describeIssue(issue));
+  throw new ConfigError(
+    problems
+      .map(({ keys, message }) => {
+        const line = lineOf(document, lines, keys);
+        return `${path}:${line}: ${keys.join(".")}: ${message}`;
+      })
+      .join("\n"),
+  );
+}
+
+interface Problem {
+  keys: PropertyKey[];
+  message: string;
+}
+
+function describeIssue(issue: z.core.$ZodIssue): Problem[] {
+  if (issue.code !== "unrecognized_keys") return [{ keys: issue.path, message: issue.message }];
+  return issue.keys.map((key) => ({ keys: [...issue.path, key], message: "there is no such setting" }));
+}
+
+/** The line that the setting stands on, or the closest thing around it that is in the file. */
+function lineOf(document: Document, lines: LineCounter, keys: readonly PropertyKey[]): number {
+  for (let length = keys.length; length > 0; length--) {
+    const parent = document.getIn(keys.slice(0, length - 1), true);
+    const last = keys[length - 1];
+    const found = isMap(parent)
+      ? parent.items.find((pair) => isPair(pair) && String(pair.key) === last)?.key
+      : document.getIn(keys.slice(0, length), true);
+    const range = (found as Node | undefined)?.range;
+    if (range) return lines.linePos(range[0]).line;
+  }
+  return 1;
+}

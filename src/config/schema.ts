@@ -1,0 +1,139 @@
+import { z } from "zod";
+import { PLACEMENT_POLICY_NAMES } from "../core/placement/registry.ts";
+
+const MIB = 1024 * 1024;
+const GIB = 1024 * MIB;
+
+const name = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._:/-]*$/, "use letters, digits and . _ : / -");
+const seconds = z.number().positive().max(86_400);
+const count = z.number().int().positive();
+const bytes = z.number().int().positive();
+
+/** A model that an embedded worker loads. */
+const model = z.strictObject({
+  path: z
+    .string()
+    .min(1)
+    .describe(
+      "GGUF file, relative to the configuration file, or a hub address such as `hf:user/repo/file.gguf`",
+    ),
+  context_tokens: count
+    .optional()
+    .describe("tokens of prompt and answer together; what the file says if absent"),
+  slots: count.optional().describe("generations that run at the same time on each worker"),
+  max_tokens_default: count.default(256).describe("ceiling on generated tokens when a request names none"),
+});
+
+/** A process with an engine, started and restarted by `headgate up`. */
+const worker = z.strictObject({
+  id: name.describe("name in logs, metrics and errors"),
+  models: z.array(name).min(1).describe("names under `models`"),
+  port: z.number().int().min(0).max(65_535).default(0).describe("0 lets the system choose"),
+  threads: count.optional().describe("CPU threads; measured at start if absent"),
+});
+
+/** Any OpenAI-compatible server. */
+const remote = z.strictObject({
+  name: name.describe("stands where a worker's id stands"),
+  url: z.url({ protocol: /^https?$/ }).describe("base address, with `/v1` if the server has it"),
+  api_key_env: z.string().min(1).optional().describe("environment variable that holds the key"),
+  models: z.record(name, z.string().min(1)).describe("name that clients use: name that the server uses"),
+  concurrency_max: count.default(256).describe("requests in flight at the same time"),
+  context_tokens: count.default(131_072).describe("tokens of prompt and answer together"),
+});
+
+/** The whole of `headgate.yaml`; sizes are in bytes and times in seconds. */
+export const configSchema = z
+  .strictObject({
+    server: z
+      .strictObject({
+        host: z.string().min(1).default("127.0.0.1").describe("address to listen on"),
+        port: z.number().int().min(0).max(65_535).default(1337).describe("0 lets the system choose"),
+        body_bytes_max: bytes.default(10 * MIB).describe("largest request body"),
+        connections_max: count.default(10_000).describe("client connections open at the same time"),
+      })
+      .prefault({}),
+    models: z.record(name, model).default({}),
+    aliases: z.record(name, name).default({}).describe("other names for models; `default` is one"),
+    workers: z.array(worker).default([]),
+    remotes: z.array(remote).default([]),
+    placement: z
+      .strictObject({
+        policy: z.enum(PLACEMENT_POLICY_NAMES as [string, ...string[]]).default("sessions-kv"),
+      })
+      .prefault({}),
+    limits: z
+      .strictObject({
+        sessions_max: count.default(1_000).describe("sessions on all workers together"),
+        kv_bytes_max: bytes.default(64 * GIB).describe("KV cache on all workers together"),
+        worker_sessions_max: count.default(100).describe("sessions on one embedded worker"),
+        worker_session_kv_bytes_max: bytes.default(512 * MIB).describe("KV cache of one session"),
+        worker_kv_bytes_max: bytes.default(8 * GIB).describe("KV cache of one embedded worker"),
+        queue_packets_max: z.number().int().min(0).default(1_000).describe("packets waiting for a worker"),
+        queue_bytes_max: bytes.default(256 * MIB).describe("bodies of the requests that wait"),
+        choices_max: count.default(16).describe("largest `n`"),
+        retries_max: z.number().int().min(0).default(2).describe("attempts after the first"),
+      })
+      .prefault({}),
+    timeouts: z
+      .strictObject({
+        queue: seconds.default(30).describe("waiting for a worker"),
+        prefill: seconds.default(60).describe("from dispatch to the first token"),
+        stall: seconds.default(30).describe("between two tokens"),
+        total: seconds.default(600).describe("from arrival to the last token"),
+        slow_client: seconds.default(30).describe("a client that does not read"),
+        drain: seconds.default(30).describe("running requests after a stop was asked for"),
+        session: seconds.default(300).describe("KV cache of an idle session on a worker"),
+      })
+      .prefault({}),
+    heartbeats: z
+      .strictObject({
+        interval: seconds.default(10).describe("between two reports of an embedded worker"),
+        stale: seconds.default(30).describe("silence after which a worker gets no new work"),
+        dead: seconds.default(60).describe("silence after which a worker is given up"),
+        behind: seconds.default(30).describe("oldest report accepted"),
+        ahead: seconds.default(5).describe("how far a worker's clock may be ahead"),
+      })
+      .prefault({}),
+    log: z
+      .strictObject({
+        level: z.enum(["debug", "info", "warn", "error", "silent"]).default("info"),
+      })
+      .prefault({}),
+  })
+  .superRefine(checkReferences);
+
+export type Config = z.infer<typeof configSchema>;
+
+/** What one field cannot know: that names refer to something, and limits fit together. */
+function checkReferences(config: z.infer<typeof configSchema>, context: z.RefinementCtx): void {
+  const report = (path: (string | number)[], message: string): void => {
+    context.addIssue({ code: "custom", path, message });
+  };
+  const remoteModels = config.remotes.flatMap(({ models }) => Object.keys(models));
+  const known = new Set([...Object.keys(config.models), ...remoteModels]);
+  const ids = new Set<string>();
+  for (const [i, { id, models }] of config.workers.entries()) {
+    if (ids.has(id)) report(["workers", i, "id"], `"${id}" is used twice`);
+    ids.add(id);
+    for (const [j, wanted] of models.entries()) {
+      if (config.models[wanted] === undefined) {
+        report(["workers", i, "models", j], `there is no "${wanted}" under models`);
+      }
+    }
+  }
+  for (const [i, remote] of config.remotes.entries()) {
+    if (ids.has(remote.name)) report(["remotes", i, "name"], `"${remote.name}" is used twice`);
+    ids.add(remote.name);
+  }
+  for (const [alias, target] of Object.entries(config.aliases)) {
+    if (known.has(alias)) report(["aliases", alias], `"${alias}" is a model's own name`);
+    if (!known.has(target)) report(["aliases", alias], `there is no model "${target}"`);
+  }
+  if (config.heartbeats.dead <= config.heartbeats.stale) {
+    report(["heartbeats", "dead"], "must be longer than heartbeats.stale");
+  }
+  if (config.heartbeats.stale <= config.heartbeats.interval) {
+    report(["heartbeats", "stale"], "must be longer than heartbeats.interval");
+  }
+}

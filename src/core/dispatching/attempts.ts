@@ -1,0 +1,89 @@
+import type { CoreConfig } from "../config.ts";
+import type { Endpoint } from "../fleet/endpoint.ts";
+import type { Fleet } from "../fleet/fleet.ts";
+import { kvBytesNeeded } from "../placement/placement.ts";
+import type { Attempt, Packet } from "../request.ts";
+import { silentAtUs } from "../streaming/meter.ts";
+import type { Turn } from "../turn.ts";
+
+/**
+ * Attempts under way. From `begin` to `end` an attempt counts on its endpoint's load, and its
+ * silence is watched: with one timer for each attempt and none for each token.
+ */
+export class Attempts {
+  readonly #turn: Turn;
+  readonly #fleet: Fleet;
+  readonly #timeouts: CoreConfig["timeouts"];
+  readonly #running = new Map<string, Attempt>();
+
+  constructor(turn: Turn, fleet: Fleet, timeouts: CoreConfig["timeouts"]) {
+    this.#turn = turn;
+    this.#fleet = fleet;
+    this.#timeouts = timeouts;
+  }
+
+  /** Undefined for an attempt that has ended: events may cross with our own decisions. */
+  get(id: string): Attempt | undefined {
+    return this.#running.get(id);
+  }
+
+  /** Sends the packet to the endpoint. */
+  begin(packet: Packet, endpoint: Endpoint): void {
+    const { request, choice, choices } = packet;
+    packet.attempts++;
+    const attempt: Attempt = {
+      id: `${packet.id}#${packet.attempts}`,
+      packet,
+      endpoint,
+      creditTokens: request.maxTokens * choices,
+      kvBytes: kvBytesNeeded(packet, endpoint),
+      prompt: null,
+      generatedTokens: 0,
+      progressUs: this.#turn.nowUs,
+      silence: null,
+    };
+    packet.attempt = attempt;
+    request.workers.push(endpoint.worker.id);
+    this.#running.set(attempt.id, attempt);
+    this.#fleet.occupy(attempt);
+    this.#watch(attempt);
+    this.#turn.emit({
+      kind: "dispatch",
+      attempt: attempt.id,
+      request: request.id,
+      choice,
+      choices,
+      worker: endpoint.worker.id,
+      model: endpoint.model,
+      maxTokens: request.maxTokens,
+      creditTokens: attempt.creditTokens,
+    });
+  }
+
+  /** The endpoint has nothing more to do with it. */
+  end(attempt: Attempt): void {
+    this.#running.delete(attempt.id);
+    attempt.packet.attempt = null;
+    this.#turn.cancel(attempt.silence);
+    this.#fleet.release(attempt);
+  }
+
+  /** Tells the endpoint to stop. */
+  cancel(attempt: Attempt, reason: string): void {
+    this.#turn.emit({ kind: "cancel_attempt", attempt: attempt.id, reason });
+    this.end(attempt);
+  }
+
+  /** Looks back when the timer fires: true when nothing has come for too long, else it waits on. */
+  isSilent(attempt: Attempt): boolean {
+    // Nobody reads from the endpoint while the client does not read.
+    if (attempt.packet.request.slowClient !== null) attempt.progressUs = this.#turn.nowUs;
+    if (silentAtUs(attempt, this.#timeouts) <= this.#turn.nowUs) return true;
+    this.#watch(attempt);
+    return false;
+  }
+
+  #watch(attempt: Attempt): void {
+    attempt.silence = this.#turn.at(silentAtUs(attempt, this.#timeouts), { kind: "attempt_silent", attempt });
+  }
+}

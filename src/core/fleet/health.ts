@@ -1,0 +1,64 @@
+import { assert } from "../assert.ts";
+import type { CoreConfig } from "../config.ts";
+import type { HeartbeatReceived } from "../events.ts";
+import type { Attempt } from "../request.ts";
+import type { Turn } from "../turn.ts";
+import type { Fleet } from "./fleet.ts";
+import type { Worker } from "./worker.ts";
+
+/** Judges workers by what they report and by how long they have been silent. */
+export class Health {
+  readonly #turn: Turn;
+  readonly #fleet: Fleet;
+  readonly #limits: CoreConfig["heartbeats"];
+
+  constructor(turn: Turn, fleet: Fleet, limits: CoreConfig["heartbeats"]) {
+    this.#turn = turn;
+    this.#fleet = fleet;
+    this.#limits = limits;
+  }
+
+  /** Answers the report; returns the worker, unless the report is refused, and the attempts a restart has lost. */
+  heard(report: HeartbeatReceived): { worker: Worker; lost: readonly Attempt[] } | null {
+    const outcome = this.#fleet.heartbeat(this.#turn.nowUs, report);
+    const accepted = outcome.kind !== "rejected";
+    this.#turn.emit({ kind: "answer_heartbeat", report: report.report, accepted });
+    if (!accepted) return null;
+    const { kind, worker } = outcome;
+    if (kind === "joined") this.#watch(worker);
+    if (kind !== "same") this.#announce(worker, kind);
+    return { worker, lost: kind === "restarted" ? outcome.lost : [] };
+  }
+
+  /** Its time to be silent is up, if it was silent; returns whether it is given up. */
+  isDead(worker: Worker): boolean {
+    assert(worker.heardUs !== null, `${worker.id} sends heartbeats`);
+    const silentUs = this.#turn.nowUs - worker.heardUs;
+    if (silentUs >= this.#limits.deadUs) return true;
+    if (silentUs >= this.#limits.staleUs && worker.status !== "stale") {
+      this.#fleet.setStatus(worker, "stale");
+      this.#announce(worker, "no heartbeat");
+    }
+    this.#watch(worker);
+    return false;
+  }
+
+  /** Forgets the worker; returns the attempts that were running there. */
+  evict(worker: Worker, reason: string): readonly Attempt[] {
+    this.#turn.cancel(worker.silence);
+    this.#turn.emit({ kind: "worker_changed", worker: worker.id, status: "evicted", reason });
+    return this.#fleet.remove(worker);
+  }
+
+  #announce({ id, status }: Worker, reason: string): void {
+    this.#turn.emit({ kind: "worker_changed", worker: id, status, reason });
+  }
+
+  /** One timer a worker: it looks back when it fires, and waits on if there was a heartbeat. */
+  #watch(worker: Worker): void {
+    assert(worker.heardUs !== null, `${worker.id} sends heartbeats`);
+    const { staleUs, deadUs } = this.#limits;
+    const silenceUs = worker.status === "stale" ? deadUs : staleUs;
+    worker.silence = this.#turn.at(worker.heardUs + silenceUs, { kind: "worker_silent", worker });
+  }
+}

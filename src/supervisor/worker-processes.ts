@@ -1,0 +1,91 @@
+import { type ChildProcess, fork } from "node:child_process";
+
+/** How one embedded worker is started: the arguments of `headgate worker`. */
+export interface WorkerProcess {
+  id: string;
+  arguments: string[];
+}
+
+/** What becomes of the processes, for logs, progress and the supervisor. */
+export interface WorkerProcessEvents {
+  progress(id: string, message: WorkerProgress): void;
+  ready(id: string, url: string): void;
+  /** The process has ended; it is started again after `restartMs` unless that is null. */
+  exited(id: string, reason: string, restartMs: number | null): void;
+}
+
+/** Sent by a worker over its IPC channel while it loads. */
+export interface WorkerProgress {
+  type: "progress";
+  model: string;
+  fraction: number;
+}
+
+type WorkerMessage = WorkerProgress | { type: "ready"; url: string };
+
+const RESTART_MS_MIN = 500;
+const RESTART_MS_MAX = 30_000;
+/** A process that lived this long starts again at once when it dies. */
+const STABLE_MS = 60_000;
+
+/**
+ * The embedded workers of one supervisor, each a process of its own, so that a crash of an
+ * engine takes nothing else down.
+ *
+ * ```
+ *   start ──▶ running ──exit──▶ waiting (0.5 s, then twice as long each time) ──▶ running
+ *                │                 │
+ *                └──── stop ───────┴──▶ stopped
+ * ```
+ */
+export function startWorkerProcesses(
+  program: string,
+  processes: readonly WorkerProcess[],
+  events: WorkerProcessEvents,
+): { stop(graceMs: number): Promise<void> } {
+  const running = new Map<string, ChildProcess>();
+  const waiting = new Map<string, NodeJS.Timeout>();
+  let isStopping = false;
+
+  const start = (worker: WorkerProcess, delayMs: number): void => {
+    const startedMs = performance.now();
+    // In a process group of its own, so that Ctrl-C reaches the supervisor alone, which drains.
+    const child = fork(program, ["worker", ...worker.arguments], { detached: true });
+    running.set(worker.id, child);
+    child.on("message", (message: WorkerMessage) => {
+      if (message.type === "ready") events.ready(worker.id, message.url);
+      else events.progress(worker.id, message);
+    });
+    child.on("error", () => child.kill("SIGKILL"));
+    child.once("exit", (code, signal) => {
+      running.delete(worker.id);
+      const reason = signal === null ? `exit code ${code}` : `signal ${signal}`;
+      if (isStopping) return events.exited(worker.id, reason, null);
+      const restartMs = performance.now() - startedMs > STABLE_MS ? RESTART_MS_MIN : delayMs;
+      events.exited(worker.id, reason, restartMs);
+      const nextDelayMs = Math.min(restartMs * 2, RESTART_MS_MAX);
+      waiting.set(
+        worker.id,
+        setTimeout(() => start(worker, nextDelayMs), restartMs),
+      );
+    });
+  };
+
+  for (const worker of processes) start(worker, RESTART_MS_MIN);
+
+  return {
+    /** Asks every process to drain and end, and ends those by force that are still there after the grace. */
+    async stop(graceMs) {
+      isStopping = true;
+      for (const timer of waiting.values()) clearTimeout(timer);
+      const children = [...running.values()];
+      const exits = children.map((child) => new Promise((resolve) => child.once("exit", resolve)));
+      for (const child of children) child.kill("SIGTERM");
+      const force = setTimeout(() => {
+        for (const child of children) child.kill("SIGKILL");
+      }, graceMs);
+      await Promise.all(exits);
+      clearTimeout(force);
+    },
+  };
+}
