@@ -82,7 +82,7 @@ export const ERRORS = {
     status: 504,
     type: "server_error",
     retryable: true,
-    advice: "Ask for fewer tokens or raise total_timeout; `stage` says where the time went.",
+    advice: "Ask for fewer tokens or raise timeouts.total; `stage` says where the time went.",
   },
   internal: {
     status: 500,

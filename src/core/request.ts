@@ -111,11 +111,16 @@ export function enter(packet: Packet, stage: Stage, nowUs: Micros): void {
   packet.stageSinceUs = nowUs;
 }
 
-/** What an attempt has used, as far as the supervisor has heard. */
+/**
+ * What an attempt has used, as far as the supervisor has heard. Some endpoints tell the length of
+ * the prompt at the end only: once they generate they have read it, and its bound counts.
+ */
 export function usageSoFar(attempt: Attempt): TokenUsage {
+  const { prompt, generatedTokens, packet } = attempt;
+  const unheardOf = generatedTokens > 0 ? packet.request.arrival.promptTokensMax : 0;
   return {
-    promptTokens: attempt.prompt?.tokens ?? 0,
-    cachedTokens: attempt.prompt?.cached ?? 0,
-    completionTokens: attempt.generatedTokens,
+    promptTokens: prompt?.tokens ?? unheardOf,
+    cachedTokens: prompt?.cached ?? 0,
+    completionTokens: generatedTokens,
   };
 }

@@ -263,7 +263,7 @@ export class Supervisor {
   #started(attempt: Attempt, event: AttemptStarted): void {
     const { packet, endpoint } = attempt;
     attempt.prompt = { tokens: event.promptTokens, cached: event.cachedTokens };
-    attempt.progressUs = this.#turn.nowUs;
+    this.#attempts.progressed(attempt);
     const kvBytes = sessionKvBytes({
       promptTokens: event.promptTokens,
       maxTokens: packet.request.maxTokens,
@@ -277,13 +277,15 @@ export class Supervisor {
 
   /** Relays what the hold covers; a stream that runs past its credit ends at that token. */
   #output(attempt: Attempt, event: AttemptOutput): void {
+    // A sign of life without a token is no progress, or it could put off a timeout for ever.
+    if (event.tokens === 0) return;
     const { packet } = attempt;
     const { request } = packet;
     const tokens = coveredTokens(attempt, event.tokens);
     if (packet.stage === "dispatch") enter(packet, "stream", this.#turn.nowUs);
     request.firstTokenUs ??= this.#turn.nowUs;
-    attempt.progressUs = this.#turn.nowUs;
     attempt.generatedTokens += tokens;
+    this.#attempts.progressed(attempt);
     if (tokens > 0) {
       const answer = { request: request.id, choice: packet.choice, attempt: attempt.id };
       this.#turn.emit({ kind: "relay", ...answer, tokens });
@@ -340,9 +342,12 @@ export class Supervisor {
       this.#attempts.cancel(attempt, error?.code ?? outcome);
       attempt.packet.usage = usageSoFar(attempt);
     }
+    const stoodInLine = request.packets.some((packet) => this.#queue.has(packet));
     for (const packet of request.packets) this.#settlePacket(packet);
     this.#recordSettled(request, outcome, error);
     for (const { endpoint } of running) this.#placeWaitingOn(endpoint.worker);
+    // There may have been room for those behind it all the time.
+    if (stoodInLine) this.#placeWaiting(request.model);
     if (this.#draining && this.#requests.size === 0) this.#turn.emit({ kind: "drained" });
   }
 
@@ -409,8 +414,7 @@ export class Supervisor {
         if (this.#health.isDead(deadline.worker)) this.#workerLeft(deadline.worker.id, "no heartbeat");
         return;
       case "drain":
-        for (const request of this.#requests.values()) this.#fail(request, noCapacity("draining"));
-        return;
+        return this.#cutOff();
     }
   }
 
@@ -418,7 +422,7 @@ export class Supervisor {
     const unfinished = request.packets.find(({ stage }) => stage !== "settle");
     assert(unfinished !== undefined, `${request.id} has packets left`);
     const { stage } = unfinished;
-    const message = `The request was still in stage ${stage} when total_timeout ran out.`;
+    const message = `The request was still in stage ${stage} when timeouts.total ran out.`;
     this.#fail(request, { code: "deadline_exceeded", stage, message });
   }
 
@@ -437,6 +441,14 @@ export class Supervisor {
     this.#draining = true;
     this.#turn.after(this.#config.timeouts.drainUs, { kind: "drain" });
     if (this.#requests.size === 0) this.#turn.emit({ kind: "drained" });
+  }
+
+  /** Ends all that is left. The queue goes first: what comes free now is not given out again. */
+  #cutOff(): void {
+    for (const model of this.#queue.models) {
+      for (const packet of this.#queue.inOrder(model)) this.#leaveQueue(packet);
+    }
+    for (const request of this.#requests.values()) this.#fail(request, noCapacity("draining"));
   }
 
   // ── events may cross with our own decisions: one about something that is over is ignored ─

@@ -5,8 +5,12 @@ import type { TimerPort } from "./ports.ts";
 /** Longest delay Node's timers take; a later wake-up is asked for again when this one fires. */
 const DELAY_MS_MAX = 2 ** 31 - 1;
 
+export interface SystemTimer extends TimerPort {
+  close(): void;
+}
+
 /** The process's monotonic clock, and one Node timer for the earliest deadline. */
-export function createSystemTimer(submit: Submit): TimerPort & { close(): void } {
+export function createSystemTimer(submit: Submit): SystemTimer {
   let pending: NodeJS.Timeout | undefined;
   return {
     nowUs: systemNowUs,

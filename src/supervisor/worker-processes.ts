@@ -8,6 +8,7 @@ export interface WorkerProcess {
 
 /** What becomes of the processes, for logs, progress and the supervisor. */
 export interface WorkerProcessEvents {
+  started(id: string, pid: number): void;
   progress(id: string, message: WorkerProgress): void;
   ready(id: string, url: string): void;
   /** The process has ended; it is started again after `restartMs` unless that is null. */
@@ -28,6 +29,11 @@ const RESTART_MS_MAX = 30_000;
 /** A process that lived this long starts again at once when it dies. */
 const STABLE_MS = 60_000;
 
+export interface WorkerProcesses {
+  /** Asks every process to drain and end, and ends those by force that are still there after the grace. */
+  stop(graceMs: number): Promise<void>;
+}
+
 /**
  * The embedded workers of one supervisor, each a process of its own, so that a crash of an
  * engine takes nothing else down.
@@ -42,7 +48,7 @@ export function startWorkerProcesses(
   program: string,
   processes: readonly WorkerProcess[],
   events: WorkerProcessEvents,
-): { stop(graceMs: number): Promise<void> } {
+): WorkerProcesses {
   const running = new Map<string, ChildProcess>();
   const waiting = new Map<string, NodeJS.Timeout>();
   let isStopping = false;
@@ -52,6 +58,7 @@ export function startWorkerProcesses(
     // In a process group of its own, so that Ctrl-C reaches the supervisor alone, which drains.
     const child = fork(program, ["worker", ...worker.arguments], { detached: true });
     running.set(worker.id, child);
+    if (child.pid !== undefined) events.started(worker.id, child.pid);
     child.on("message", (message: WorkerMessage) => {
       if (message.type === "ready") events.ready(worker.id, message.url);
       else events.progress(worker.id, message);
@@ -74,7 +81,6 @@ export function startWorkerProcesses(
   for (const worker of processes) start(worker, RESTART_MS_MIN);
 
   return {
-    /** Asks every process to drain and end, and ends those by force that are still there after the grace. */
     async stop(graceMs) {
       isStopping = true;
       for (const timer of waiting.values()) clearTimeout(timer);

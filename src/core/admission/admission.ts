@@ -14,7 +14,7 @@ const EXPLANATIONS: Record<CapacityReason, string> = {
   system_sessions_full: "As many sessions are running as limits.sessions_max allows.",
   system_kv_cache_full: "As much KV cache is in use as limits.kv_bytes_max allows.",
   queue_full: "The queue is full.",
-  queue_timeout: "No worker had room before queue_timeout ran out.",
+  queue_timeout: "No worker had room before timeouts.queue ran out.",
   draining: "Headgate is shutting down.",
 };
 
@@ -39,7 +39,7 @@ export function admit(
   const { limits } = config;
   if (state.draining) return noCapacity("draining");
   if (fleet.known(request.model).length === 0) {
-    if (config.models[request.model] !== undefined) return noCapacity("no_workers");
+    if (Object.hasOwn(config.models, request.model)) return noCapacity("no_workers");
     return {
       code: "model_not_found",
       param: "model",

@@ -74,6 +74,14 @@ export class Attempts {
     this.end(attempt);
   }
 
+  /** It has shown progress, which makes the end of its patience later, or sooner once the prompt is read. */
+  progressed(attempt: Attempt): void {
+    attempt.progressUs = this.#turn.nowUs;
+    if (attempt.silence === null || attempt.silence.atUs <= silentAtUs(attempt, this.#timeouts)) return;
+    this.#turn.cancel(attempt.silence);
+    this.#watch(attempt);
+  }
+
   /** Looks back when the timer fires: true when nothing has come for too long, else it waits on. */
   isSilent(attempt: Attempt): boolean {
     // Nobody reads from the endpoint while the client does not read.

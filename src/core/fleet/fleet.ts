@@ -83,14 +83,14 @@ export class Fleet {
       return { kind: "joined", worker };
     }
     if (known.heardUs === null) return { kind: "rejected" };
+    // A report that was overtaken by a later one says nothing new, least of all one from before a restart.
+    if (report.timestampMs < known.reportedMs) return { kind: "rejected" };
     if (known.epoch !== report.epoch) {
       const lost = [...known.attempts];
       known.epoch = report.epoch;
       this.#apply(nowUs, known, report);
       return { kind: "restarted", worker: known, lost };
     }
-    // A report that was overtaken by a later one says nothing new.
-    if (report.timestampMs < known.reportedMs) return { kind: "rejected" };
     const before = known.status;
     const changedModels = this.#apply(nowUs, known, report);
     return { kind: changedModels || before !== known.status ? "changed" : "same", worker: known };

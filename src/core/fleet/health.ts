@@ -25,8 +25,11 @@ export class Health {
     this.#turn.emit({ kind: "answer_heartbeat", report: report.report, accepted });
     if (!accepted) return null;
     const { kind, worker } = outcome;
-    if (kind === "joined") this.#watch(worker);
-    if (kind !== "same") this.#announce(worker, kind);
+    if (kind !== "same") {
+      this.#turn.cancel(worker.silence);
+      this.#watch(worker);
+      this.#announce(worker, kind);
+    }
     return { worker, lost: kind === "restarted" ? outcome.lost : [] };
   }
 

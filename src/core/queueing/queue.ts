@@ -38,8 +38,17 @@ export class Queue {
     return this.#lines.keys();
   }
 
+  /**
+   * Whether a new packet would have to stand behind others. Those that have been tried wait for
+   * endpoints they have not failed on, and must not keep it from the rest.
+   */
   isWaiting(model: string): boolean {
-    return this.#lines.has(model);
+    return (this.#lines.get(model)?.fresh.size ?? 0) > 0;
+  }
+
+  has(packet: Packet): boolean {
+    const line = this.#lines.get(packet.request.model);
+    return line !== undefined && (line.again.has(packet) || line.fresh.has(packet));
   }
 
   add(packet: Packet): void {

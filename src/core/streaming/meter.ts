@@ -7,8 +7,14 @@ export function coveredTokens(attempt: Attempt, tokens: number): number {
   return Math.max(0, Math.min(tokens, attempt.creditTokens - attempt.generatedTokens));
 }
 
-/** When the attempt has been silent for too long, unless it shows progress before. */
+/**
+ * When the attempt has been silent for too long, unless it shows progress before. A remote
+ * endpoint sends a buffered answer in one piece, so there only the request's own deadline counts.
+ */
 export function silentAtUs(attempt: Attempt, timeouts: CoreConfig["timeouts"]): Micros {
+  const { packet, endpoint } = attempt;
+  const isRemote = endpoint.worker.heardUs === null;
+  if (isRemote && !packet.request.arrival.streamed) return Infinity;
   const isDecoding = attempt.prompt !== null || attempt.generatedTokens > 0;
   return attempt.progressUs + (isDecoding ? timeouts.stallUs : timeouts.prefillUs);
 }

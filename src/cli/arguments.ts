@@ -1,0 +1,21 @@
+import { InvalidArgumentError } from "commander";
+
+/** Parsers for the values of command-line options; commander prefixes the message with the option. */
+
+export function parseCount(value: string): number {
+  const number = Number(value);
+  if (Number.isSafeInteger(number) && number > 0) return number;
+  throw new InvalidArgumentError("give a whole number above 0");
+}
+
+export function parseSeed(value: string): number {
+  const number = Number(value);
+  if (Number.isSafeInteger(number) && number >= 0) return number;
+  throw new InvalidArgumentError("give a whole number, 0 or more");
+}
+
+export function parsePort(value: string): number {
+  const number = Number(value);
+  if (Number.isInteger(number) && number >= 0 && number <= 65_535) return number;
+  throw new InvalidArgumentError("give a port between 0 and 65535");
+}

@@ -1,0 +1,26 @@
+#!/usr/bin/env node
+import { Command } from "commander";
+import packageJson from "../../package.json" with { type: "json" };
+import { addReplayCommand } from "./replay.ts";
+import { addSimulateCommand } from "./simulate.ts";
+import { addStatusCommand } from "./status.ts";
+import { addUpCommand } from "./up.ts";
+import { addWorkerCommand } from "./worker.ts";
+
+const program = new Command("headgate")
+  .description(packageJson.description)
+  .version(packageJson.version)
+  .showHelpAfterError("Add --help to see what can be given.");
+
+addUpCommand(program);
+addWorkerCommand(program);
+addStatusCommand(program);
+addSimulateCommand(program);
+addReplayCommand(program);
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  console.error(`headgate: ${(error as Error).message}`);
+  process.exitCode = 1;
+}

@@ -1,0 +1,91 @@
+import { resolve } from "node:path";
+import type { Command } from "commander";
+import { readEnvironment } from "../config/environment.ts";
+import { loadConfig } from "../config/load.ts";
+import type { Config } from "../config/schema.ts";
+import { type RunningHeadgate, startHeadgate } from "../headgate.ts";
+import { createLog } from "../observability/log.ts";
+import { parsePort } from "./arguments.ts";
+import { LoadingProgress } from "./loading-progress.ts";
+
+interface UpArguments {
+  config: string;
+  host?: string;
+  port?: number;
+  record?: string;
+}
+
+export function addUpCommand(program: Command): void {
+  program
+    .command("up")
+    .description("start a supervisor and its embedded workers")
+    .option("-c, --config <file>", "configuration", "headgate.yaml")
+    .option("--host <address>", "address to listen on, instead of server.host")
+    .option("--port <port>", "port to listen on, instead of server.port; 0 for any", parsePort)
+    .option("--record <file>", "write every event of this run to a file, for `headgate replay`")
+    .addHelpText("after", "\nEnvironment: HOST and PORT stand for --host and --port.")
+    .action(async (given: UpArguments) => {
+      const config = withOverrides(loadConfig(given.config).config, given);
+      const progress = new LoadingProgress(config.workers.map(({ id }) => id));
+      const headgate = await startHeadgate({
+        config,
+        configPath: resolve(given.config),
+        variables: process.env,
+        log: createLog(config.log.level),
+        workerEvents: progress,
+        ...(given.record === undefined ? {} : { recordPath: given.record }),
+      });
+      stopOnSignal(headgate);
+      say(`Headgate listens on ${headgate.url}`);
+      await progress.allReady;
+      say(welcome(headgate.url, config));
+    });
+}
+
+function withOverrides(config: Config, given: UpArguments): Config {
+  const environment = readEnvironment(process.env);
+  const host = given.host ?? environment.host ?? config.server.host;
+  const port = given.port ?? environment.port ?? config.server.port;
+  return { ...config, server: { ...config.server, host, port } };
+}
+
+/** The first signal drains; the second one ends the process at once. */
+function stopOnSignal(headgate: RunningHeadgate): void {
+  let isStopping = false;
+  const onSignal = (): void => {
+    if (isStopping) process.exit(1);
+    isStopping = true;
+    say("Stopping: running requests finish first. Press Ctrl-C again to stop at once.");
+    headgate.stop().then(
+      () => process.exit(0),
+      (error: unknown) => {
+        console.error(error);
+        process.exit(1);
+      },
+    );
+  };
+  process.on("SIGINT", onSignal);
+  process.on("SIGTERM", onSignal);
+}
+
+function welcome(url: string, config: Config): string {
+  const models = [
+    ...Object.keys(config.models),
+    ...config.remotes.flatMap((remote) => Object.keys(remote.models)),
+  ];
+  return `
+Ready. Models: ${models.join(", ")}
+
+Try it:
+
+  curl -N ${url}/v1/chat/completions -H 'content-type: application/json' \\
+    -d '{"model": "default", "stream": true, "messages": [{"role": "user", "content": "What is the capital of France?"}]}'
+
+Or point any OpenAI client at ${url}/v1. \`npm run headgate -- status\` shows the workers; Ctrl-C drains and stops.
+`;
+}
+
+/** Words for people go to standard error; standard output carries the log. */
+function say(words: string): void {
+  process.stderr.write(`${words}\n`);
+}

@@ -1,0 +1,69 @@
+import { z } from "zod";
+import { configSchema } from "./schema.ts";
+
+interface JsonSchema {
+  type?: string;
+  description?: string;
+  default?: unknown;
+  enum?: unknown[];
+  properties?: Record<string, JsonSchema>;
+  additionalProperties?: JsonSchema | boolean;
+  items?: JsonSchema;
+  required?: string[];
+}
+
+const HEADER = `# Configuration
+
+Made from \`src/config/schema.ts\` by \`npm run docs\`. Headgate reads \`headgate.yaml\`, or the file given with
+\`--config\`, checks it when it starts, and names the line of anything that is wrong. Times are in seconds and
+sizes in bytes. \`<name>\` stands for a name of your choice, \`[]\` for each entry of a list.
+
+| setting | type | default | meaning |
+| --- | --- | --- | --- |
+`;
+
+const FOOTER = `
+Environment variables: \`HOST\` and \`PORT\` stand for \`server.host\` and \`server.port\`; for \`headgate worker\`,
+\`MODEL_PATH\`, \`HOST\`, \`PORT\`, \`WORKER_ID\`, \`WORKER_URL\` and \`COORDINATOR_URL\` stand for its options. A
+command-line option wins over its variable, and both win over the file.
+`;
+
+/** The configuration reference as Markdown: one row for each setting. */
+export function configReference(): string {
+  const schema = z.toJSONSchema(configSchema, { io: "input", unrepresentable: "any" }) as JsonSchema;
+  return HEADER + rows(schema, "").join("\n") + "\n" + FOOTER;
+}
+
+function rows(schema: JsonSchema, path: string): string[] {
+  if (schema.properties !== undefined) {
+    return Object.entries(schema.properties).flatMap(([key, property]) => {
+      const isRequired = schema.required?.includes(key) === true;
+      const here = path === "" ? key : `${path}.${key}`;
+      return isGroup(property) ? rows(property, here) : [row(here, property, isRequired)];
+    });
+  }
+  if (schema.items !== undefined) return rows(schema.items, `${path}[]`);
+  return rows(schema.additionalProperties as JsonSchema, `${path}.<name>`);
+}
+
+/** Whether the setting is only there to hold others. */
+function isGroup({ properties, items, additionalProperties }: JsonSchema): boolean {
+  const inner = items ?? (typeof additionalProperties === "object" ? additionalProperties : undefined);
+  return properties !== undefined || inner?.properties !== undefined;
+}
+
+function row(path: string, schema: JsonSchema, isRequired: boolean): string {
+  const fallback = isRequired
+    ? "required"
+    : schema.default === undefined
+      ? ""
+      : `\`${JSON.stringify(schema.default)}\``;
+  return `| \`${path}\` | ${typeName(schema)} | ${fallback} | ${schema.description ?? ""} |`;
+}
+
+function typeName({ type, enum: choices, items, additionalProperties }: JsonSchema): string {
+  if (choices !== undefined) return choices.map((choice) => `\`${String(choice)}\``).join(" or ");
+  if (items !== undefined) return `list of ${items.type}s`;
+  if (typeof additionalProperties === "object") return "map of names";
+  return type ?? "any";
+}

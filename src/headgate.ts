@@ -1,0 +1,133 @@
+import { fileURLToPath } from "node:url";
+import { readSecret } from "./config/environment.ts";
+import { toCoreConfig } from "./config/core-config.ts";
+import type { Config } from "./config/schema.ts";
+import type { Inspection } from "./core/inspection.ts";
+import { serveGateway } from "./gateway/serve.ts";
+import { createShell, type Shell, type ShellOptions } from "./gateway/shell.ts";
+import { createVolatileLedger } from "./ledger/volatile.ts";
+import type { Log } from "./observability/log.ts";
+import { createRecorder } from "./recording/recorder.ts";
+import { createLoop, type Loop, type Submit } from "./supervisor/loop.ts";
+import type { Ports } from "./supervisor/ports.ts";
+import { createSystemTimer, type SystemTimer } from "./supervisor/system-timer.ts";
+import {
+  startWorkerProcesses,
+  type WorkerProcesses,
+  type WorkerProcessEvents,
+} from "./supervisor/worker-processes.ts";
+
+const CLI = fileURLToPath(new URL("cli/main.ts", import.meta.url));
+/** After the drain: time for answers to reach their clients, and for workers to end. */
+const GRACE_MS = 2_000;
+
+export interface HeadgateOptions {
+  config: Config;
+  /** Where the configuration was read from; embedded workers read it too. */
+  configPath: string;
+  variables: NodeJS.ProcessEnv;
+  log: Log;
+  /** File to write every event of this run into. */
+  recordPath?: string;
+  /** Told how the embedded workers are getting on. */
+  workerEvents?: Partial<WorkerProcessEvents>;
+}
+
+export interface RunningHeadgate {
+  url: string;
+  inspect(): Inspection;
+  /** Refuses new requests, lets the running ones finish, stops the workers; resolves when all is gone. */
+  stop(): Promise<void>;
+}
+
+/** Puts a supervisor together: loop, ports, HTTP server and embedded workers. */
+export async function startHeadgate(options: HeadgateOptions): Promise<RunningHeadgate> {
+  const { config, log } = options;
+  const { loop, shell, drained, close } = assemble(options);
+  const gateway = await serveGateway({
+    shell,
+    inspect: loop.inspect,
+    host: config.server.host,
+    port: config.server.port,
+    limits: {
+      bodyBytesMax: config.server.body_bytes_max,
+      connectionsMax: config.server.connections_max,
+    },
+  });
+  log.info({ url: gateway.url }, "supervisor listens");
+  const workers = startEmbeddedWorkers(options, { supervisorUrl: gateway.url, loop });
+
+  const stop = async (): Promise<void> => {
+    loop.submit({ kind: "drain_asked" });
+    await drained;
+    await Promise.all([gateway.close({ graceMs: GRACE_MS }), workers.stop(GRACE_MS)]);
+    await shell.close();
+    close();
+  };
+  let stopping: Promise<void> | undefined;
+  return { url: gateway.url, inspect: loop.inspect, stop: () => (stopping ??= stop()) };
+}
+
+interface Assembly {
+  loop: Loop;
+  shell: Shell;
+  /** Resolves when nothing is running any more, after `drain_asked`. */
+  drained: Promise<void>;
+  close(): void;
+}
+
+/** The loop with the ports of a live process behind it. */
+function assemble({ config, log, variables, recordPath }: HeadgateOptions): Assembly {
+  const coreConfig = toCoreConfig(config);
+  const recorder = recordPath === undefined ? null : createRecorder(recordPath, coreConfig);
+  const drained = Promise.withResolvers<void>();
+  const createWorld = (submit: Submit): { shell: Shell; timer: SystemTimer; ports: Ports } => {
+    const remotes = config.remotes.map((remote) => remoteEndpoint(remote, variables));
+    const { models, aliases } = config;
+    const shell = createShell({ submit, log, models: Object.keys(models), aliases, remotes });
+    const timer = createSystemTimer(submit);
+    const observer = {
+      ...shell.ports.observer,
+      ...(recorder === null ? {} : { event: recorder.event, effects: recorder.effects }),
+      drained: drained.resolve,
+    };
+    return { shell, timer, ports: { ...shell.ports, observer, timer, ledger: createVolatileLedger(submit) } };
+  };
+  let world: ReturnType<typeof createWorld> | undefined;
+  const loop = createLoop(coreConfig, (submit) => (world = createWorld(submit)).ports);
+  const { shell, timer } = world!;
+  const close = (): void => {
+    timer.close();
+    recorder?.close();
+  };
+  return { loop, shell, drained: drained.promise, close };
+}
+
+function remoteEndpoint(
+  remote: Config["remotes"][number],
+  variables: NodeJS.ProcessEnv,
+): ShellOptions["remotes"][number] {
+  const { name, url, models, api_key_env } = remote;
+  const apiKey = api_key_env === undefined ? null : readSecret(variables, api_key_env);
+  return { name, url, models, apiKey };
+}
+
+/** A worker whose process ends is out at once, without waiting for its heartbeats to stay away. */
+function startEmbeddedWorkers(
+  { config, configPath, workerEvents }: HeadgateOptions,
+  { supervisorUrl, loop }: { supervisorUrl: string; loop: Loop },
+): WorkerProcesses {
+  const processes = config.workers.map(({ id }) => ({
+    id,
+    arguments: ["--config", configPath, "--id", id, "--supervisor", supervisorUrl],
+  }));
+  return startWorkerProcesses(CLI, processes, {
+    started: (id, pid) => workerEvents?.started?.(id, pid),
+    progress: (id, progress) => workerEvents?.progress?.(id, progress),
+    ready: (id, url) => workerEvents?.ready?.(id, url),
+    exited: (id, reason, restartMs) => {
+      loop.submit({ kind: "worker_left", worker: id, reason });
+      workerEvents?.exited?.(id, reason, restartMs);
+    },
+  });
+}

@@ -1,0 +1,33 @@
+import type { SettledRecord } from "../core/settling/record.ts";
+import { MICROS_PER_MILLI } from "../core/units.ts";
+import type { Micros } from "../core/units.ts";
+import type { Log } from "./log.ts";
+
+/** One line for each request that is over: what became of it, who served it, and where the time went. */
+export function logSettled(log: Log, record: SettledRecord): void {
+  const stagesMs: Record<string, number> = {};
+  for (const [stage, us] of Object.entries(record.stagesUs)) stagesMs[stage] = millis(us);
+  const line = {
+    request: record.request,
+    tenant: record.tenant,
+    model: record.model,
+    stage: "settle",
+    outcome: record.outcome,
+    code: record.code ?? undefined,
+    reason: record.reason ?? undefined,
+    total_ms: millis(record.totalUs),
+    ttft_ms: record.ttftUs === null ? undefined : millis(record.ttftUs),
+    stages_ms: stagesMs,
+    attempts: record.attempts,
+    workers: record.workers,
+    prompt_tokens: record.usage.promptTokens,
+    cached_tokens: record.usage.cachedTokens,
+    completion_tokens: record.usage.completionTokens,
+  };
+  if (record.outcome === "completed") log.info(line, "request settled");
+  else log.warn(line, "request settled");
+}
+
+function millis(us: Micros): number {
+  return us / MICROS_PER_MILLI;
+}

@@ -1,0 +1,92 @@
+import type { CoreConfig } from "../../core/config.ts";
+import type { Effect } from "../../core/effects.ts";
+import type { SupervisorEvent } from "../../core/events.ts";
+import type { Inspection } from "../../core/inspection.ts";
+import type { Micros } from "../../core/units.ts";
+import type { Checker, EndOfWorld, Violate } from "./checker.ts";
+
+/** The supervisor's own figures: they stay within every limit, agree with what it has decided, and end at nothing. */
+export class CapacityChecker implements Checker {
+  readonly #config: CoreConfig;
+  readonly #violate: Violate;
+  readonly #inspect: () => Inspection;
+  readonly #waiting: () => ReadonlySet<unknown>;
+  readonly #requests = new Set<string>();
+  /** Attempts under way, with the endpoint they were sent to. */
+  readonly #attempts = new Map<string, string>();
+
+  constructor(
+    config: CoreConfig,
+    sources: { inspect: () => Inspection; waiting: () => ReadonlySet<unknown> },
+    violate: Violate,
+  ) {
+    this.#config = config;
+    this.#inspect = sources.inspect;
+    this.#waiting = sources.waiting;
+    this.#violate = violate;
+  }
+
+  event(_nowUs: Micros, event: SupervisorEvent): void {
+    if (event.kind === "request_arrived") this.#requests.add(event.request);
+    if (event.kind === "attempt_finished" || event.kind === "attempt_failed")
+      this.#attempts.delete(event.attempt);
+  }
+
+  effects(_nowUs: Micros, effects: readonly Effect[]): void {
+    let hasMoved = false;
+    for (const effect of effects) {
+      if (effect.kind === "dispatch") this.#attempts.set(effect.attempt, `${effect.worker}/${effect.model}`);
+      else if (effect.kind === "cancel_attempt") this.#attempts.delete(effect.attempt);
+      else if (effect.kind === "request_settled") this.#requests.delete(effect.record.request);
+      else if (effect.kind !== "append_ledger") continue;
+      hasMoved = true;
+    }
+    if (hasMoved) this.#check(this.#inspect());
+  }
+
+  end({ inspection, isDrained }: EndOfWorld): void {
+    if (!isDrained) this.#violate(null, "the supervisor was asked to stop and has not");
+    this.#check(inspection);
+    const { requests, sessions, kvBytes, queue, openHolds } = inspection;
+    const left = { requests, sessions, kvBytes, openHolds, queueBytes: queue.bytes };
+    for (const [what, count] of Object.entries(left)) this.#expect(what, count, 0);
+    for (const { worker, kvBytesReserved } of inspection.workers) {
+      this.#expect(`bytes of KV cache on ${worker}`, kvBytesReserved, 0);
+    }
+  }
+
+  #check(inspection: Inspection): void {
+    const { limits } = this.#config;
+    const { requests, sessions, kvBytes, queue } = inspection;
+    this.#expect("requests", requests, this.#requests.size);
+    this.#expect("sessions", sessions, this.#attempts.size);
+    this.#expect("packets in the queue", queue.packets, this.#waiting().size);
+    this.#limit("sessions", sessions, limits.sessionsMax);
+    this.#limit("bytes of KV cache", kvBytes, limits.kvBytesMax);
+    this.#limit("packets in the queue", queue.packets, limits.queuePacketsMax);
+    this.#limit("bytes in the queue", queue.bytes, limits.queueBytesMax);
+    const load = this.#load();
+    for (const { worker, models } of inspection.workers) {
+      for (const { model, slots, inFlight } of models) {
+        const endpoint = `${worker}/${model}`;
+        this.#expect(`packets on ${endpoint}`, inFlight, load.get(endpoint) ?? 0);
+        this.#limit(`packets on ${endpoint}`, inFlight, slots);
+      }
+    }
+  }
+
+  /** Attempts under way on each endpoint. */
+  #load(): ReadonlyMap<string, number> {
+    const load = new Map<string, number>();
+    for (const endpoint of this.#attempts.values()) load.set(endpoint, (load.get(endpoint) ?? 0) + 1);
+    return load;
+  }
+
+  #expect(what: string, counted: number, expected: number): void {
+    if (counted !== expected) this.#violate(null, `${counted} ${what} where there are ${expected}`);
+  }
+
+  #limit(what: string, counted: number, limit: number): void {
+    if (counted > limit) this.#violate(null, `${counted} ${what} where the limit is ${limit}`);
+  }
+}

@@ -1,0 +1,135 @@
+import type { Dispatch } from "../core/effects.ts";
+import type { SupervisorEvent } from "../core/events.ts";
+import type { Micros } from "../core/units.ts";
+import type { FailureReason } from "../core/vocabulary.ts";
+import type { EngineMessage } from "./engine.ts";
+import type { Network } from "./network.ts";
+import type { Sighting } from "./sightings.ts";
+import type { VirtualTime } from "./virtual-time.ts";
+
+export type ConnectionMessage = EngineMessage | { kind: "failed"; reason: FailureReason; message: string };
+
+/** What the client asks for, as far as an endpoint reads it in the request or finds it out. */
+export interface Wish {
+  streamed: boolean;
+  promptTokensMax: number;
+  promptTokens: number;
+  cachedTokens: number;
+  /** Tokens after which the model stops by itself, for each choice. */
+  answerTokens: number;
+}
+
+/** What a connection reaches the supervisor's side of the world with. */
+export interface ConnectionEnds {
+  time: VirtualTime;
+  network: Network;
+  submit: (event: SupervisorEvent) => void;
+  saw: (sighting: Sighting) => void;
+}
+
+/**
+ * One attempt on the wire: messages arrive late but in order. While the client does not read,
+ * tokens stay here, and the worker is told to pause.
+ */
+export class Connection {
+  readonly dispatch: Dispatch;
+  readonly wish: Wish;
+  /** Whether what is on its way when the attempt is cancelled still arrives. */
+  readonly #crosses: boolean;
+  readonly #ends: ConnectionEnds;
+  readonly #backlog: ConnectionMessage[] = [];
+  #held: number[] = [];
+  #lastArrivalUs: Micros = 0;
+  #isCancelled = false;
+  #isClosed = false;
+  #isEnded = false;
+  #isPaused = false;
+
+  constructor(dispatch: Dispatch, options: { wish: Wish; crosses: boolean; ends: ConnectionEnds }) {
+    this.dispatch = dispatch;
+    this.wish = options.wish;
+    this.#crosses = options.crosses;
+    this.#ends = options.ends;
+  }
+
+  /** Nothing will come over it any more. */
+  get isOver(): boolean {
+    return this.#isEnded || (this.#isCancelled && !this.#crosses);
+  }
+
+  /** Whether the worker has seen that the supervisor is no longer there. */
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  close(): void {
+    this.#isClosed = true;
+  }
+
+  /** Called at the worker. */
+  send(message: ConnectionMessage): void {
+    if (this.#isClosed) return;
+    const { time, network } = this.#ends;
+    const arrivalUs = Math.max(this.#lastArrivalUs, time.nowUs + Math.round(network.delayUs()));
+    this.#lastArrivalUs = arrivalUs;
+    time.at(arrivalUs, () => this.#arrive(message));
+  }
+
+  fail(reason: FailureReason, message: string): void {
+    this.send({ kind: "failed", reason, message });
+  }
+
+  cancel(): void {
+    this.#isCancelled = true;
+    if (!this.#crosses) this.#held = [];
+  }
+
+  pause(): void {
+    this.#isPaused = true;
+  }
+
+  resume(): void {
+    this.#isPaused = false;
+    while (!this.#isPaused) {
+      const message = this.#backlog.shift();
+      if (message === undefined) return;
+      this.#submit(message);
+    }
+  }
+
+  /** The next tokens the supervisor has received and not passed on; fewer when it has not so many. */
+  take(tokens: number): number[] {
+    return this.#held.splice(0, tokens);
+  }
+
+  #arrive(message: ConnectionMessage): void {
+    if (this.isOver) return;
+    if (this.#isPaused && !this.#isCancelled) this.#backlog.push(message);
+    else this.#submit(message);
+  }
+
+  #submit(message: ConnectionMessage): void {
+    if (this.isOver) return;
+    const { attempt } = this.dispatch;
+    const { submit } = this.#ends;
+    switch (message.kind) {
+      case "started": {
+        const { promptTokens, cachedTokens } = message;
+        return submit({ kind: "attempt_started", attempt, promptTokens, cachedTokens });
+      }
+      case "output":
+        this.#held.push(...message.tokens);
+        this.#ends.saw({ kind: "tokens_arrived", attempt, tokens: message.tokens });
+        return submit({ kind: "attempt_output", attempt, tokens: message.tokens.length });
+      case "finished": {
+        this.#isEnded = true;
+        const { finishReason, usage } = message;
+        return submit({ kind: "attempt_finished", attempt, finishReason, usage });
+      }
+      case "failed": {
+        this.#isEnded = true;
+        return submit({ kind: "attempt_failed", attempt, reason: message.reason, message: message.message });
+      }
+    }
+  }
+}

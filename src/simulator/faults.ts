@@ -1,0 +1,81 @@
+import type { Random } from "./random.ts";
+
+/** Everything that can go wrong in the virtual world, by name. */
+export const FAULTS = {
+  worker_crash: "a worker process ends at once; its connections are reset",
+  silent_crash: "a worker machine is gone; nothing resets its connections",
+  late_reset: "connections of a crashed worker are reset seconds later",
+  exit_seen: "somebody who watches the process reports that it has ended",
+  worker_restart: "a crashed worker comes back under the same id with a new epoch",
+  worker_drain: "a worker refuses new work, finishes what it has and deregisters",
+  prefill_hang: "an engine never finishes reading a prompt",
+  decode_stall: "an engine stops in the middle of an answer",
+  stream_cut: "a connection breaks while its worker lives",
+  endpoint_error: "an endpoint answers with a server error",
+  request_rejected: "an endpoint refuses the request itself",
+  overrun: "an engine generates more than it was given credit for",
+  long_prompt: "a prompt is longer than its bound",
+  foreign_load: "other supervisors take slots of a worker",
+  heartbeat_lost: "a heartbeat does not arrive",
+  heartbeat_late: "a heartbeat arrives late, perhaps behind its successor",
+  heartbeat_duplicated: "a heartbeat arrives twice",
+  clock_skew: "a worker's clock is wrong by seconds",
+  network_delay: "a message takes a hundred times as long as usual",
+  crossing_event: "an event about an attempt arrives after the attempt was cancelled",
+  client_disconnect: "a client leaves before its answer is complete",
+  slow_client: "a client reads more slowly than tokens come",
+  stuck_client: "a client stops reading and stays",
+  slow_disk: "the ledger's disk takes seconds to make entries durable",
+  early_stop: "the supervisor is told to stop in the middle of its work",
+} as const satisfies Record<string, string>;
+
+export type Fault = keyof typeof FAULTS;
+
+export const ALL_FAULTS = Object.keys(FAULTS) as readonly Fault[];
+
+/** Which faults may strike in one run, and how often each has. */
+export class FaultPlan {
+  readonly #enabled: ReadonlySet<Fault>;
+  readonly #random: Random;
+  readonly #counts = new Map<Fault, number>();
+
+  constructor(enabled: Iterable<Fault>, random: Random) {
+    this.#enabled = new Set(enabled);
+    this.#random = random;
+  }
+
+  get isEmpty(): boolean {
+    return this.#enabled.size === 0;
+  }
+
+  allows(fault: Fault): boolean {
+    return this.#enabled.has(fault);
+  }
+
+  /** Whether the fault strikes this time; if so, it is counted. */
+  strikes(fault: Fault, probability: number): boolean {
+    if (!this.#enabled.has(fault) || !this.#random.chance(probability)) return false;
+    this.#counts.set(fault, (this.#counts.get(fault) ?? 0) + 1);
+    return true;
+  }
+
+  /** How often each fault has struck, in the order of the table. */
+  counts(): Partial<Record<Fault, number>> {
+    const counts: Partial<Record<Fault, number>> = {};
+    for (const fault of ALL_FAULTS) {
+      const count = this.#counts.get(fault);
+      if (count !== undefined) counts[fault] = count;
+    }
+    return counts;
+  }
+}
+
+/**
+ * Each run gets its own selection of faults, and every eighth none at all: where everything
+ * fails at the same time, the rarer failures never get far enough to be seen.
+ */
+export function drawFaults(random: Random): Fault[] {
+  if (random.chance(1 / 8)) return [];
+  const share = random.pick([0.15, 0.4, 0.7]);
+  return ALL_FAULTS.filter(() => random.chance(share));
+}

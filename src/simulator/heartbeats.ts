@@ -1,0 +1,94 @@
+import type { AnswerHeartbeat } from "../core/effects.ts";
+import type { SupervisorEvent } from "../core/events.ts";
+import { MICROS_PER_MILLI } from "../core/units.ts";
+import type { WorkersPort } from "../supervisor/ports.ts";
+import type { FaultPlan } from "./faults.ts";
+import type { Network } from "./network.ts";
+import type { Random } from "./random.ts";
+import type { VirtualTime } from "./virtual-time.ts";
+import type { VirtualWorker } from "./worker.ts";
+
+/** A report that arrives this late is refused for its age, or overtaken, or both. */
+const LATE_MS_MAX = 40_000;
+
+/** Carries workers' reports to the supervisor, as badly as the faults ask for. */
+export class Heartbeats implements WorkersPort {
+  readonly #time: VirtualTime;
+  readonly #network: Network;
+  readonly #faults: FaultPlan;
+  readonly #random: Random;
+  readonly #submit: (event: SupervisorEvent) => void;
+  readonly #clockErrorMs = new Map<string, number>();
+  #reports = 0;
+
+  constructor(options: {
+    time: VirtualTime;
+    network: Network;
+    faults: FaultPlan;
+    random: Random;
+    submit: (event: SupervisorEvent) => void;
+  }) {
+    this.#time = options.time;
+    this.#network = options.network;
+    this.#faults = options.faults;
+    this.#random = options.random;
+    this.#submit = options.submit;
+  }
+
+  /** Workers act on nothing that the supervisor answers. */
+  answerHeartbeat(_effect: AnswerHeartbeat): void {}
+
+  /** Reports now and then at the worker's interval, until its process ends. */
+  keepReporting(worker: VirtualWorker): void {
+    const { epoch } = worker;
+    const report = (): void => {
+      if (!worker.isRunning || worker.epoch !== epoch) return;
+      this.report(worker);
+      this.#time.after(worker.spec.heartbeatUs, report);
+    };
+    this.#clockErrorMs.set(epoch, this.#drawClockErrorMs());
+    report();
+  }
+
+  /** One report out of turn, as workers send on a change that matters. */
+  report(worker: VirtualWorker): void {
+    const event = this.#written(worker);
+    if (this.#faults.strikes("heartbeat_lost", 0.2)) return;
+    this.#deliver(event);
+    if (this.#faults.strikes("heartbeat_duplicated", 0.2)) this.#deliver(event);
+  }
+
+  #written(worker: VirtualWorker): Report {
+    const { spec, running, foreignSessions, kvBytes, epoch } = worker;
+    const foreignKvBytes = foreignSessions * 1_024 * 64;
+    return {
+      kind: "heartbeat_received",
+      report: `report-${++this.#reports}`,
+      worker: spec.id,
+      url: `http://${spec.id}.invalid`,
+      epoch,
+      timestampMs: this.#time.nowMs + (this.#clockErrorMs.get(epoch) ?? 0),
+      draining: worker.state === "draining",
+      limits: spec.limits,
+      models: spec.models,
+      sessions: running + foreignSessions,
+      ownSessions: spec.countsOwnSessions ? running : null,
+      kvBytes: kvBytes + foreignKvBytes,
+    };
+  }
+
+  #deliver(report: Report): void {
+    const isLate = this.#faults.strikes("heartbeat_late", 0.2);
+    const lateUs = isLate ? this.#random.between(500, LATE_MS_MAX) * MICROS_PER_MILLI : 0;
+    this.#time.after(this.#network.delayUs() + lateUs, () => {
+      this.#submit({ ...report, receivedMs: this.#time.nowMs });
+    });
+  }
+
+  #drawClockErrorMs(): number {
+    if (!this.#faults.strikes("clock_skew", 0.3)) return 0;
+    return this.#random.between(-40_000, 8_000);
+  }
+}
+
+type Report = Omit<Extract<SupervisorEvent, { kind: "heartbeat_received" }>, "receivedMs">;

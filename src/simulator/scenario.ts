@@ -1,0 +1,178 @@
+import type { CoreConfig } from "../core/config.ts";
+import { type Micros, seconds } from "../core/units.ts";
+import type { ServedModel, WorkerLimits } from "../core/vocabulary.ts";
+import type { Random } from "./random.ts";
+
+/** One virtual world before anything has happened in it. */
+export interface Scenario {
+  config: CoreConfig;
+  workers: WorkerSpec[];
+  remotes: WorkerSpec[];
+  load: Load;
+  disk: { syncUs: Micros };
+  network: { delayUs: Micros };
+}
+
+export interface WorkerSpec {
+  id: string;
+  models: ServedModel[];
+  limits: WorkerLimits;
+  engine: EngineSpec;
+  /** Remote endpoints send no heartbeats. */
+  isRemote: boolean;
+  heartbeatUs: Micros;
+  /** Whether its reports say which sessions are this supervisor's own. */
+  countsOwnSessions: boolean;
+}
+
+/** A step in which `n` sequences get a token takes `stepUs + n · sequenceUs`. */
+export interface EngineSpec {
+  stepUs: Micros;
+  sequenceUs: Micros;
+  /** Prompt tokens read in one step, and what each costs. */
+  prefillChunkTokens: number;
+  prefillTokenUs: Micros;
+  /** Tokens that are sent together. */
+  burstTokens: number;
+}
+
+export interface Load {
+  requests: number;
+  meanGapUs: Micros;
+  /** Share of arrivals that bring others with them at the same instant. */
+  burstShare: number;
+  promptTokensMax: number;
+  answerTokensMean: number;
+  names: readonly string[];
+}
+
+const KIB = 1_024;
+
+/** Larger than anything here; a report is JSON, which knows no infinity. */
+const UNLIMITED: WorkerLimits = { sessionsMax: 1_000, sessionKvBytesMax: 1e12, kvBytesMax: 1e12 };
+
+/** Nothing is short, and nobody is silent for long enough to be called stale. */
+const CALM: Partial<WorkerSpec> = { limits: UNLIMITED, countsOwnSessions: true, heartbeatUs: seconds(5) };
+
+/** Draws a world; the draws are made to reach limits and timeouts, not to look like anybody's traffic. */
+export function drawScenario(random: Random, options: { requests: number; isCalm: boolean }): Scenario {
+  const isUniform = options.isCalm || random.chance(0.5);
+  const model = drawWorker(random, "w0", MODELS);
+  if (options.isCalm) Object.assign(model, CALM);
+  const workers = Array.from({ length: random.pick([1, 2, 3, 3, 4, 5]) }, (_, index): WorkerSpec => {
+    const id = `w${index}`;
+    if (isUniform) return { ...model, id };
+    // The first serves every model, so that most requests find one.
+    const isPartial = index > 0 && random.chance(0.4);
+    return drawWorker(random, id, isPartial ? [random.pick(MODELS)] : MODELS);
+  });
+  const hasRemote = random.chance(0.4);
+  const config = drawConfig(random);
+  // An overloaded engine is slow, and that is no fault.
+  if (options.isCalm) Object.assign(config.timeouts, { prefillUs: seconds(60), stallUs: seconds(60) });
+  const remote = { name: "remote", models: ["rented"], concurrencyMax: 4, contextTokens: 8_192 };
+  return {
+    config: { ...config, remotes: hasRemote ? [remote] : [] },
+    workers,
+    remotes: hasRemote ? [remoteSpec(random, remote)] : [],
+    load: {
+      requests: options.requests,
+      meanGapUs: seconds(random.pick([0.1, 0.3, 0.8, 2])),
+      burstShare: random.pick([0, 0.02, 0.1]),
+      promptTokensMax: random.pick([40, 200, 800]),
+      answerTokensMean: random.pick([5, 20, 60]),
+      names: hasRemote ? [...CLIENT_NAMES, "rented"] : CLIENT_NAMES,
+    },
+    disk: { syncUs: random.pick([0, 500, 4_000, 30_000]) },
+    network: { delayUs: random.pick([50, 500, 5_000]) },
+  };
+}
+
+const MODELS: readonly string[] = ["small", "large"];
+
+/** What clients call models by: `default` is an alias, `planned` is served by nobody, `unheard` does not exist. */
+const CLIENT_NAMES: readonly string[] = [
+  ...Array.from({ length: 24 }, () => "default"),
+  ...Array.from({ length: 16 }, () => "small"),
+  ...Array.from({ length: 16 }, () => "large"),
+  "planned",
+  "unheard",
+];
+
+function drawConfig(random: Random): CoreConfig {
+  return {
+    models: {
+      small: { maxTokensDefault: 64 },
+      large: { maxTokensDefault: 128 },
+      planned: { maxTokensDefault: 64 },
+    },
+    aliases: { default: "small" },
+    remotes: [],
+    placement: { policy: random.pick(["least-request", "sessions-kv"]) },
+    limits: {
+      sessionsMax: random.pick([3, 1_000, 1_000]),
+      kvBytesMax: random.pick([900 * KIB, 1_000_000 * KIB]),
+      queuePacketsMax: random.pick([0, 10, 100, 1_000]),
+      queueBytesMax: random.pick([16 * KIB, 1_000 * KIB]),
+      choicesMax: 4,
+    },
+    timeouts: {
+      queueUs: seconds(random.pick([2, 8, 30])),
+      prefillUs: seconds(random.pick([2, 5])),
+      stallUs: seconds(random.pick([1, 4])),
+      totalUs: seconds(random.pick([6, 25, 90])),
+      slowClientUs: seconds(random.pick([1, 5])),
+      drainUs: seconds(random.pick([2, 20, 100])),
+    },
+    heartbeats: {
+      staleUs: seconds(random.pick([8, 30])),
+      deadUs: seconds(random.pick([16, 60])),
+      behindMs: 30_000,
+      aheadMs: 5_000,
+    },
+    retriesMax: random.pick([0, 1, 2, 2]),
+  };
+}
+
+function drawWorker(random: Random, id: string, models: readonly string[]): WorkerSpec {
+  const slots = random.between(1, 8);
+  const contextTokens = random.pick([512, 1_024, 4_096]);
+  const served = (model: string): ServedModel => ({ model, slots, contextTokens, kvBytesPerToken: 1_024 });
+  return {
+    id,
+    models: models.map(served),
+    limits: {
+      sessionsMax: random.pick([slots, 100]),
+      sessionKvBytesMax: random.pick([500 * KIB, 5_000 * KIB]),
+      kvBytesMax: random.pick([700 * KIB, 8_000 * KIB]),
+    },
+    engine: drawEngine(random),
+    isRemote: false,
+    heartbeatUs: seconds(random.pick([2, 5, 10])),
+    countsOwnSessions: random.chance(0.8),
+  };
+}
+
+function drawEngine(random: Random): EngineSpec {
+  return {
+    stepUs: random.between(5_000, 40_000),
+    sequenceUs: random.between(500, 5_000),
+    prefillChunkTokens: 64,
+    prefillTokenUs: random.between(20, 200),
+    burstTokens: random.pick([1, 4, 8, 16]),
+  };
+}
+
+/** A rented endpoint stands where a worker stands. */
+function remoteSpec(random: Random, remote: CoreConfig["remotes"][number]): WorkerSpec {
+  const { name, models, concurrencyMax, contextTokens } = remote;
+  return {
+    id: name,
+    models: models.map((model) => ({ model, slots: concurrencyMax, contextTokens, kvBytesPerToken: 0 })),
+    limits: { ...UNLIMITED, sessionsMax: concurrencyMax },
+    engine: drawEngine(random),
+    isRemote: true,
+    heartbeatUs: Infinity,
+    countsOwnSessions: true,
+  };
+}

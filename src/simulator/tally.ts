@@ -1,0 +1,67 @@
+import type { SettledRecord } from "../core/settling/record.ts";
+import type { Micros } from "../core/units.ts";
+
+/** Of a set of times, in milliseconds; null when there are none. */
+export interface Percentiles {
+  p50: number;
+  p95: number;
+  p99: number;
+}
+
+/** Counts what the requests of a run came to. */
+export class Tally {
+  readonly #outcomes = new Map<string, number>();
+  readonly #errors = new Map<string, number>();
+  readonly #ttftUs: Micros[] = [];
+  readonly #totalUs: Micros[] = [];
+  #retries = 0;
+
+  add(record: SettledRecord): void {
+    count(this.#outcomes, record.outcome);
+    if (record.code !== null) {
+      count(this.#errors, record.reason === null ? record.code : `${record.code}/${record.reason}`);
+    }
+    if (record.ttftUs !== null) this.#ttftUs.push(record.ttftUs);
+    if (record.outcome === "completed") this.#totalUs.push(record.totalUs);
+    this.#retries += Math.max(0, record.attempts - record.packets);
+  }
+
+  /** Attempts beyond the first of each packet. */
+  get retries(): number {
+    return this.#retries;
+  }
+
+  /** Requests by how they ended. */
+  get outcomes(): Record<string, number> {
+    return sorted(this.#outcomes);
+  }
+
+  /** Failed requests by `code` or `code/reason`. */
+  get errors(): Record<string, number> {
+    return sorted(this.#errors);
+  }
+
+  get ttftMs(): Percentiles | null {
+    return percentiles(this.#ttftUs);
+  }
+
+  get totalMs(): Percentiles | null {
+    return percentiles(this.#totalUs);
+  }
+}
+
+function count(counts: Map<string, number>, key: string): void {
+  counts.set(key, (counts.get(key) ?? 0) + 1);
+}
+
+function sorted(counts: ReadonlyMap<string, number>): Record<string, number> {
+  return Object.fromEntries([...counts].sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+/** By nearest rank: the smallest time that at least that share of all times do not exceed. */
+function percentiles(timesUs: readonly Micros[]): Percentiles | null {
+  if (timesUs.length === 0) return null;
+  const ascending = Float64Array.from(timesUs).sort();
+  const rank = (share: number): number => ascending[Math.ceil(share * ascending.length) - 1]! / 1_000;
+  return { p50: rank(0.5), p95: rank(0.95), p99: rank(0.99) };
+}

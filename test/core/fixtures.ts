@@ -1,0 +1,96 @@
+import type { CoreConfig } from "../../src/core/config.ts";
+import type { HeartbeatReceived, RequestArrived } from "../../src/core/events.ts";
+import type { Endpoint } from "../../src/core/fleet/endpoint.ts";
+import { kvBytesNeeded } from "../../src/core/placement/placement.ts";
+import { type Attempt, newPacket, newRequest, type Packet } from "../../src/core/request.ts";
+import { MICROS_PER_MILLI, type Micros, seconds } from "../../src/core/units.ts";
+
+/** Where the virtual worlds of these tests begin, in ms since the Unix epoch. */
+const EPOCH_MS = Date.UTC(2026, 0, 1);
+
+/** Limits that stand in nobody's way, and timeouts short enough to be seen before a worker goes stale. */
+export function coreConfig(): CoreConfig {
+  return {
+    models: { m: { maxTokensDefault: 16 } },
+    aliases: { default: "m" },
+    remotes: [],
+    placement: { policy: "sessions-kv" },
+    limits: {
+      sessionsMax: 1_000,
+      kvBytesMax: 1_000_000,
+      queuePacketsMax: 100,
+      queueBytesMax: 100_000,
+      choicesMax: 8,
+    },
+    timeouts: {
+      queueUs: seconds(5),
+      prefillUs: seconds(10),
+      stallUs: seconds(4),
+      totalUs: seconds(25),
+      slowClientUs: seconds(3),
+      drainUs: seconds(15),
+    },
+    heartbeats: { staleUs: seconds(30), deadUs: seconds(60), behindMs: 30_000, aheadMs: 5_000 },
+    retriesMax: 2,
+  };
+}
+
+/** The first report of an idle worker with two slots for model `m`. */
+export function heartbeat(worker: string, nowUs: Micros): HeartbeatReceived {
+  const nowMs = EPOCH_MS + Math.floor(nowUs / MICROS_PER_MILLI);
+  return {
+    kind: "heartbeat_received",
+    report: `${worker}@${nowUs}`,
+    worker,
+    url: `http://${worker}.test`,
+    epoch: "1",
+    timestampMs: nowMs,
+    receivedMs: nowMs,
+    draining: false,
+    limits: { sessionsMax: 100, sessionKvBytesMax: 10_000, kvBytesMax: 100_000 },
+    models: [{ model: "m", contextTokens: 100, slots: 2, kvBytesPerToken: 1 }],
+    sessions: 0,
+    ownSessions: null,
+    kvBytes: 0,
+  };
+}
+
+/** A buffered request for one short answer of model `m`. */
+export function requestArrived(request: string): RequestArrived {
+  return {
+    kind: "request_arrived",
+    request,
+    tenant: "local",
+    model: "m",
+    promptTokensMax: 10,
+    bodyBytes: 100,
+    maxTokens: 8,
+    choices: 1,
+    streamed: false,
+  };
+}
+
+/** A packet that has been planned, and nothing more. */
+export function plannedPacket(changes: Partial<RequestArrived>): Packet {
+  const arrival = { ...requestArrived("r1"), ...changes };
+  const { model } = arrival;
+  const request = newRequest({ arrival, model, maxTokens: arrival.maxTokens ?? 16, nowUs: 0 });
+  const packet = newPacket(request, { choice: 0, choices: 1 });
+  request.packets.push(packet);
+  return packet;
+}
+
+/** An attempt as it is at its dispatch. */
+export function attemptOn(endpoint: Endpoint, packet: Packet): Attempt {
+  return {
+    id: `${packet.id}#${++packet.attempts}`,
+    packet,
+    endpoint,
+    creditTokens: packet.request.maxTokens,
+    kvBytes: kvBytesNeeded(packet, endpoint),
+    prompt: null,
+    generatedTokens: 0,
+    progressUs: 0,
+    silence: null,
+  };
+}

@@ -1,0 +1,106 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { InvariantViolation } from "../../src/core/assert.ts";
+import { Fleet } from "../../src/core/fleet/fleet.ts";
+import { sessionsOn } from "../../src/core/fleet/worker.ts";
+import type { Attempt } from "../../src/core/request.ts";
+import { attemptOn, coreConfig, heartbeat, plannedPacket } from "./fixtures.ts";
+
+type Step =
+  | { kind: "occupy"; worker: string; promptTokensMax: number }
+  | { kind: "release"; pick: number }
+  | { kind: "resize"; pick: number; kvBytes: number }
+  | { kind: "report"; worker: string; sessions: number; ownSessions: number | null };
+
+const worker = fc.constantFrom("a", "b");
+const step: fc.Arbitrary<Step> = fc.oneof(
+  fc.record({ kind: fc.constant("occupy" as const), worker, promptTokensMax: fc.nat(50) }),
+  fc.record({ kind: fc.constant("release" as const), pick: fc.nat(20) }),
+  fc.record({ kind: fc.constant("resize" as const), pick: fc.nat(20), kvBytes: fc.nat(90) }),
+  fc.record({
+    kind: fc.constant("report" as const),
+    worker,
+    sessions: fc.nat(9),
+    ownSessions: fc.option(fc.nat(9)),
+  }),
+);
+
+test("counters of the fleet, its workers and its endpoints are those of the attempts that run", () => {
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 60, size: "max" }), (steps) => {
+      const fleet = new Fleet(coreConfig());
+      for (const id of ["a", "b"]) fleet.heartbeat(0, heartbeat(id, 0));
+      const running: Attempt[] = [];
+      for (const each of steps) {
+        const attempt = "pick" in each ? running[each.pick % Math.max(1, running.length)] : undefined;
+        if (each.kind === "occupy") {
+          const endpoint = fleet.worker(each.worker)!.endpoints[0]!;
+          const next = attemptOn(endpoint, plannedPacket({ promptTokensMax: each.promptTokensMax }));
+          fleet.occupy(next);
+          running.push(next);
+        } else if (each.kind === "report") {
+          const { sessions, ownSessions } = each;
+          fleet.heartbeat(0, { ...heartbeat(each.worker, 0), sessions, ownSessions });
+          // What is our own is never counted twice, and the report never overrides our own count.
+          const reported = fleet.worker(each.worker)!;
+          const own = ownSessions ?? reported.attempts.size;
+          assert.equal(reported.foreignSessions, Math.max(0, sessions - own));
+          assert.equal(sessionsOn(reported), reported.attempts.size + reported.foreignSessions);
+        } else if (attempt !== undefined && each.kind === "resize") {
+          fleet.resize(attempt, each.kvBytes);
+        } else if (attempt !== undefined) {
+          fleet.release(attempt);
+          running.splice(running.indexOf(attempt), 1);
+          assert.throws(() => fleet.release(attempt), InvariantViolation);
+        }
+        assertCounts(fleet, running);
+      }
+    }),
+  );
+});
+
+function assertCounts(fleet: Fleet, running: readonly Attempt[]): void {
+  assert.equal(fleet.sessions, running.length);
+  assert.equal(fleet.kvBytes, kvBytesOf(running));
+  for (const each of fleet.workers) {
+    const here = running.filter(({ endpoint }) => endpoint.worker === each);
+    assert.deepEqual(each.attempts, new Set(here));
+    assert.equal(each.kvBytesReserved, kvBytesOf(here));
+    for (const endpoint of each.endpoints) {
+      assert.equal(endpoint.inFlight, here.filter((attempt) => attempt.endpoint === endpoint).length);
+    }
+  }
+}
+
+function kvBytesOf(attempts: readonly Attempt[]): number {
+  return attempts.reduce((sum, { kvBytes }) => sum + kvBytes, 0);
+}
+
+test("a report is believed from 30 s late to 5 s ahead, and never after a later one", () => {
+  fc.assert(
+    fc.property(fc.array(fc.integer({ min: -8_000, max: 35_000 })), (agesMs) => {
+      const fleet = new Fleet(coreConfig());
+      let latestMs = -Infinity;
+      for (const ageMs of agesMs) {
+        const report = heartbeat("a", 0);
+        const timestampMs = report.receivedMs - ageMs;
+        const isCredible = ageMs <= 30_000 && ageMs >= -5_000 && timestampMs >= latestMs;
+        const outcome = fleet.heartbeat(0, { ...report, timestampMs });
+        assert.equal(outcome.kind !== "rejected", isCredible);
+        if (isCredible) latestMs = timestampMs;
+      }
+    }),
+  );
+});
+
+test("a remote is always there, and nobody's heartbeat speaks for it", () => {
+  const config = coreConfig();
+  config.remotes.push({ name: "cloud", models: ["m"], concurrencyMax: 2, contextTokens: 1_000 });
+  const fleet = new Fleet(config);
+  assert.equal(fleet.heartbeat(0, heartbeat("cloud", 0)).kind, "rejected");
+  assert.deepEqual(
+    fleet.available("m").map(({ id, slots }) => ({ id, slots })),
+    [{ id: "cloud/m", slots: 2 }],
+  );
+});

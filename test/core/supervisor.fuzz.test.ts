@@ -1,0 +1,273 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import type { CoreConfig } from "../../src/core/config.ts";
+import type { Effect } from "../../src/core/effects.ts";
+import type { SupervisorEvent } from "../../src/core/events.ts";
+import { Supervisor } from "../../src/core/supervisor.ts";
+import { type Micros, seconds } from "../../src/core/units.ts";
+import type { FailureReason } from "../../src/core/vocabulary.ts";
+import { coreConfig, heartbeat, requestArrived } from "./fixtures.ts";
+import { Invariants } from "./invariants.ts";
+
+const FAILURES: readonly FailureReason[] = [
+  "unreachable",
+  "at_capacity",
+  "endpoint_error",
+  "stream_broken",
+  "request_rejected",
+  "context_length_exceeded",
+];
+
+/** Something that may happen. `pick` chooses whom it happens to, often somebody who is gone. */
+type Step =
+  | { kind: "request"; model: string; choices: number; maxTokens: number | null; streamed: boolean }
+  | {
+      kind: "heartbeat";
+      pick: number;
+      slots: number;
+      epoch: number;
+      draining: boolean;
+      ageMs: number;
+      sessions: number;
+    }
+  | { kind: "left" | "started" | "finished" | "gone" | "blocked" | "unblocked"; pick: number }
+  | { kind: "output"; pick: number; tokens: number }
+  | { kind: "failed"; pick: number; reason: FailureReason }
+  | { kind: "durable"; ahead: number }
+  | { kind: "wait"; ms: number }
+  | { kind: "timer" };
+
+const pick = fc.nat(7);
+const step: fc.Arbitrary<Step> = fc.oneof(
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      kind: fc.constant("request" as const),
+      model: fc.constantFrom("m", "m", "default", "k", "k", "nowhere"),
+      choices: fc.integer({ min: 1, max: 4 }),
+      maxTokens: fc.option(fc.integer({ min: 0, max: 12 })),
+      streamed: fc.boolean(),
+    }),
+  },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      kind: fc.constant("heartbeat" as const),
+      pick: fc.nat(3),
+      slots: fc.nat(4),
+      epoch: fc.constantFrom(1, 1, 1, 1, 1, 2),
+      draining: fc.constantFrom(false, false, false, false, false, true),
+      ageMs: fc.constantFrom(0, 0, 0, 0, -6_000, -4_000, 2_000, 31_000),
+      sessions: fc.nat(3),
+    }),
+  },
+  {
+    weight: 10,
+    arbitrary: fc.record({
+      kind: fc.constantFrom("started", "finished", "gone", "blocked", "unblocked"),
+      pick,
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant("left" as const), pick: fc.nat(3) }) },
+  {
+    weight: 6,
+    arbitrary: fc.record({ kind: fc.constant("output" as const), pick, tokens: fc.nat(7) }),
+  },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      kind: fc.constant("failed" as const),
+      pick,
+      reason: fc.constantFrom(...FAILURES),
+    }),
+  },
+  { weight: 8, arbitrary: fc.record({ kind: fc.constant("durable" as const), ahead: fc.nat(4) }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      kind: fc.constant("wait" as const),
+      ms: fc.constantFrom(1, 10, 100, 1_000, 5_000, 15_000),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant("timer" as const) }) },
+);
+
+const settings = fc.record({
+  policy: fc.constantFrom("sessions-kv", "least-request"),
+  sessionsMax: fc.constantFrom(3, 1_000),
+  kvBytesMax: fc.constantFrom(50, 1_000_000),
+  queuePacketsMax: fc.constantFrom(0, 2, 100),
+  retriesMax: fc.nat(2),
+  /** After how many steps the process is asked to stop. */
+  drainAfter: fc.option(fc.nat(149)),
+});
+
+type Settings = typeof settings extends fc.Arbitrary<infer Chosen> ? Chosen : never;
+
+/** Plays whatever it is told, and remembers the names of all that ever was. */
+class World {
+  readonly #supervisor: Supervisor;
+  readonly #invariants = new Invariants();
+  readonly #requests: string[] = [];
+  readonly #attempts: string[] = [];
+  #appended = 0;
+  #nowUs: Micros = 0;
+  #wakeUs: Micros = Infinity;
+  /** What happened and what came of it, for comparison. */
+  readonly history: { nowUs: Micros; event: SupervisorEvent; effects: Effect[] }[] = [];
+
+  constructor(config: CoreConfig) {
+    this.#supervisor = new Supervisor(config);
+  }
+
+  /** Begins with three workers, so that there is somebody for things to happen to. */
+  playAll(steps: readonly Step[], drainAfter: number | null): void {
+    for (const worker of ["a", "b", "c"]) this.#submit(heartbeat(worker, this.#nowUs));
+    for (const [index, each] of steps.entries()) {
+      if (index === drainAfter) this.#submit({ kind: "drain_asked" });
+      this.#play(each);
+    }
+  }
+
+  #play(each: Step): void {
+    if (each.kind === "wait") this.#wait(each.ms * 1_000);
+    else this.#submit(this.#eventOf(each));
+  }
+
+  /** Every client goes home; nothing may be left behind. */
+  end(): void {
+    for (const request of this.#requests) this.#submit({ kind: "client_gone", request });
+    const { requests, openHolds, sessions, kvBytes, queue } = this.#supervisor.inspect();
+    const left = { requests, openHolds, sessions, kvBytes, ...queue };
+    assert.deepEqual(left, { requests: 0, openHolds: 0, sessions: 0, kvBytes: 0, packets: 0, bytes: 0 });
+  }
+
+  #wait(delayUs: Micros): void {
+    const untilUs = this.#nowUs + delayUs;
+    while (this.#wakeUs <= untilUs) {
+      this.#nowUs = Math.max(this.#nowUs, this.#wakeUs);
+      this.#wakeUs = Infinity;
+      this.#submit({ kind: "timer_fired" });
+    }
+    this.#nowUs = untilUs;
+  }
+
+  #submit(event: SupervisorEvent): void {
+    const effects = this.#supervisor.handle(this.#nowUs, event);
+    this.history.push({ nowUs: this.#nowUs, event, effects });
+    this.#invariants.observe(event, effects);
+    this.#invariants.check(this.#supervisor.inspect());
+    for (const effect of effects) {
+      if (effect.kind === "wake") this.#wakeUs = effect.atUs;
+      if (effect.kind === "dispatch") this.#attempts.push(effect.attempt);
+      if (effect.kind === "append_ledger") this.#appended = effect.entry.sequence;
+    }
+  }
+
+  #eventOf(each: Exclude<Step, { kind: "wait" }>): SupervisorEvent {
+    switch (each.kind) {
+      case "request": {
+        const request = `r${this.#requests.length}`;
+        this.#requests.push(request);
+        return { ...requestArrived(request), ...each, kind: "request_arrived" };
+      }
+      case "heartbeat": {
+        const report = heartbeat(workerName(each.pick), this.#nowUs);
+        const [served] = report.models;
+        const models = ["m", "k"].slice(0, 1 + (each.slots % 2));
+        return {
+          ...report,
+          timestampMs: report.receivedMs - each.ageMs,
+          epoch: `${each.epoch}`,
+          draining: each.draining,
+          models: models.map((model) => ({ ...served!, model, slots: each.slots })),
+          sessions: each.sessions,
+        };
+      }
+      case "left":
+        return { kind: "worker_left", worker: workerName(each.pick), reason: "left" };
+      case "started":
+        return {
+          kind: "attempt_started",
+          attempt: this.#attempt(each.pick),
+          promptTokens: each.pick,
+          cachedTokens: 0,
+        };
+      case "output":
+        return { kind: "attempt_output", attempt: this.#attempt(each.pick), tokens: each.tokens };
+      case "finished": {
+        const usage = { promptTokens: each.pick, cachedTokens: 0, completionTokens: each.pick };
+        return { kind: "attempt_finished", attempt: this.#attempt(each.pick), finishReason: "stop", usage };
+      }
+      case "failed":
+        return {
+          kind: "attempt_failed",
+          attempt: this.#attempt(each.pick),
+          reason: each.reason,
+          message: "It broke.",
+        };
+      case "gone":
+        return { kind: "client_gone", request: this.#request(each.pick) };
+      case "blocked":
+        return { kind: "client_blocked", request: this.#request(each.pick) };
+      case "unblocked":
+        return { kind: "client_drained", request: this.#request(each.pick) };
+      case "durable":
+        return { kind: "ledger_durable", through: Math.max(0, this.#appended - 2 + each.ahead) };
+      case "timer":
+        return { kind: "timer_fired" };
+    }
+  }
+
+  /** One of the latest, so that most of the time it still runs; or one that never was. */
+  #attempt(index: number): string {
+    return this.#attempts.at(-1 - index) ?? "never/0#1";
+  }
+
+  #request(index: number): string {
+    return this.#requests.at(-1 - index) ?? "never";
+  }
+}
+
+/** Three workers, and the remote, which sends no heartbeats but somebody could in its name. */
+function workerName(index: number): string {
+  return ["a", "b", "c", "cloud"][index]!;
+}
+
+const plays = fc.record({ settings, steps: fc.array(step, { maxLength: 150, size: "max" }) });
+
+function configOf(chosen: Settings): CoreConfig {
+  const config = coreConfig();
+  const { policy, sessionsMax, kvBytesMax, queuePacketsMax, retriesMax } = chosen;
+  Object.assign(config.limits, { sessionsMax, kvBytesMax, queuePacketsMax });
+  config.remotes.push({ name: "cloud", models: ["k"], concurrencyMax: 2, contextTokens: 1_000 });
+  config.heartbeats.staleUs = seconds(12);
+  return { ...config, placement: { policy }, retriesMax };
+}
+
+test("whatever happens, in whatever order, invariants hold and nothing is left behind", () => {
+  fc.assert(
+    fc.property(plays, ({ settings: chosen, steps }) => {
+      const world = new World(configOf(chosen));
+      world.playAll(steps, chosen.drainAfter);
+      world.end();
+    }),
+    { numRuns: 1_000 },
+  );
+});
+
+test("the same events at the same times, read back from a file, have the same effects", () => {
+  fc.assert(
+    fc.property(plays, ({ settings: chosen, steps }) => {
+      const world = new World(configOf(chosen));
+      world.playAll(steps, chosen.drainAfter);
+      const replayed = new Supervisor(JSON.parse(JSON.stringify(configOf(chosen))) as CoreConfig);
+      for (const { nowUs, event, effects } of JSON.parse(
+        JSON.stringify(world.history),
+      ) as typeof world.history) {
+        assert.deepEqual(JSON.parse(JSON.stringify(replayed.handle(nowUs, event))), effects);
+      }
+    }),
+  );
+});

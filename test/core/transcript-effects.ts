@@ -1,0 +1,90 @@
+import type { LedgerEntry } from "../../src/core/budget/ledger-entry.ts";
+import type { Dispatch, Effect } from "../../src/core/effects.ts";
+import type { HeadgateError } from "../../src/core/errors.ts";
+import type { Inspection } from "../../src/core/inspection.ts";
+import type { SettledRecord } from "../../src/core/settling/record.ts";
+import type { Charge, TokenUsage } from "../../src/core/vocabulary.ts";
+import { showDuration } from "./transcript-command.ts";
+
+/** An effect as one line of a transcript. */
+export function show(effect: Effect): string {
+  switch (effect.kind) {
+    case "append_ledger":
+      return `ledger ${showEntry(effect.entry)}`;
+    case "dispatch":
+      return `dispatch ${showDispatch(effect)}`;
+    case "cancel_attempt":
+      return `cancel ${effect.attempt}: ${effect.reason}`;
+    case "relay":
+      return `relay ${effect.attempt} tokens=${effect.tokens}`;
+    case "finish_answer":
+      return `answered ${effect.attempt}: ${effect.finishReason}`;
+    case "finish_request":
+      return `finish ${effect.request} ${showUsage(effect.usage)}`;
+    case "fail_request":
+      return `fail ${effect.request} ${showError(effect.error)}`;
+    case "drop_client":
+      return `drop ${effect.request}`;
+    case "answer_heartbeat":
+      return effect.accepted ? "heartbeat accepted" : "heartbeat rejected";
+    case "worker_changed":
+      return `worker ${effect.worker} ${effect.status}: ${effect.reason}`;
+    case "request_settled":
+      return `settled ${showRecord(effect.record)}`;
+    case "wake":
+      return `wake ${showDuration(effect.atUs)}`;
+    case "drained":
+      return "drained";
+  }
+}
+
+export function showInspection(inspection: Inspection): string[] {
+  const { requests, openHolds, queue, sessions, kvBytes, workers, draining } = inspection;
+  const load = `requests=${requests} holds=${openHolds} queue=${queue.packets}/${queue.bytes}B sessions=${sessions} kv=${kvBytes}B`;
+  return [
+    draining ? `${load} draining` : load,
+    ...workers.map(({ worker, status, inFlight, foreignSessions, kvBytesReserved, models }) => {
+      const served = models.map(({ model, inFlight: busy, slots }) => `${model}=${busy}/${slots}`).join(" ");
+      return `${worker} ${status} in_flight=${inFlight} foreign=${foreignSessions} kv=${kvBytesReserved}B ${served}`;
+    }),
+  ];
+}
+
+function showEntry(entry: LedgerEntry): string {
+  const line = `${entry.sequence} ${entry.operation} ${entry.hold} ${entry.account} ${showCharge(entry.charge)}`;
+  return entry.overage === null ? line : `${line} overage: ${showCharge(entry.overage)}`;
+}
+
+function showCharge(charge: Charge): string {
+  return `in=${charge.inputTokens} out=${charge.outputTokens} requests=${charge.requests}`;
+}
+
+function showDispatch(dispatch: Dispatch): string {
+  const { attempt, worker, model, maxTokens, creditTokens, choices } = dispatch;
+  const line = `${attempt} to ${worker}/${model} max_tokens=${maxTokens} credit=${creditTokens}`;
+  return choices === 1 ? line : `${line} n=${choices}`;
+}
+
+function showUsage(usage: TokenUsage): string {
+  const { promptTokens, cachedTokens, completionTokens } = usage;
+  return `prompt=${promptTokens} cached=${cachedTokens} completion=${completionTokens}`;
+}
+
+function showError(error: HeadgateError): string {
+  const { code, message, retryAfterSeconds, ...facts } = error;
+  const shown = Object.entries(facts).map(([name, value]) => `${name}=${String(value)}`);
+  if (retryAfterSeconds !== undefined) shown.push(`retry_after=${retryAfterSeconds}s`);
+  return [code, ...shown, JSON.stringify(message)].join(" ");
+}
+
+function showRecord(record: SettledRecord): string {
+  const { request, outcome, code, reason, totalUs, ttftUs, stagesUs, packets, attempts } = record;
+  const end = [outcome, code, reason].filter((word) => word !== null).join("/");
+  const times = Object.entries(stagesUs).map(([stage, micros]) => `${stage}=${showDuration(micros)}`);
+  return [
+    `${request} ${end} after ${showDuration(totalUs)}`,
+    ...(ttftUs === null ? [] : [`ttft=${showDuration(ttftUs)}`]),
+    ...(packets === 0 ? [] : [`packets=${packets} attempts=${attempts}`, showUsage(record.usage)]),
+    ...(times.length === 0 ? [] : [`(${times.join(" ")})`]),
+  ].join(" ");
+}

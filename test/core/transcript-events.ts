@@ -1,0 +1,148 @@
+import type { CoreConfig } from "../../src/core/config.ts";
+import type { HeartbeatReceived, SupervisorEvent } from "../../src/core/events.ts";
+import { MICROS_PER_MILLI, type Micros } from "../../src/core/units.ts";
+import type { FailureReason } from "../../src/core/vocabulary.ts";
+import { heartbeat, requestArrived } from "./fixtures.ts";
+import type { Command } from "./transcript-command.ts";
+
+/** Reads a line such as `config queue=2s retries=0`. */
+export function configure(config: CoreConfig, command: Command): void {
+  const { limits, timeouts, heartbeats } = config;
+  limits.sessionsMax = command.number("sessions") ?? limits.sessionsMax;
+  limits.kvBytesMax = command.number("kv") ?? limits.kvBytesMax;
+  limits.queuePacketsMax = command.number("queue_packets") ?? limits.queuePacketsMax;
+  limits.queueBytesMax = command.number("queue_bytes") ?? limits.queueBytesMax;
+  limits.choicesMax = command.number("choices") ?? limits.choicesMax;
+  timeouts.queueUs = command.duration("queue") ?? timeouts.queueUs;
+  timeouts.prefillUs = command.duration("prefill") ?? timeouts.prefillUs;
+  timeouts.stallUs = command.duration("stall") ?? timeouts.stallUs;
+  timeouts.totalUs = command.duration("total") ?? timeouts.totalUs;
+  timeouts.slowClientUs = command.duration("slow_client") ?? timeouts.slowClientUs;
+  timeouts.drainUs = command.duration("drain") ?? timeouts.drainUs;
+  heartbeats.staleUs = command.duration("stale") ?? heartbeats.staleUs;
+  heartbeats.deadUs = command.duration("dead") ?? heartbeats.deadUs;
+  config.retriesMax = command.number("retries") ?? config.retriesMax;
+  config.placement.policy = command.text("policy") ?? config.placement.policy;
+}
+
+/** Reads a line such as `remote cloud models=big slots=4 context=1000`. */
+export function addRemote(config: CoreConfig, command: Command): void {
+  config.remotes.push({
+    name: command.subject,
+    models: command.text("models")?.split(",") ?? ["m"],
+    concurrencyMax: command.number("slots") ?? 2,
+    contextTokens: command.number("context") ?? 100,
+  });
+}
+
+/** Turns input lines into events. It remembers what each worker last said of itself. */
+export class EventReader {
+  readonly #reports = new Map<string, HeartbeatReceived>();
+
+  /** One line can mean several events: `request r1..r3` is three clients at once. */
+  read(command: Command, nowUs: Micros): SupervisorEvent[] {
+    const { subject } = command;
+    switch (command.verb) {
+      case "worker":
+        return [this.#report(heartbeat(subject, nowUs), command, nowUs)];
+      case "heartbeat":
+        return [this.#report(this.#lastReport(subject), command, nowUs)];
+      case "left":
+        return [{ kind: "worker_left", worker: subject, reason: command.text("reason") ?? "said good-bye" }];
+      case "request":
+        return requests(command);
+      case "started": {
+        const promptTokens = command.number("prompt") ?? 5;
+        const cachedTokens = command.number("cached") ?? 0;
+        return [{ kind: "attempt_started", attempt: subject, promptTokens, cachedTokens }];
+      }
+      case "output":
+        return [{ kind: "attempt_output", attempt: subject, tokens: command.number("tokens") ?? 1 }];
+      case "finished":
+        return [finished(command)];
+      case "failed": {
+        const reason = (command.text("reason") ?? "endpoint_error") as FailureReason;
+        const message = command.text("message") ?? "It broke.";
+        return [{ kind: "attempt_failed", attempt: subject, reason, message }];
+      }
+      case "gone":
+        return [{ kind: "client_gone", request: subject }];
+      case "blocked":
+        return [{ kind: "client_blocked", request: subject }];
+      case "unblocked":
+        return [{ kind: "client_drained", request: subject }];
+      case "durable":
+        return [{ kind: "ledger_durable", through: Number(subject) }];
+      case "drain":
+        return [{ kind: "drain_asked" }];
+      default:
+        throw new Error(`A transcript knows no "${command.verb}".`);
+    }
+  }
+
+  #lastReport(worker: string): HeartbeatReceived {
+    const last = this.#reports.get(worker);
+    if (last === undefined) throw new Error(`Introduce ${worker} with "worker" before its "heartbeat".`);
+    return last;
+  }
+
+  /** `age` is the time between the worker's clock on the report and ours on reading it. */
+  #report(last: HeartbeatReceived, command: Command, nowUs: Micros): HeartbeatReceived {
+    const { report, receivedMs } = heartbeat(command.subject, nowUs);
+    const [served] = last.models;
+    const models = command.text("models")?.split(",") ?? last.models.map(({ model }) => model);
+    const contextTokens = command.number("context") ?? served?.contextTokens ?? 100;
+    const slots = command.number("slots") ?? served?.slots ?? 2;
+    const kvBytesPerToken = command.number("kv_per_token") ?? served?.kvBytesPerToken ?? 1;
+    const next: HeartbeatReceived = {
+      ...last,
+      report,
+      receivedMs,
+      timestampMs: receivedMs - (command.duration("age") ?? 0) / MICROS_PER_MILLI,
+      epoch: command.text("epoch") ?? last.epoch,
+      draining: command.has("draining"),
+      limits: {
+        sessionsMax: command.number("sessions_max") ?? last.limits.sessionsMax,
+        sessionKvBytesMax: command.number("session_kv_max") ?? last.limits.sessionKvBytesMax,
+        kvBytesMax: command.number("kv_max") ?? last.limits.kvBytesMax,
+      },
+      models: models.map((model) => ({ model, contextTokens, slots, kvBytesPerToken })),
+      sessions: command.number("sessions") ?? 0,
+      ownSessions: command.number("own") ?? null,
+      kvBytes: command.number("kv") ?? 0,
+    };
+    this.#reports.set(next.worker, next);
+    return next;
+  }
+}
+
+function requests(command: Command): SupervisorEvent[] {
+  const base = requestArrived(command.subject);
+  const arrival = {
+    ...base,
+    tenant: command.text("tenant") ?? base.tenant,
+    model: command.text("model") ?? base.model,
+    promptTokensMax: command.number("prompt_max") ?? base.promptTokensMax,
+    bodyBytes: command.number("bytes") ?? base.bodyBytes,
+    maxTokens: command.has("no_max_tokens") ? null : (command.number("max_tokens") ?? base.maxTokens),
+    choices: command.number("n") ?? base.choices,
+    streamed: command.has("streamed"),
+  };
+  const [, first, last] = /^r(\d+)\.\.r(\d+)$/.exec(command.subject) ?? [];
+  if (first === undefined) return [arrival];
+  const count = Number(last) - Number(first) + 1;
+  return Array.from({ length: count }, (_, i) => ({ ...arrival, request: `r${Number(first) + i}` }));
+}
+
+function finished(command: Command): SupervisorEvent {
+  return {
+    kind: "attempt_finished",
+    attempt: command.subject,
+    finishReason: command.text("reason") ?? "stop",
+    usage: {
+      promptTokens: command.number("prompt") ?? 5,
+      cachedTokens: command.number("cached") ?? 0,
+      completionTokens: command.number("completion") ?? 1,
+    },
+  };
+}

@@ -1,0 +1,115 @@
+import assert from "node:assert/strict";
+import { before, describe, test } from "node:test";
+import { ERRORS } from "../../src/core/errors.ts";
+import { mayFollow, type Stage } from "../../src/core/lifecycle.ts";
+import { currentCommit } from "../../src/simulator/command.ts";
+import { ALL_FAULTS } from "../../src/simulator/faults.ts";
+import { type SimulationReport, simulateSeeds } from "../../src/simulator/simulate.ts";
+import { violationText } from "../../src/simulator/summary.ts";
+
+const SEEDS = 100;
+
+describe(`${SEEDS} seeds`, () => {
+  let reports: SimulationReport[] = [];
+  before(() => {
+    reports = simulateSeeds({ from: 1, count: SEEDS });
+  });
+
+  test("no checker finds a violation", () => {
+    const failed = reports.find(({ violations }) => violations.length > 0);
+    if (failed === undefined) return assert.equal(reports.length, SEEDS);
+    assert.fail(violationText(failed, { commit: currentCommit(), node: process.version }));
+  });
+
+  test("every fault strikes", () => {
+    assertSeen(
+      ALL_FAULTS,
+      reports.flatMap(({ faults }) => Object.keys(faults)),
+    );
+  });
+
+  test("requests end in every way", () => {
+    const outcomes = ["completed", "failed", "abandoned", "dropped"];
+    assertSeen(
+      outcomes,
+      reports.flatMap((report) => Object.keys(report.outcomes)),
+    );
+  });
+
+  test("clients meet every error that the core can give", () => {
+    assertSeen(
+      CORE_ERRORS,
+      reports.flatMap(({ errors }) => Object.keys(errors)),
+    );
+  });
+
+  test("every transition of the lifecycle is taken", () => {
+    const legal = STAGES.flatMap((from) => {
+      return STAGES.filter((to) => mayFollow(from, to)).map((to) => `${from}→${to}`);
+    });
+    assertSeen(
+      legal,
+      reports.flatMap(({ transitions }) => transitions),
+    );
+  });
+
+  test("most requests are answered in some runs, and few in others", () => {
+    const shares = reports.map(({ outcomes, requests }) => (outcomes["completed"] ?? 0) / requests);
+    assert(Math.max(...shares) > 0.9, "a run where nearly all is well");
+    assert(Math.min(...shares) < 0.3, "a run where little is");
+  });
+});
+
+const STAGES: readonly Stage[] = [
+  "admit",
+  "plan",
+  "reserve",
+  "queue",
+  "place",
+  "dispatch",
+  "stream",
+  "settle",
+];
+
+/** As in a report: `code`, or `code/reason` where the core gives a reason. */
+const CORE_ERRORS: readonly string[] = [
+  "invalid_request",
+  "context_length_exceeded",
+  "model_not_found",
+  "deadline_exceeded",
+  ...[
+    "no_workers",
+    "no_healthy_workers",
+    "all_workers_at_capacity",
+    "system_sessions_full",
+    "system_kv_cache_full",
+    "queue_full",
+    "queue_timeout",
+    "draining",
+  ].map((reason) => `capacity/${reason}`),
+  ...["unreachable", "endpoint_error", "stream_broken", "prefill_timeout", "stalled", "worker_lost"].map(
+    (reason) => `upstream_failed/${reason}`,
+  ),
+];
+
+test("the errors looked for are those of the table, less the gateway's own", () => {
+  const gateways = [
+    "invalid_api_key",
+    "not_found",
+    "method_not_allowed",
+    "body_timeout",
+    "body_too_large",
+    "internal",
+  ];
+  const codes = new Set(CORE_ERRORS.map((error) => error.split("/")[0]!));
+  assert.deepEqual([...codes, ...gateways].sort(), Object.keys(ERRORS).sort());
+});
+
+function assertSeen(expected: readonly string[], seen: readonly string[]): void {
+  const all = new Set(seen);
+  assert.deepEqual(
+    expected.filter((name) => !all.has(name)),
+    [],
+    "never seen",
+  );
+}
