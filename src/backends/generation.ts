@@ -1,0 +1,89 @@
+import type { Dispatch } from "../core/effects.ts";
+import type { FailureReason, TokenUsage } from "../core/vocabulary.ts";
+import type { Exchange } from "../gateway/exchange.ts";
+
+/** What a dialect is given to send: the core's decision, and the client's words that belong to it. */
+export interface Generation {
+  dispatch: Dispatch;
+  exchange: Exchange;
+}
+
+/** What a dialect reports: `started`, `output`…, and then exactly one of `finished` and `failed`. */
+export interface GenerationListener {
+  /** The first token is there or about to come. */
+  started(promptTokens: number, cachedTokens: number): void;
+  /** Tokens, possibly none, and what the client will read of them. */
+  output(tokens: number, text: string): void;
+  finished(finishReason: string, usage: TokenUsage): void;
+  failed(reason: FailureReason, message: string): void;
+}
+
+/** Why an endpoint answered with a status other than 200, as far as the core cares. */
+export function refusalOf(status: number, body: string): { reason: FailureReason; message: string } {
+  const document = parseOrNull(body);
+  const error = property(document, "error");
+  const message = property(error, "message") ?? error ?? property(document, "message");
+  const detail = property(document, "reason");
+  return {
+    reason:
+      property(error, "code") === "context_length_exceeded"
+        ? "context_length_exceeded"
+        : reasonOfStatus(status),
+    message:
+      typeof message === "string"
+        ? `${message}${typeof detail === "string" ? ` (${detail})` : ""}`
+        : `status ${status}: ${body.slice(0, 200)}`,
+  };
+}
+
+function reasonOfStatus(status: number): FailureReason {
+  switch (status) {
+    case 429:
+    case 503:
+    case 529:
+      return "at_capacity";
+    // The endpoint does not know us, or not this model: our configuration is wrong, not the client's request.
+    case 401:
+    case 403:
+    case 404:
+    case 408:
+      return "endpoint_error";
+    default:
+      return status >= 400 && status < 500 ? "request_rejected" : "endpoint_error";
+  }
+}
+
+function parseOrNull(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
+
+function property(value: unknown, name: string): unknown {
+  return typeof value === "object" && value !== null ? (value as Record<string, unknown>)[name] : undefined;
+}
+
+/** Bytes of an answer that is read as a whole. */
+export class BodyCollector {
+  readonly #chunks: Buffer[] = [];
+  readonly #bytesMax: number;
+  #bytes = 0;
+
+  constructor(bytesMax: number) {
+    this.#bytesMax = bytesMax;
+  }
+
+  /** False when the body is longer than it may be; the excess is not kept. */
+  add(chunk: Buffer): boolean {
+    this.#bytes += chunk.length;
+    if (this.#bytes > this.#bytesMax) return false;
+    this.#chunks.push(chunk);
+    return true;
+  }
+
+  text(): string {
+    return Buffer.concat(this.#chunks).toString();
+  }
+}

@@ -1,0 +1,246 @@
+import type { FailureReason, TokenUsage } from "../core/vocabulary.ts";
+import { EventStreamParser, eventFrame } from "./event-stream.ts";
+import { BodyCollector, refusalOf } from "./generation.ts";
+import type { Generation, GenerationListener } from "./generation.ts";
+import type { ResponseReader, Upstream, UpstreamCall } from "./upstream.ts";
+
+const ERROR_BODY_BYTES_MAX = 64 * 1024;
+const DOCUMENT_BYTES_MAX = 64 * 1024 * 1024;
+
+/** An OpenAI-compatible server by address and key. */
+export interface RemoteEndpoint {
+  /** The name that stands where a worker's id stands. */
+  name: string;
+  /** Base address as OpenAI's clients take it, such as `https://api.openai.com/v1`. */
+  url: string;
+  /** Sent as a bearer token; null where none is wanted. */
+  apiKey: string | null;
+  /** What the server calls each of the models it serves for us. */
+  models: Record<string, string>;
+}
+
+/** One call to a remote API; its own stream or document becomes the client's. */
+export function generateOnRemote(
+  upstream: Upstream,
+  remote: RemoteEndpoint,
+  generation: Generation,
+  listener: GenerationListener,
+): UpstreamCall {
+  const address = new URL(remote.url);
+  const { chat } = generation.exchange;
+  const headers: Record<string, string> = {
+    "content-type": "application/json",
+    accept: chat.stream ? "text/event-stream" : "application/json",
+  };
+  if (remote.apiKey !== null) headers["authorization"] = `Bearer ${remote.apiKey}`;
+
+  const reader = chat.stream
+    ? new RemoteStream(listener, { promptTokensMax: chat.promptTokensMax, usageWanted: chat.includeUsage })
+    : new RemoteDocument(listener, { promptTokensMax: chat.promptTokensMax });
+  const call = upstream.post(
+    {
+      origin: address.origin,
+      path: `${address.pathname.replace(/\/$/, "")}/chat/completions`,
+      headers,
+      body: remoteBody(remote, generation),
+    },
+    reader,
+  );
+  reader.call = call;
+  return call;
+}
+
+/** The client's own bytes, unless something in them has to change. */
+export function remoteBody(remote: RemoteEndpoint, { dispatch, exchange }: Generation): Buffer | string {
+  const { chat, body } = exchange;
+  const model = remote.models[dispatch.model] ?? dispatch.model;
+  const usageMissing = chat.stream && !chat.includeUsage;
+  if (model === chat.model && dispatch.maxTokens === chat.maxTokens && !usageMissing) return body;
+
+  const document: Record<string, unknown> = { ...chat.document, model };
+  if (dispatch.maxTokens !== chat.maxTokens) {
+    // Under the name the client used: some servers know only the old one, some models only the new.
+    const name =
+      (chat.document["max_completion_tokens"] ?? null) === null ? "max_tokens" : "max_completion_tokens";
+    document[name] = dispatch.maxTokens;
+  }
+  if (usageMissing) {
+    document["stream_options"] = {
+      ...(chat.document["stream_options"] as object | null),
+      include_usage: true,
+    };
+  }
+  return JSON.stringify(document);
+}
+
+/** The parts of a chunk or an answer that decide what to do with it; the client reads the rest. */
+interface ChatDocument {
+  choices?: { delta?: Record<string, unknown>; finish_reason?: string | null }[];
+  usage?: {
+    prompt_tokens?: number;
+    completion_tokens?: number;
+    prompt_tokens_details?: { cached_tokens?: number } | null;
+  } | null;
+  error?: unknown;
+}
+
+abstract class RemoteReader implements ResponseReader {
+  call: UpstreamCall | null = null;
+  protected readonly listener: GenerationListener;
+  protected readonly promptTokensMax: number;
+  #accepted = false;
+  #over = false;
+  #status = 0;
+  readonly #refusal = new BodyCollector(ERROR_BODY_BYTES_MAX);
+
+  constructor(listener: GenerationListener, options: { promptTokensMax: number }) {
+    this.listener = listener;
+    this.promptTokensMax = options.promptTokensMax;
+  }
+
+  protected abstract accept(chunk: Buffer): void;
+  /** The response to an accepted request is complete. */
+  protected abstract complete(): void;
+
+  head(status: number): void {
+    this.#status = status;
+    this.#accepted = status === 200;
+  }
+
+  data(chunk: Buffer): void {
+    if (this.#over) return;
+    if (this.#accepted) this.accept(chunk);
+    else this.#refusal.add(chunk);
+  }
+
+  end(): void {
+    if (this.#over) return;
+    if (this.#accepted) {
+      this.complete();
+      return;
+    }
+    const { reason, message } = refusalOf(this.#status, this.#refusal.text());
+    this.fail(reason, message);
+  }
+
+  broken(message: string): void {
+    this.fail(this.#accepted ? "stream_broken" : "unreachable", message);
+  }
+
+  protected get over(): boolean {
+    return this.#over;
+  }
+
+  protected finish(finishReason: string, usage: TokenUsage): void {
+    this.#over = true;
+    this.listener.finished(finishReason, usage);
+  }
+
+  protected fail(reason: FailureReason, message: string): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.call?.abort();
+    this.listener.failed(reason, message);
+  }
+
+  /** What the server counted; where it did not count, an upper bound for the prompt and what we saw of the answer. */
+  protected usageOf(document: ChatDocument | null, tokensSeen: number): TokenUsage {
+    const usage = document?.usage;
+    return {
+      promptTokens: usage?.prompt_tokens ?? this.promptTokensMax,
+      cachedTokens: usage?.prompt_tokens_details?.cached_tokens ?? 0,
+      completionTokens: usage?.completion_tokens ?? tokensSeen,
+    };
+  }
+}
+
+class RemoteStream extends RemoteReader {
+  readonly #usageWanted: boolean;
+  readonly #parser = new EventStreamParser((data) => this.#read(data));
+  #tokens = 0;
+  #finishReason: string | null = null;
+  #usage: ChatDocument | null = null;
+
+  constructor(listener: GenerationListener, options: { promptTokensMax: number; usageWanted: boolean }) {
+    super(listener, options);
+    this.#usageWanted = options.usageWanted;
+  }
+
+  protected override accept(chunk: Buffer): void {
+    if (!this.#parser.push(chunk)) this.fail("endpoint_error", "the upstream sent an endless event");
+  }
+
+  protected override complete(): void {
+    this.fail("stream_broken", "the upstream's stream ended without [DONE]");
+  }
+
+  #read(data: string): void {
+    if (this.over) return;
+    if (data === "[DONE]") {
+      this.finish(this.#finishReason ?? "stop", this.usageOf(this.#usage, this.#tokens));
+      return;
+    }
+    const chunk = parseDocument(data);
+    if (chunk === null) {
+      this.fail("endpoint_error", `the upstream sent something that is no chunk: ${data.slice(0, 100)}`);
+      return;
+    }
+    if ((chunk.error ?? null) !== null) {
+      this.fail("endpoint_error", refusalOf(200, data).message);
+      return;
+    }
+    const hasUsage = (chunk.usage ?? null) !== null;
+    if (hasUsage) this.#usage = chunk;
+    const choices = chunk.choices ?? [];
+    if (choices.length === 0 && hasUsage && !this.#usageWanted) return;
+
+    let tokens = 0;
+    for (const choice of choices) {
+      if (carriesToken(choice.delta)) tokens += 1;
+      this.#finishReason = choice.finish_reason ?? this.#finishReason;
+    }
+    if (tokens > 0 && this.#tokens === 0) this.listener.started(this.promptTokensMax, 0);
+    this.#tokens += tokens;
+    this.listener.output(tokens, eventFrame(data));
+  }
+}
+
+class RemoteDocument extends RemoteReader {
+  readonly #body = new BodyCollector(DOCUMENT_BYTES_MAX);
+
+  protected override accept(chunk: Buffer): void {
+    if (!this.#body.add(chunk)) this.fail("endpoint_error", "the upstream's answer is too long");
+  }
+
+  protected override complete(): void {
+    const text = this.#body.text();
+    const answer = parseDocument(text);
+    const choice = answer?.choices?.[0];
+    if (answer === null || choice === undefined) {
+      this.fail("endpoint_error", refusalOf(200, text).message);
+      return;
+    }
+    const usage = this.usageOf(answer, 0);
+    this.listener.started(usage.promptTokens, usage.cachedTokens);
+    this.listener.output(usage.completionTokens, text);
+    this.finish(choice.finish_reason ?? "stop", usage);
+  }
+}
+
+/** One chunk is taken for one token until the usage at the end tells better. */
+function carriesToken(delta: Record<string, unknown> | undefined): boolean {
+  if (delta === undefined) return false;
+  for (const name in delta) {
+    if (name !== "role" && delta[name] !== null && delta[name] !== "") return true;
+  }
+  return false;
+}
+
+function parseDocument(text: string): ChatDocument | null {
+  try {
+    const document: unknown = JSON.parse(text);
+    return typeof document === "object" && document !== null ? document : null;
+  } catch {
+    return null;
+  }
+}

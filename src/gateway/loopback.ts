@@ -1,0 +1,29 @@
+import type { IncomingMessage } from "node:http";
+import { BlockList, isIPv6 } from "node:net";
+
+const LOOPBACK = new BlockList();
+LOOPBACK.addSubnet("127.0.0.0", 8, "ipv4");
+LOOPBACK.addAddress("::1", "ipv6");
+
+/** Whether an address can only be reached from this machine. */
+export function isLoopbackAddress(address: string): boolean {
+  // A socket open to both families writes IPv4 addresses as `::ffff:127.0.0.1`; BlockList knows.
+  return LOOPBACK.check(address, isIPv6(address) ? "ipv6" : "ipv4");
+}
+
+/** Without keys, whoever can connect can spend: so only this machine may. */
+export function assertLoopbackHost(host: string): void {
+  if (host === "localhost" || isLoopbackAddress(host)) return;
+  throw new Error(
+    `Headgate can't listen on ${host}: calls from other machines need keys, which it does not have yet. Use 127.0.0.1.`,
+  );
+}
+
+/**
+ * Whether a caller may report as a worker. What reports is sent prompts, so it has to be on
+ * this machine, and it must not be a page in a browser here, which always names its origin.
+ */
+export function mayReport(request: IncomingMessage): boolean {
+  const address = request.socket.remoteAddress;
+  return address !== undefined && isLoopbackAddress(address) && request.headers.origin === undefined;
+}

@@ -1,0 +1,69 @@
+import type { OutgoingHttpHeaders, ServerResponse } from "node:http";
+import { ERRORS } from "../core/errors.ts";
+import type { HeadgateError } from "../core/errors.ts";
+
+/** A client that has not read its whole answer within this time after the last byte it took is given up, in ms. */
+const LINGER_MS = 30_000;
+
+export interface Reply {
+  status: number;
+  /** The request's id. */
+  request: string;
+  /** JSON unless the headers say otherwise. */
+  body: string;
+  headers?: OutgoingHttpHeaders;
+}
+
+/** Answers at once and completely; does nothing when the client has left or was answered already. */
+export function respond(response: ServerResponse, reply: Reply): void {
+  if (response.headersSent || response.destroyed) return;
+  response.writeHead(reply.status, {
+    "content-type": "application/json",
+    "content-length": Buffer.byteLength(reply.body),
+    "x-request-id": reply.request,
+    ...reply.headers,
+  });
+  end(response, reply.body);
+}
+
+export function respondWithJson(response: ServerResponse, request: string, document: unknown): void {
+  respond(response, { status: 200, request, body: JSON.stringify(document) });
+}
+
+export function respondWithError(
+  response: ServerResponse,
+  request: string,
+  error: HeadgateError,
+  headers: OutgoingHttpHeaders = {},
+): void {
+  const retry: OutgoingHttpHeaders =
+    error.retryAfterSeconds === undefined ? {} : { "retry-after": String(error.retryAfterSeconds) };
+  respond(response, {
+    status: ERRORS[error.code].status,
+    request,
+    body: JSON.stringify(errorDocument(error)),
+    headers: { ...headers, ...retry },
+  });
+}
+
+/** The last write. What the client leaves in its buffers does not stay there for ever. */
+export function end(response: ServerResponse, text: string): void {
+  response.end(text);
+  if (response.writableLength > 0) response.socket?.setTimeout(LINGER_MS);
+}
+
+/** The body of an error, in OpenAI's shape: what went wrong, what to do, and the facts behind it. */
+export function errorDocument(error: HeadgateError): { error: Record<string, unknown> } {
+  const { type, advice } = ERRORS[error.code];
+  const document: Record<string, unknown> = {
+    message: `${error.message}${/[.!?]$/.test(error.message) ? "" : "."} ${advice}`,
+    type,
+    code: error.code,
+    param: error.param ?? null,
+  };
+  if (error.reason !== undefined) document["reason"] = error.reason;
+  if (error.tried !== undefined) document["tried"] = error.tried;
+  if (error.stage !== undefined) document["stage"] = error.stage;
+  if (error.retryAfterSeconds !== undefined) document["retry_after_seconds"] = error.retryAfterSeconds;
+  return { error: document };
+}

@@ -1,0 +1,115 @@
+import type { KvShape } from "../core/fleet/kv.ts";
+
+/**
+ * The port between the worker and whatever evaluates its models. The worker decides who may
+ * run and how far; an engine evaluates tokens when asked to and never otherwise.
+ */
+export interface Engine {
+  readonly models: readonly EngineModel[];
+  /** Frees all memory. No source may be open any more. */
+  close(): Promise<void>;
+}
+
+export interface EngineModel {
+  readonly description: ModelDescription;
+  /** Counted since the model was loaded. */
+  readonly counters: Readonly<EngineCounters>;
+  /** Tokens of a conversation, ready for the model's answer. Throws {@link PromptError}. */
+  renderChat(messages: readonly ChatMessage[]): number[];
+  /** Tokens of a whole prompt by one author, who may name special tokens in it. */
+  tokenize(text: string): number[];
+  /** Turns the tokens generated after `prompt` back into text. */
+  detokenizer(prompt: readonly number[]): Detokenizer;
+  /** Takes a slot and picks the kept tokens to build on; null when every slot is taken. */
+  open(options: OpenOptions): TokenSource | null;
+  /** Slots that keep tokens of ended generations, the longest unused first. */
+  idle(): readonly IdleSlot[];
+}
+
+export interface ModelDescription {
+  /** The variant's name. */
+  name: string;
+  /** Tokens of prompt and answer together that one slot can hold. */
+  contextTokens: number;
+  /** Generations that can be open at the same time. */
+  slots: number;
+  /** Token ids are below this. */
+  vocabulary: number;
+  kv: KvShape;
+}
+
+export interface EngineCounters {
+  /** Tokens whose keys and values were computed, of prompts and answers. */
+  evaluatedTokens: number;
+  /** Prompt tokens asked for, and those found in a slot. */
+  prefixQueryTokens: number;
+  prefixHitTokens: number;
+}
+
+export interface ChatMessage {
+  role: "system" | "user" | "assistant" | "tool";
+  content: string;
+}
+
+export interface Detokenizer {
+  /**
+   * Text that became complete with this token: "" while a character is incomplete. A character
+   * that never becomes complete is left out.
+   */
+  push(token: number): string;
+}
+
+/** How the next token is chosen; every number says what it does when it is at its neutral value. */
+export interface Sampling {
+  /** 0 takes the likeliest token. */
+  temperature: number;
+  /** 1 keeps all tokens. */
+  topP: number;
+  /** 0 keeps all tokens. */
+  topK: number;
+  /** 0 keeps all tokens. */
+  minP: number;
+  /** Unsigned, 32 bits. */
+  seed: number;
+  /** Penalties count generated tokens, not the prompt. 0 for the first two, 1 for the last is none. */
+  presencePenalty: number;
+  frequencyPenalty: number;
+  repetitionPenalty: number;
+}
+
+export interface OpenOptions {
+  prompt: readonly number[];
+  sampling: Sampling;
+  /** Prefers the slot this session used before, among those equally good. */
+  session: string | null;
+  /** Tokens that end an answer are generated like any other. */
+  ignoreEnd: boolean;
+}
+
+/**
+ * One generation's tokens. It is pulled: while nobody calls `next`, nothing is evaluated, and
+ * the sampler goes on later exactly where it was.
+ */
+export interface TokenSource {
+  /** Prompt tokens that need no evaluation. */
+  readonly cachedTokens: number;
+  /** The next token, or null when the model ended its answer. The first call evaluates the prompt. */
+  next(): Promise<number | null>;
+  /**
+   * Gives the slot back, after the token or the chunk of prompt that is being evaluated; a
+   * pending `next` answers null then. What was evaluated stays in the slot.
+   */
+  close(): Promise<void>;
+}
+
+export interface IdleSlot {
+  idleSinceMs: number;
+  kvBytes: number;
+  /** Forgets the tokens. */
+  free(): void;
+}
+
+/** The messages cannot be made into a prompt for this model. */
+export class PromptError extends Error {
+  override name = "PromptError";
+}

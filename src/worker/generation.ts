@@ -1,0 +1,241 @@
+import type { Detokenizer, TokenSource } from "./engine.ts";
+import { StopMatcher } from "./stop-matcher.ts";
+import type { FinishReason, GenerationEvent, Usage } from "./wire.ts";
+
+/** Who gets a generation's events. */
+export interface Reader {
+  /**
+   * Takes an event, always. The answer says whether the reader can take more: after "full"
+   * it calls `Generation.readerReady` once it can.
+   */
+  take(event: GenerationEvent): "ready" | "full";
+}
+
+/** Told what happens, for metrics and the registry. Called in the generation's own turn: be quick. */
+export interface GenerationObserver {
+  /** Seconds since the generation was accepted. */
+  firstToken(seconds: number): void;
+  /** Seconds since the token before; not called for tokens that a halt delayed. */
+  nextToken(seconds: number): void;
+  /** The slot is free, and the last event has not been given out yet. */
+  ended(end: GenerationEnd): void;
+}
+
+export interface GenerationEnd {
+  finishReason: FinishReason | "error";
+  usage: Usage;
+  /** Seconds between the first token and the last; null with fewer than two. */
+  decodeSeconds: number | null;
+  fault: unknown;
+}
+
+export interface GenerationOptions {
+  id: string;
+  supervisor: string;
+  source: TokenSource;
+  detokenizer: Detokenizer;
+  promptTokens: number;
+  maxTokens: number;
+  credit: number;
+  stop: readonly string[];
+  creditTtlMs: number;
+  reader: Reader;
+  observer: GenerationObserver;
+}
+
+/**
+ * One answer in the making: pulls tokens from the engine as far as credit and reader allow.
+ *
+ * ```
+ *              ┌── reader full ──▶ blocked ── reader ready ──┐
+ *              │                                             ▼
+ *   accepted ─▶ running ◀───────────────────────────────── running
+ *              │    ▲                                        │
+ *              │    └── top-up ── halted ◀── credit used up ─┘
+ *              │                     │
+ *              │                     └── nobody tops up in time ──┐
+ *              └── end of answer, max_tokens, stop string, ───────┴──▶ ended
+ *                  cancel, engine fault
+ * ```
+ * Blocked and halted both mean that the next token is not asked for. The engine goes on with
+ * the other sequences, and this one later continues exactly where it was.
+ */
+export class Generation {
+  readonly id: string;
+  readonly supervisor: string;
+  readonly #source: TokenSource;
+  readonly #detokenizer: Detokenizer;
+  readonly #stop: StopMatcher;
+  readonly #reader: Reader;
+  readonly #observer: GenerationObserver;
+  readonly #promptTokens: number;
+  readonly #maxTokens: number;
+  readonly #creditTtlMs: number;
+  #credit: number;
+  #used = 0;
+  #started = false;
+  #readerFull = false;
+  /** Set from outside; the loop sees it before and after each token. */
+  #ending: "cancelled" | "credit_expired" | null = null;
+  /** Wakes the loop while it is blocked or halted. */
+  #wake: (() => void) | null = null;
+  #acceptedMs = performance.now();
+  #firstTokenMs: number | null = null;
+  /** Null after a pause, whose length says nothing about the engine. */
+  #tokenMs: number | null = null;
+  #lastTokenMs = 0;
+
+  constructor(options: GenerationOptions) {
+    this.id = options.id;
+    this.supervisor = options.supervisor;
+    this.#source = options.source;
+    this.#detokenizer = options.detokenizer;
+    this.#stop = new StopMatcher(options.stop);
+    this.#reader = options.reader;
+    this.#observer = options.observer;
+    this.#promptTokens = options.promptTokens;
+    this.#maxTokens = options.maxTokens;
+    this.#creditTtlMs = options.creditTtlMs;
+    this.#credit = options.credit;
+  }
+
+  /** Runs to the end; never rejects. The slot is free before the reader learns that it ended. */
+  async run(): Promise<void> {
+    const { finishReason, fault } = await this.#outcome();
+    this.#observer.ended({ finishReason, usage: this.#usage(), decodeSeconds: this.#decodeSeconds(), fault });
+    this.#tellEnd(finishReason, fault);
+  }
+
+  /** Raises the credit to `total` tokens. A smaller total, such as a repeated one, changes nothing. */
+  grant(total: number): number {
+    this.#credit = Math.max(this.#credit, total);
+    this.#wake?.();
+    return this.#credit;
+  }
+
+  /** At most the token, or chunk of prompt, being evaluated is still evaluated. */
+  cancel(): void {
+    this.#end("cancelled");
+  }
+
+  readerReady(): void {
+    this.#readerFull = false;
+    this.#wake?.();
+  }
+
+  async #outcome(): Promise<Pick<GenerationEnd, "finishReason" | "fault">> {
+    try {
+      const finishReason = await this.#generate();
+      await this.#source.close();
+      return { finishReason, fault: null };
+    } catch (fault) {
+      await this.#source.close().catch(() => {});
+      return { finishReason: "error", fault };
+    }
+  }
+
+  async #generate(): Promise<FinishReason> {
+    for (;;) {
+      const ending = await this.#permission();
+      if (ending !== null) return ending;
+      const token = await this.#source.next();
+      if (this.#ending !== null) return this.#ending;
+      this.#tellStarted();
+      if (token === null) return "stop";
+      this.#tellToken(token);
+      if (this.#stop.matched) return "stop";
+      if (this.#used >= this.#maxTokens) return "length";
+    }
+  }
+
+  /** Waits until the next token may be generated; answers why it never will be otherwise. */
+  async #permission(): Promise<FinishReason | null> {
+    let announced = false;
+    while (this.#ending === null) {
+      const halted = this.#used >= this.#credit;
+      if (!halted && !this.#readerFull) return null;
+      if (halted && !announced) {
+        announced = true;
+        this.#tell({ type: "credit", used: this.#used });
+      }
+      await this.#sleep(halted ? this.#creditTtlMs : null);
+    }
+    return this.#ending;
+  }
+
+  /** Until something changes; out of credit for the given time, the generation expires. */
+  async #sleep(expiresMs: number | null): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#wake = resolve;
+    const timer = expiresMs === null ? null : setTimeout(() => this.#end("credit_expired"), expiresMs);
+    await promise;
+    if (timer !== null) clearTimeout(timer);
+    this.#wake = null;
+    this.#tokenMs = null;
+  }
+
+  #end(reason: "cancelled" | "credit_expired"): void {
+    if (this.#ending !== null) return;
+    this.#ending = reason;
+    // Started now, so that a long prompt stops at its next chunk; awaited at the end of `run`.
+    this.#source.close().catch(() => {});
+    this.#wake?.();
+  }
+
+  #tellStarted(): void {
+    if (this.#started) return;
+    this.#started = true;
+    this.#tell({
+      type: "started",
+      prompt_tokens: this.#promptTokens,
+      cached_tokens: this.#source.cachedTokens,
+    });
+  }
+
+  #tellToken(token: number): void {
+    this.#observeToken();
+    const text = this.#stop.push(this.#detokenizer.push(token));
+    this.#tell({ type: "tokens", seq: this.#used, ids: [token], text });
+    this.#used++;
+  }
+
+  #tellEnd(finishReason: FinishReason | "error", fault: unknown): void {
+    const held = this.#stop.flush();
+    if (held !== "") this.#tell({ type: "tokens", seq: this.#used, ids: [], text: held });
+    if (finishReason === "error") {
+      const message = fault instanceof Error ? fault.message : String(fault);
+      this.#tell({ type: "error", code: "engine_failed", message });
+    } else {
+      this.#tell({ type: "done", finish_reason: finishReason, usage: this.#usage() });
+    }
+  }
+
+  #tell(event: GenerationEvent): void {
+    this.#readerFull = this.#reader.take(event) === "full";
+  }
+
+  #observeToken(): void {
+    const nowMs = performance.now();
+    if (this.#firstTokenMs === null) {
+      this.#firstTokenMs = nowMs;
+      this.#observer.firstToken((nowMs - this.#acceptedMs) / 1_000);
+    } else if (this.#tokenMs !== null) {
+      this.#observer.nextToken((nowMs - this.#tokenMs) / 1_000);
+    }
+    this.#tokenMs = nowMs;
+    this.#lastTokenMs = nowMs;
+  }
+
+  #decodeSeconds(): number | null {
+    if (this.#firstTokenMs === null || this.#used < 2) return null;
+    return (this.#lastTokenMs - this.#firstTokenMs) / 1_000;
+  }
+
+  #usage(): Usage {
+    return {
+      prompt_tokens: this.#promptTokens,
+      cached_tokens: this.#source.cachedTokens,
+      completion_tokens: this.#used,
+    };
+  }
+}

@@ -1,0 +1,44 @@
+import type { SequenceEvaluateOptions } from "node-llama-cpp";
+import type { Sampling } from "../engine.ts";
+import { toTokens } from "./token.ts";
+
+/**
+ * node-llama-cpp's form of the sampling options. Everything is given explicitly, because its
+ * own defaults (top_k 40, top_p 0.95) would shape answers nobody asked to be shaped, and a
+ * missing seed would be taken from the clock anew for every token.
+ *
+ * `generated` is read before each token and has to be the tokens so far, in order.
+ */
+export function evaluateOptions(options: {
+  sampling: Sampling;
+  generated: readonly number[];
+  contextTokens: number;
+}): SequenceEvaluateOptions {
+  const { sampling, generated, contextTokens } = options;
+  return {
+    temperature: sampling.temperature,
+    topP: sampling.topP,
+    topK: sampling.topK,
+    minP: sampling.minP,
+    seed: sampling.seed,
+    // The end is ours to notice: an answer may be asked to go on past it.
+    yieldEogToken: true,
+    ...(penalises(sampling)
+      ? {
+          repeatPenalty: {
+            penalty: sampling.repetitionPenalty,
+            presencePenalty: sampling.presencePenalty,
+            frequencyPenalty: sampling.frequencyPenalty,
+            punishTokens: () => toTokens(generated),
+            maxPunishTokens: contextTokens,
+          },
+        }
+      : {}),
+  };
+}
+
+function penalises(sampling: Sampling): boolean {
+  return (
+    sampling.presencePenalty !== 0 || sampling.frequencyPenalty !== 0 || sampling.repetitionPenalty !== 1
+  );
+}

@@ -1,0 +1,72 @@
+import { randomUUID } from "node:crypto";
+import { hostname } from "node:os";
+import type { Logger } from "pino";
+import { kvBytesPerToken } from "../core/fleet/kv.ts";
+import type { WorkerLimits } from "../core/vocabulary.ts";
+import type { Engine } from "./engine.ts";
+import { WorkerMetrics } from "./metrics.ts";
+import type { WorkerOptions, WorkerTiming } from "./options.ts";
+import { LIMITS_DEFAULT, TIMING_DEFAULT } from "./options.ts";
+import { Sessions } from "./sessions.ts";
+
+/** The parts of a running worker, as its HTTP surface and its heartbeats see them. */
+export interface Worker {
+  identity: WorkerIdentity;
+  engine: Engine;
+  sessions: Sessions;
+  metrics: WorkerMetrics;
+  limits: WorkerLimits;
+  timing: WorkerTiming;
+  log: Logger;
+}
+
+interface WorkerIdentity {
+  workerId: string;
+  /** Changes whenever the process restarts: what a supervisor knew of the worker is void then. */
+  epoch: string;
+}
+
+/** Puts the parts together; nothing listens or reports yet. */
+export function assembleWorker(parts: {
+  engine: Engine;
+  options: Pick<WorkerOptions, "workerId" | "limits" | "timing" | "log">;
+  /** The number of sessions changed. */
+  onChange: () => void;
+}): Worker {
+  const { engine, options, onChange } = parts;
+  const metrics = new WorkerMetrics();
+  const limits = { ...LIMITS_DEFAULT, ...options.limits };
+  const timing = { ...TIMING_DEFAULT, ...options.timing };
+  const sessions = new Sessions({ engine, limits, metrics, creditTtlMs: timing.creditTtlMs, onChange });
+  metrics.watch({ engine, sessions });
+  const identity = {
+    workerId: options.workerId ?? `${hostname()}-${process.pid}`,
+    epoch: randomUUID(),
+  };
+  return { identity, engine, sessions, metrics, limits, timing, log: options.log };
+}
+
+/** A model in the words of the wire. */
+export interface ModelReport {
+  model: string;
+  context_tokens: number;
+  slots: number;
+  kv_bytes_per_token: number;
+}
+
+export function reportModels(engine: Engine): ModelReport[] {
+  return engine.models.map(({ description }) => ({
+    model: description.name,
+    context_tokens: description.contextTokens,
+    slots: description.slots,
+    kv_bytes_per_token: kvBytesPerToken(description.kv),
+  }));
+}
+
+export function reportLimits(limits: WorkerLimits): Record<string, number> {
+  return {
+    sessions_max: limits.sessionsMax,
+    session_kv_bytes_max: limits.sessionKvBytesMax,
+    kv_bytes_max: limits.kvBytesMax,
+  };
+}

@@ -1,0 +1,170 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { connect } from "node:net";
+import type { Socket } from "node:net";
+import { setImmediate } from "node:timers/promises";
+import OpenAI from "openai";
+import { pino } from "pino";
+import type { RemoteEndpoint } from "../../src/backends/openai-dialect.ts";
+import type { CoreConfig } from "../../src/core/config.ts";
+import type { SettledRecord } from "../../src/core/settling/record.ts";
+import { seconds } from "../../src/core/units.ts";
+import { serveGateway } from "../../src/gateway/serve.ts";
+import type { RunningGateway, ServerLimits } from "../../src/gateway/serve.ts";
+import { createShell } from "../../src/gateway/shell.ts";
+import type { Shell } from "../../src/gateway/shell.ts";
+import { createVolatileLedger } from "../../src/ledger/volatile.ts";
+import { createLoop } from "../../src/supervisor/loop.ts";
+import { createSystemTimer } from "../../src/supervisor/system-timer.ts";
+import type { SystemTimer } from "../../src/supervisor/system-timer.ts";
+
+const TIMEOUTS: CoreConfig["timeouts"] = {
+  queueUs: seconds(30),
+  prefillUs: seconds(30),
+  stallUs: seconds(30),
+  totalUs: seconds(60),
+  slowClientUs: seconds(30),
+  drainUs: seconds(30),
+};
+
+export interface TestGatewayOptions {
+  remotes?: RemoteEndpoint[];
+  limits?: Partial<ServerLimits>;
+  timeouts?: Partial<CoreConfig["timeouts"]>;
+}
+
+/** The real loop, core and server around fake endpoints. */
+export class TestGateway {
+  readonly url: string;
+  readonly client: OpenAI;
+  /** Requests that are over, in order. */
+  readonly settled: SettledRecord[] = [];
+  readonly shell: Shell;
+  readonly #gateway: RunningGateway;
+  readonly #timer: SystemTimer;
+
+  private constructor(options: {
+    gateway: RunningGateway;
+    shell: Shell;
+    settled: SettledRecord[];
+    timer: SystemTimer;
+  }) {
+    this.#gateway = options.gateway;
+    this.shell = options.shell;
+    this.settled = options.settled;
+    this.#timer = options.timer;
+    this.url = options.gateway.url;
+    this.client = new OpenAI({ baseURL: `${this.url}/v1`, apiKey: "any", maxRetries: 0 });
+  }
+
+  static async start(options: TestGatewayOptions = {}): Promise<TestGateway> {
+    const remotes = options.remotes ?? [];
+    const settled: SettledRecord[] = [];
+    let shell: Shell | undefined;
+    let timer: SystemTimer | undefined;
+    const config = coreConfig(remotes, options.timeouts ?? {});
+    const loop = createLoop(config, (submit) => {
+      shell = createShell({
+        submit,
+        log: pino({ level: "silent" }),
+        models: Object.keys(config.models),
+        aliases: config.aliases,
+        remotes,
+        supervisor: "test-supervisor",
+      });
+      timer = createSystemTimer(submit);
+      const { observer } = shell.ports;
+      return {
+        ...shell.ports,
+        timer,
+        ledger: createVolatileLedger(submit),
+        observer: {
+          ...observer,
+          settled: (effect) => {
+            observer.settled(effect);
+            settled.push(effect.record);
+          },
+        },
+      };
+    });
+    assert.ok(shell);
+    assert.ok(timer);
+    const limits = options.limits ?? {};
+    const gateway = await serveGateway({
+      shell,
+      inspect: () => loop.inspect(),
+      host: "127.0.0.1",
+      port: 0,
+      limits,
+    });
+    return new TestGateway({ gateway, shell, settled, timer });
+  }
+
+  /** Waits until nothing runs any more: no request owns an exchange, no attempt a connection. */
+  async quiet(): Promise<void> {
+    while (this.shell.open().exchanges > 0 || this.shell.open().attempts > 0) await setImmediate();
+  }
+
+  /** Waits until that many requests are over. */
+  async settledCount(count: number): Promise<void> {
+    while (this.settled.length < count) await setImmediate();
+  }
+
+  post(body: unknown): Promise<Response> {
+    const text = typeof body === "string" ? body : JSON.stringify(body);
+    return fetch(`${this.url}/v1/chat/completions`, { method: "POST", body: text });
+  }
+
+  get(path: string): Promise<Response> {
+    return fetch(this.url + path);
+  }
+
+  /** A bare connection, for what no HTTP client would do. */
+  async connect(): Promise<Socket> {
+    const { hostname, port } = new URL(this.url);
+    const socket = connect({ host: hostname, port: Number(port) });
+    await once(socket, "connect");
+    return socket;
+  }
+
+  async close(): Promise<void> {
+    await this.#gateway.close({ graceMs: 0 });
+    await this.shell.close();
+    this.#timer.close();
+  }
+}
+
+function coreConfig(remotes: RemoteEndpoint[], timeouts: Partial<CoreConfig["timeouts"]>): CoreConfig {
+  return {
+    models: { tiny: { maxTokensDefault: 64 } },
+    aliases: { default: "tiny" },
+    remotes: remotes.map(({ name, models }) => {
+      return { name, models: Object.keys(models), concurrencyMax: 64, contextTokens: 100_000 };
+    }),
+    placement: { policy: "least-request" },
+    limits: {
+      sessionsMax: 1_000,
+      kvBytesMax: 2 ** 36,
+      queuePacketsMax: 100,
+      queueBytesMax: 2 ** 26,
+      choicesMax: 8,
+    },
+    timeouts: { ...TIMEOUTS, ...timeouts },
+    heartbeats: { staleUs: seconds(30), deadUs: seconds(60), behindMs: 30_000, aheadMs: 5_000 },
+    retriesMax: 2,
+  };
+}
+
+/** A chat completion request in its simplest form. */
+export function chatBody(changes: Record<string, unknown> = {}): Record<string, unknown> {
+  return { model: "tiny", messages: [{ role: "user", content: "Hi" }], ...changes };
+}
+
+/** Everything the other side sends until it closes. */
+export async function readAll(socket: Socket): Promise<string> {
+  const chunks: Buffer[] = [];
+  socket.on("data", (chunk: Buffer) => chunks.push(chunk));
+  socket.on("error", () => {});
+  if (!socket.destroyed) await once(socket, "close");
+  return Buffer.concat(chunks).toString();
+}
