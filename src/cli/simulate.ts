@@ -7,7 +7,9 @@ const ERASE_LINE = "\r\u001b[K";
 export function addSimulateCommand(program: Command): void {
   program
     .command("simulate")
-    .description("run the supervisor in a virtual world with faults drawn from a seed, and check what it does")
+    .description(
+      "run the supervisor in a virtual world with faults drawn from a seed, and check what it does",
+    )
     .option("--seed <number>", "the first seed", parseSeed, 1)
     .option("--seeds <count>", "how many seeds, one after the other", parseCount)
     .option("--requests <count>", "requests in each run", parseCount)

@@ -22,14 +22,17 @@ export function addStatusCommand(program: Command): void {
     .option("--json", "print once, as JSON")
     .action(async (given: StatusArguments) => {
       const isLive = process.stdout.isTTY && given.once !== true && given.json !== true;
-      do {
-        const inspection = await fetchInspection(given.url);
-        const text =
-          given.json === true ? JSON.stringify(inspection, null, 2) : describe(given.url, inspection);
-        process.stdout.write(`${isLive ? CLEAR_SCREEN : ""}${text}\n`);
-        if (isLive) await sleep(REFRESH_MS);
-      } while (isLive);
+      if (!isLive) return void process.stdout.write(`${await report(given)}\n`);
+      for (;;) {
+        process.stdout.write(`${CLEAR_SCREEN}${await report(given)}\n`);
+        await sleep(REFRESH_MS);
+      }
     });
+}
+
+async function report({ url, json }: StatusArguments): Promise<string> {
+  const inspection = await fetchInspection(url);
+  return json === true ? JSON.stringify(inspection, null, 2) : describe(url, inspection);
 }
 
 async function fetchInspection(url: string): Promise<Inspection> {
@@ -46,7 +49,7 @@ async function fetchInspection(url: string): Promise<Inspection> {
 }
 
 /** The inspection as a person reads it. */
-export function describe(url: string, inspection: Inspection): string {
+function describe(url: string, inspection: Inspection): string {
   const { requests, sessions, kvBytes, queue, workers, draining } = inspection;
   const summary = [
     `Headgate at ${url}${draining ? ", draining" : ""}`,

@@ -122,9 +122,9 @@ function checkReferences(config: z.infer<typeof configSchema>, context: z.Refine
       }
     }
   }
-  for (const [i, remote] of config.remotes.entries()) {
-    if (ids.has(remote.name)) report(["remotes", i, "name"], `"${remote.name}" is used twice`);
-    ids.add(remote.name);
+  for (const [i, { name: id }] of config.remotes.entries()) {
+    if (ids.has(id)) report(["remotes", i, "name"], `"${id}" is used twice`);
+    ids.add(id);
   }
   for (const [alias, target] of Object.entries(config.aliases)) {
     if (known.has(alias)) report(["aliases", alias], `"${alias}" is a model's own name`);

@@ -78,15 +78,14 @@ describe("a hostile or clumsy client", () => {
 
   it("that never stops sending is cut off", async () => {
     const socket = await gateway.connect();
-    socket.on("error", () => {});
-    socket.on("data", () => {});
+    const reading = readAll(socket);
     socket.write("POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n");
     const chunk = `400\r\n${"x".repeat(0x400)}\r\n`;
     const send = (): void => {
       if (socket.writable) socket.write(chunk, () => setImmediate(send));
     };
     send();
-    await once(socket, "close");
+    await reading;
   });
 
   it("that asks first is told not to send too long a body", async () => {

@@ -165,6 +165,6 @@ export async function readAll(socket: Socket): Promise<string> {
   const chunks: Buffer[] = [];
   socket.on("data", (chunk: Buffer) => chunks.push(chunk));
   socket.on("error", () => {});
-  if (!socket.destroyed) await once(socket, "close");
+  await new Promise((resolve) => socket.on("close", resolve));
   return Buffer.concat(chunks).toString();
 }

@@ -14,6 +14,7 @@ import type {
 import { inSequenceOrder } from "./batch-order.ts";
 import { ChatTemplate, withBos } from "./chat-template.ts";
 import { LlamaDetokenizer } from "./detokenizer.ts";
+import { flashAttention } from "./flash-attention.ts";
 import { readKvShape } from "./kv-shape.ts";
 import { chooseSlot } from "./slot-choice.ts";
 import { Slot } from "./slot.ts";
@@ -62,6 +63,7 @@ export class LlamaEngineModel implements EngineModel {
       // Models with sliding windows would otherwise drop the beginning of a prompt, which is
       // the part that the next prompt shares; with it, the formula for the KV size is exact.
       swaFullCache: true,
+      flashAttention: flashAttention(model),
       batching: { itemPrioritizationStrategy: inSequenceOrder },
     });
     const description: ModelDescription = {

@@ -1,5 +1,6 @@
 import type { LlamaModel } from "node-llama-cpp";
 import { availableParallelism } from "node:os";
+import { flashAttention } from "./flash-attention.ts";
 import { toTokens } from "./token.ts";
 
 const TRIAL_CONTEXT_TOKENS = 256;
@@ -55,7 +56,11 @@ async function decodeSpeed(options: {
   budgetMs: number;
 }): Promise<number> {
   const { model, threads, budgetMs } = options;
-  const context = await model.createContext({ contextSize: TRIAL_CONTEXT_TOKENS, threads });
+  const context = await model.createContext({
+    contextSize: TRIAL_CONTEXT_TOKENS,
+    threads,
+    flashAttention: flashAttention(model),
+  });
   try {
     const tokens = context.getSequence().evaluate(toTokens([model.tokens.bos ?? 0]), { yieldEogToken: true });
     await tokens.next(); // The first step pays for warming up.
