@@ -11,14 +11,14 @@ import { createLog } from "../../src/observability/log.ts";
 
 /** The smallest demo model: what matters here is who gets which tokens, not which tokens they are. */
 export const MODEL = "headgate-0.3m";
-const MODEL_FILE = fileURLToPath(new URL(`../../models/${MODEL}.gguf`, import.meta.url));
+export const MODEL_FILE = fileURLToPath(new URL(`../../models/${MODEL}.gguf`, import.meta.url));
 const POLL_MS = 20;
 
 /** A supervisor in this process with real workers in processes of their own. */
 export interface TestHeadgate extends RunningHeadgate {
   client: OpenAI;
-  /** Ends a worker without a warning. */
-  killWorker(id: string): void;
+  /** `SIGSTOP` makes a worker hang, `SIGCONT` lets it go on, `SIGKILL` ends it without a warning. */
+  signalWorker(id: string, signal: NodeJS.Signals): void;
   workerUrl(id: string): string;
 }
 
@@ -50,11 +50,11 @@ export async function startTestHeadgate(options: TestHeadgateOptions): Promise<T
   return {
     ...headgate,
     client: new OpenAI({ baseURL: `${headgate.url}/v1`, apiKey: "unused", maxRetries: 0 }),
-    killWorker: (id) => process.kill(pids.get(id)!, "SIGKILL"),
+    signalWorker: (id, signal) => process.kill(pids.get(id)!, signal),
     workerUrl: (id) => urls.get(id)!,
     stop: async () => {
       await headgate.stop();
-      rmSync(folder, { recursive: true });
+      rmSync(folder, { recursive: true, force: true });
     },
   };
 }
