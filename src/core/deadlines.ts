@@ -1,4 +1,5 @@
 import type { Attempt, Packet, Request } from "./request.ts";
+import type { Endpoint } from "./fleet/endpoint.ts";
 import type { Worker } from "./fleet/worker.ts";
 import type { Timer } from "./timers.ts";
 
@@ -10,6 +11,8 @@ export type Deadline =
   | { kind: "client_slow"; request: Request }
   /** The packet found no endpoint in time. */
   | { kind: "packet_queued"; packet: Packet }
+  /** An endpoint that has turned an attempt away may be asked again. */
+  | { kind: "endpoint_refused"; endpoint: Endpoint }
   /** The attempt may have shown no progress for too long. */
   | { kind: "attempt_silent"; attempt: Attempt }
   /** The worker may not have been heard of for too long. */

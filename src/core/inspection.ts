@@ -29,7 +29,16 @@ export interface WorkerInspection {
   /** Generations that other supervisors have running there, by the last report. */
   foreignSessions: number;
   kvBytesReserved: number;
-  models: { model: string; slots: number; inFlight: number; contextTokens: number }[];
+  models: EndpointInspection[];
+}
+
+export interface EndpointInspection {
+  model: string;
+  slots: number;
+  inFlight: number;
+  contextTokens: number;
+  /** It has turned an attempt away and is left alone for the moment. */
+  isRefusing: boolean;
 }
 
 export function inspect(state: {
@@ -60,8 +69,8 @@ function inspectWorker(worker: Worker): WorkerInspection {
     inFlight: worker.attempts.size,
     foreignSessions: worker.foreignSessions,
     kvBytesReserved: worker.kvBytesReserved,
-    models: worker.endpoints.map(({ model, slots, inFlight, contextTokens }) => {
-      return { model, slots, inFlight, contextTokens };
+    models: worker.endpoints.map(({ model, slots, inFlight, contextTokens, refusal }) => {
+      return { model, slots, inFlight, contextTokens, isRefusing: refusal !== null };
     }),
   };
 }

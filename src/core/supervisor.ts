@@ -4,10 +4,11 @@ import { Reservations } from "./budget/reservations.ts";
 import type { CoreConfig } from "./config.ts";
 import type { Deadline } from "./deadlines.ts";
 import { Attempts } from "./dispatching/attempts.ts";
-import { failureError, mayRetry } from "./dispatching/retry.ts";
+import { type Failure, failureError, isWorthTrying, mayRetry } from "./dispatching/retry.ts";
 import type { Effect } from "./effects.ts";
 import type { HeadgateError } from "./errors.ts";
 import type {
+  AttemptFailed,
   AttemptFinished,
   AttemptOutput,
   AttemptStarted,
@@ -39,7 +40,7 @@ import { chargeFor, hasUse, recordOf, totalUsage, worstCaseOf } from "./settling
 import { coveredTokens } from "./streaming/meter.ts";
 import { Turn } from "./turn.ts";
 import type { Micros } from "./units.ts";
-import type { FailureReason, TokenUsage } from "./vocabulary.ts";
+import type { TokenUsage } from "./vocabulary.ts";
 
 /**
  * Composes the stages. Follow a request by reading downwards: admit, plan, reserve, queue,
@@ -103,7 +104,7 @@ export class Supervisor {
       case "attempt_finished":
         return this.#withAttempt(event.attempt, (attempt) => this.#finished(attempt, event));
       case "attempt_failed":
-        return this.#withAttempt(event.attempt, (attempt) => this.#attemptFailed(attempt, event));
+        return this.#withAttempt(event.attempt, (attempt) => this.#failed(attempt, event));
       case "client_gone":
         return this.#withRequest(event.request, (request) => this.#settle(request, "abandoned"));
       case "client_blocked":
@@ -180,14 +181,15 @@ export class Supervisor {
   #enqueue(packet: Packet): void {
     enter(packet, "queue", this.#turn.nowUs);
     const { model, arrival } = packet.request;
-    const isFirst = packet.tried.size > 0 || !this.#queue.isWaiting(model);
+    const isFirst = packet.attempts > 0 || !this.#queue.isWaiting(model);
     if (isFirst && this.#place(packet)) return;
     if (!this.#queue.hasRoom(arrival.bodyBytes)) {
       const hasQueue = this.#config.limits.queuePacketsMax > 0;
       return this.#fail(packet.request, noCapacity(hasQueue ? "queue_full" : "all_workers_at_capacity"));
     }
     this.#queue.add(packet);
-    packet.queueTimer = this.#turn.after(this.#config.timeouts.queueUs, { kind: "packet_queued", packet });
+    const leftUs = this.#config.timeouts.queueUs - (packet.stagesUs.queue ?? 0);
+    packet.queueTimer = this.#turn.after(leftUs, { kind: "packet_queued", packet });
   }
 
   #leaveQueue(packet: Packet): void {
@@ -222,8 +224,8 @@ export class Supervisor {
   #placeWaiting(model: string): void {
     for (const packet of this.#queue.inOrder(model)) {
       if (this.#place(packet)) continue;
-      // A packet that may not use some endpoints must not keep the others from using them.
-      if (packet.tried.size === 0) return;
+      // A packet that has been somewhere may not go everywhere: it must not keep the others from it.
+      if (packet.attempts === 0) return;
     }
   }
 
@@ -234,16 +236,29 @@ export class Supervisor {
     this.#attempts.begin(packet, endpoint);
   }
 
+  #failed(attempt: Attempt, { reason, message }: AttemptFailed): void {
+    if (reason !== "at_capacity") this.#attemptFailed(attempt, { reason, message });
+    else if (!hasUse(attempt)) this.#turnedAway(attempt);
+    // Whoever says so after it has begun does not keep to the protocol.
+    else this.#attemptFailed(attempt, { reason: "endpoint_error", message });
+  }
+
+  /** Back in line, before those that have not been sent anywhere yet. */
+  #turnedAway(attempt: Attempt): void {
+    this.#attempts.turnedAway(attempt);
+    this.#enqueue(attempt.packet);
+    this.#placeWaitingOn(attempt.endpoint.worker);
+  }
+
   /** Tries elsewhere while that is allowed and there is an endpoint left to try. */
-  #attemptFailed(attempt: Attempt, failure: { reason: FailureReason; message: string }): void {
+  #attemptFailed(attempt: Attempt, failure: Failure): void {
     const { packet, endpoint } = attempt;
     const { request } = packet;
     packet.tried.add(endpoint.id);
     this.#attempts.end(attempt);
-    const isUntried = (other: Endpoint): boolean => !packet.tried.has(other.id);
     const retry =
-      mayRetry(attempt, failure.reason, this.#config.retriesMax) &&
-      this.#fleet.available(request.model).some(isUntried);
+      mayRetry(attempt, failure, this.#config.retriesMax) &&
+      this.#fleet.available(request.model).some((other) => isWorthTrying(other, attempt, failure));
     if (!retry) {
       packet.usage = usageSoFar(attempt);
       this.#fail(request, failureError(packet, failure));
@@ -378,6 +393,7 @@ export class Supervisor {
     const heard = this.#health.heard(report);
     if (heard === null) return;
     this.#loseAttempts(heard.lost, "The worker restarted.");
+    for (const endpoint of heard.worker.endpoints) this.#attempts.forgive(endpoint);
     this.#placeWaitingOn(heard.worker);
   }
 
@@ -410,6 +426,9 @@ export class Supervisor {
       case "attempt_silent":
         if (this.#attempts.isSilent(deadline.attempt)) this.#giveUp(deadline.attempt);
         return;
+      case "endpoint_refused":
+        this.#attempts.forgive(deadline.endpoint);
+        return this.#placeWaiting(deadline.endpoint.model);
       case "worker_silent":
         if (this.#health.isDead(deadline.worker)) this.#workerLeft(deadline.worker.id, "no heartbeat");
         return;

@@ -5,10 +5,14 @@ export type Log = Logger;
 
 export type LogLevel = "debug" | "info" | "warn" | "error" | "silent";
 
-/** JSON lines on standard output. Lines are gathered for a moment before they are written, and written at exit. */
+/** Lines are gathered until they are this many bytes, or this old in ms: one write for each would cost more than the line. */
+const LINES_BYTES = 16 * 1024;
+const LINES_MS = 100;
+
+/** JSON lines on standard output. What is still gathered at exit is written then. */
 export function createLog(level: LogLevel): Log {
   return pino(
     { level, base: null, timestamp: () => `,"time":"${new Date().toISOString()}"`, messageKey: "message" },
-    destination({ dest: 1, sync: false, minLength: 0 }),
+    destination({ dest: 1, sync: false, minLength: LINES_BYTES, periodicFlush: LINES_MS }),
   );
 }

@@ -28,6 +28,8 @@ export class Invariants {
     if (event.kind === "request_arrived") this.#requests.add(event.request);
     if (event.kind === "ledger_durable") this.#durable = Math.max(this.#durable, event.through);
     if (event.kind === "drain_asked") this.#isDrainAsked = true;
+    // An endpoint that was full has not failed the packet and may be asked again.
+    if (event.kind === "attempt_failed" && event.reason === "at_capacity") this.#forgetVisit(event.attempt);
     if (event.kind === "attempt_failed" || event.kind === "attempt_finished") {
       this.#attempts.delete(event.attempt);
     }
@@ -108,15 +110,24 @@ export class Invariants {
     const packet = dispatch.attempt.slice(0, dispatch.attempt.lastIndexOf("#"));
     const hold = this.#holds.get(packet);
     assert(hold !== undefined && hold.sequence <= this.#durable, `${packet} is sent under a durable hold`);
-    const visit = `${packet} on ${dispatch.worker}/${dispatch.model}`;
+    const visit = visitOf(dispatch);
     assert(!this.#visited.has(visit), `${visit} is sent once`);
     this.#visited.add(visit);
     this.#attempts.set(dispatch.attempt, { dispatch, relayed: 0 });
   }
 
+  #forgetVisit(attempt: string): void {
+    const running = this.#attempts.get(attempt);
+    if (running !== undefined) this.#visited.delete(visitOf(running.dispatch));
+  }
+
   #alive(request: string): void {
     assert(this.#requests.has(request), `${request} has arrived, and is not settled`);
   }
+}
+
+function visitOf({ attempt, worker, model }: Dispatch): string {
+  return `${attempt.slice(0, attempt.lastIndexOf("#"))} on ${worker}/${model}`;
 }
 
 const NOTHING = { openHolds: 0, sessions: 0, kvBytes: 0, queue: { packets: 0, bytes: 0 } };

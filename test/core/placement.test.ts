@@ -22,7 +22,7 @@ interface Situation {
 }
 
 const situation: fc.Arbitrary<Situation> = fc.record({
-  slots: fc.nat(6),
+  slots: fc.integer({ min: 1, max: 7 }),
   sessionsMax: fc.nat(10),
   kvBytesMax: fc.integer({ min: 1, max: 200 }),
   sessions: fc.nat(4),

@@ -24,7 +24,7 @@ test("a queue holds what was added and not removed, first come first served per 
         if ("add" in each) {
           const { wasTried, ...changes } = each.add;
           const packet = plannedPacket(changes);
-          if (wasTried) packet.tried.add("a/m");
+          if (wasTried) packet.attempts = 1;
           everyone.push(packet);
           queue.add(packet);
           model.push(packet);
@@ -49,8 +49,8 @@ function assertHolds(queue: Queue, model: readonly Packet[]): void {
   assert.deepEqual(new Set(queue.models), new Set(model.map(({ request }) => request.model)));
   for (const name of MODELS) {
     const line = model.filter(({ request }) => request.model === name);
-    const again = line.filter(({ tried }) => tried.size > 0);
-    const fresh = line.filter(({ tried }) => tried.size === 0);
+    const again = line.filter(({ attempts }) => attempts > 0);
+    const fresh = line.filter(({ attempts }) => attempts === 0);
     assert.deepEqual([...queue.inOrder(name)], [...again, ...fresh]);
     assert.equal(queue.isWaiting(name), fresh.length > 0);
   }

@@ -80,7 +80,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "a retry without end",
     file: "core/dispatching/retry.ts",
-    from: "if (packet.attempts > retriesMax) return false;",
+    from: " || packet.tried.size > retriesMax",
     to: "",
   },
   {

@@ -5,6 +5,10 @@ import { kvBytesNeeded } from "../placement/placement.ts";
 import type { Attempt, Packet } from "../request.ts";
 import { silentAtUs } from "../streaming/meter.ts";
 import type { Turn } from "../turn.ts";
+import { seconds } from "../units.ts";
+
+/** How long an endpoint that is full is left alone when nothing else is heard of it. */
+const REFUSAL_US = seconds(1);
 
 /**
  * Attempts under way. From `begin` to `end` an attempt counts on its endpoint's load, and its
@@ -66,6 +70,7 @@ export class Attempts {
     attempt.packet.attempt = null;
     this.#turn.cancel(attempt.silence);
     this.#fleet.release(attempt);
+    this.forgive(attempt.endpoint);
   }
 
   /** Tells the endpoint to stop. */
@@ -80,6 +85,22 @@ export class Attempts {
     if (attempt.silence === null || attempt.silence.atUs <= silentAtUs(attempt, this.#timeouts)) return;
     this.#turn.cancel(attempt.silence);
     this.#watch(attempt);
+  }
+
+  /**
+   * The endpoint had no room, whatever we thought: our cancel may still be on its way, or others
+   * may be using it. It is left alone until something ends there or it reports, or for a while.
+   */
+  turnedAway(attempt: Attempt): void {
+    const { endpoint } = attempt;
+    this.end(attempt);
+    endpoint.refusal = this.#turn.after(REFUSAL_US, { kind: "endpoint_refused", endpoint });
+  }
+
+  /** The endpoint may be asked again. */
+  forgive(endpoint: Endpoint): void {
+    this.#turn.cancel(endpoint.refusal);
+    endpoint.refusal = null;
   }
 
   /** Looks back when the timer fires: true when nothing has come for too long, else it waits on. */

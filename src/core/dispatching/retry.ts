@@ -1,32 +1,38 @@
-import { noCapacity } from "../admission/admission.ts";
 import type { HeadgateError } from "../errors.ts";
+import type { Endpoint } from "../fleet/endpoint.ts";
 import type { Attempt, Packet } from "../request.ts";
 import type { FailureReason } from "../vocabulary.ts";
+
+/** How an attempt failed. An endpoint that was full has failed nothing: the packet goes back in line. */
+export interface Failure {
+  reason: Exclude<FailureReason, "at_capacity">;
+  message: string;
+}
 
 /**
  * Whether another attempt may follow a failed one: the failure is not the request's own fault,
  * attempts are left, and the client has not been shown any token of this choice.
  */
-export function mayRetry(attempt: Attempt, reason: FailureReason, retriesMax: number): boolean {
+export function mayRetry(attempt: Attempt, { reason }: Failure, retriesMax: number): boolean {
   const { packet } = attempt;
-  if (reason === "request_rejected" || reason === "context_length_exceeded") return false;
-  if (packet.attempts > retriesMax) return false;
+  if (reason === "request_rejected" || packet.tried.size > retriesMax) return false;
   return !packet.request.arrival.streamed || attempt.generatedTokens === 0;
 }
 
+/** Whether that endpoint can do better: it has not failed the packet, and has more context if that is what was short. */
+export function isWorthTrying(other: Endpoint, attempt: Attempt, { reason }: Failure): boolean {
+  if (attempt.packet.tried.has(other.id)) return false;
+  return reason !== "context_length_exceeded" || other.contextTokens > attempt.endpoint.contextTokens;
+}
+
 /** What the client is told once no attempt is left. */
-export function failureError(
-  packet: Packet,
-  failure: { reason: FailureReason; message: string },
-): HeadgateError {
+export function failureError(packet: Packet, failure: Failure): HeadgateError {
   const { reason, message } = failure;
   switch (reason) {
     case "request_rejected":
       return { code: "invalid_request", message };
     case "context_length_exceeded":
       return { code: "context_length_exceeded", message };
-    case "at_capacity":
-      return { ...noCapacity("all_workers_at_capacity"), tried: [...packet.request.workers] };
     case "unreachable":
     case "endpoint_error":
     case "stream_broken":

@@ -186,7 +186,7 @@ export class Fleet {
     this.#available.clear();
     this.#known.clear();
     for (const worker of this.#workers.values()) {
-      for (const endpoint of worker.endpoints) {
+      for (const endpoint of worker.endpoints.filter(isServed)) {
         append(this.#known, endpoint);
         if (worker.status === "alive") append(this.#available, endpoint);
       }
@@ -218,14 +218,26 @@ function newWorker(report: HeartbeatReceived): Worker {
   };
 }
 
-/** Makes the worker's endpoints those of the report, keeping the counts of those that stay. */
+/**
+ * Makes the worker's endpoints those of the report, keeping the counts of those that stay. A
+ * model that is no longer served keeps its endpoint, without a slot, while attempts run there.
+ * Returns whether other models are served now than before.
+ */
 function syncEndpoints(worker: Worker, models: readonly ServedModel[]): boolean {
   const before = new Map(worker.endpoints.map((endpoint) => [endpoint.model, endpoint]));
-  const kept = models.filter(({ model }) => before.has(model)).length;
-  worker.endpoints = models.map((served) => {
-    const endpoint = before.get(served.model);
-    if (endpoint !== undefined) return Object.assign(endpoint, served);
-    return { ...served, id: `${worker.id}/${served.model}`, worker, inFlight: 0, pickedAt: 0 };
+  const servedBefore = worker.endpoints.filter(isServed).map(({ model }) => model);
+  const served = models.map((model) => {
+    const endpoint = before.get(model.model);
+    if (endpoint !== undefined) return Object.assign(endpoint, model);
+    return { ...model, id: `${worker.id}/${model.model}`, worker, inFlight: 0, refusal: null, pickedAt: 0 };
   });
-  return kept !== before.size || kept !== models.length;
+  const ending = worker.endpoints.filter((endpoint) => endpoint.inFlight > 0 && !served.includes(endpoint));
+  for (const endpoint of ending) endpoint.slots = 0;
+  worker.endpoints = [...served, ...ending];
+  const servedNow = new Set(served.filter(isServed).map(({ model }) => model));
+  return servedNow.size !== servedBefore.length || servedBefore.some((model) => !servedNow.has(model));
+}
+
+function isServed(endpoint: Endpoint): boolean {
+  return endpoint.slots > 0;
 }

@@ -44,7 +44,8 @@ export function plan(
       contextTokens: endpoint.contextTokens,
       bytesPerToken: endpoint.kvBytesPerToken,
     });
-    return bytes <= endpoint.worker.limits.sessionKvBytesMax;
+    const { sessionKvBytesMax, kvBytesMax } = endpoint.worker.limits;
+    return bytes <= Math.min(sessionKvBytesMax, kvBytesMax, config.limits.kvBytesMax);
   });
   if (!fits) {
     return {

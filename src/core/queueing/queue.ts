@@ -55,7 +55,7 @@ export class Queue {
     const { model, arrival } = packet.request;
     let line = this.#lines.get(model);
     if (line === undefined) this.#lines.set(model, (line = { again: new Set(), fresh: new Set() }));
-    (packet.tried.size > 0 ? line.again : line.fresh).add(packet);
+    (packet.attempts > 0 ? line.again : line.fresh).add(packet);
     this.#packets++;
     this.#bytes += arrival.bodyBytes;
   }

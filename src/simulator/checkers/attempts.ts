@@ -14,8 +14,8 @@ export class AttemptsChecker implements Checker {
   readonly #config: CoreConfig;
   readonly #violate: Violate;
   readonly #streamed = new Set<string>();
-  /** Endpoints that each packet was sent to. */
-  readonly #tried = new Map<string, Set<string>>();
+  /** Endpoints that each packet was sent to, with the attempt. */
+  readonly #tried = new Map<string, Map<string, string>>();
   /** Packets of which tokens were relayed. */
   readonly #relayed = new Set<string>();
 
@@ -26,6 +26,8 @@ export class AttemptsChecker implements Checker {
 
   event(_nowUs: Micros, event: SupervisorEvent): void {
     if (event.kind === "request_arrived" && event.streamed) this.#streamed.add(event.request);
+    // An endpoint that was full has not failed the packet and may be asked again.
+    if (event.kind === "attempt_failed" && event.reason === "at_capacity") this.#turnedAway(event.attempt);
   }
 
   effects(_nowUs: Micros, effects: readonly Effect[]): void {
@@ -44,13 +46,18 @@ export class AttemptsChecker implements Checker {
     const packet = packetOf(attempt);
     const endpoint = `${worker}/${model}`;
     let tried = this.#tried.get(packet);
-    if (tried === undefined) this.#tried.set(packet, (tried = new Set()));
+    if (tried === undefined) this.#tried.set(packet, (tried = new Map()));
     if (tried.has(endpoint)) this.#violate(request, `${packet} is sent to ${endpoint} again`);
     if (tried.size > this.#config.retriesMax) this.#violate(request, `${packet} is tried too often`);
     if (this.#relayed.has(packet) && this.#streamed.has(request)) {
       this.#violate(request, `${packet} is tried again after tokens of it were shown`);
     }
-    tried.add(endpoint);
+    tried.set(endpoint, attempt);
+  }
+
+  #turnedAway(attempt: string): void {
+    const tried = this.#tried.get(packetOf(attempt));
+    for (const [endpoint, latest] of tried ?? []) if (latest === attempt) tried!.delete(endpoint);
   }
 
   #forget(request: string, packets: number): void {

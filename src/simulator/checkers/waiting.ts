@@ -61,7 +61,7 @@ export class WaitingChecker implements Checker {
   #check(packet: WatchedPacket, model: string, inspection: Inspection): void {
     for (const worker of inspection.workers) {
       const served = worker.models.find((each) => each.model === model);
-      if (served === undefined || served.inFlight >= served.slots) continue;
+      if (served === undefined || served.inFlight >= served.slots || served.isRefusing) continue;
       const tokens = packet.worstCase.inputTokens + packet.worstCase.outputTokens;
       const bytesPerToken = this.#kvBytesPerToken(worker, model);
       const hasRoom = this.#hasRoom(worker, Math.min(tokens, served.contextTokens) * bytesPerToken);
