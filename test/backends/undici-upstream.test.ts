@@ -20,7 +20,7 @@ class Transcript {
     this.#add(`head ${status}`);
   }
   data(chunk: Buffer): void {
-    this.#add(`data ${chunk}`);
+    this.#add(`data ${chunk.toString()}`);
   }
   end(): void {
     this.#add("end");

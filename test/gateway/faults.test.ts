@@ -82,8 +82,8 @@ describe("with a second worker", () => {
   before(async () => {
     gateway = await TestGateway.start({ timeouts: { prefillUs: 200 * MICROS_PER_MILLI } });
     // A request whose reused connection breaks would go to the same worker once more, on a new one.
-    const start = (id: string): Promise<FakeWorker> => FakeWorker.start({ id, requestsPerConnection: 1 });
-    workers = await Promise.all([start("w1"), start("w2")]);
+    const settings = ["w1", "w2"].map((id) => ({ id, requestsPerConnection: 1 }));
+    workers = await Promise.all(settings.map((each) => FakeWorker.start(each)));
     for (const worker of workers) await worker.register(gateway.url);
   });
   after(async () => {

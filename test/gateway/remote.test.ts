@@ -128,7 +128,6 @@ describe("chat completions through the openai client, served by a remote API", (
   for (const [status, expected] of [
     [401, 502],
     [500, 502],
-    [503, 503],
   ] as const) {
     it(`turns status ${status} into ${expected} when there is nowhere else to go`, async () => {
       const answer = gateway.post(chatBody({ model: "big" }));
@@ -136,8 +135,19 @@ describe("chat completions through the openai client, served by a remote API", (
       const response = await answer;
       const { error } = (await response.json()) as { error: { code: string; tried: string[] } };
       assert.equal(response.status, expected);
-      assert.equal(error.code, expected === 503 ? "capacity" : "upstream_failed");
+      assert.equal(error.code, "upstream_failed");
       assert.deepEqual(error.tried, ["remote"]);
+    });
+  }
+
+  for (const status of [429, 503]) {
+    it(`asks again after a while when the upstream is full, status ${status}`, async () => {
+      const answer = gateway.post(chatBody({ model: "big" }));
+      (await upstream.next()).call.json(status, { error: { message: "too many requests" } });
+      (await upstream.next()).document("at last");
+      const response = await answer;
+      assert.equal(response.status, 200);
+      assert.match(await response.text(), /at last/);
     });
   }
 
