@@ -12,8 +12,10 @@ const isCurrent = existsSync(STAMP) && readFileSync(STAMP, "utf8") === readFileS
 if (!isCurrent) {
   console.error("headgate: installing dependencies (about 450 MB on disk, once) …");
   const started = Date.now();
+  // Warnings would be about the machine's own Node, which nothing but this script runs on.
+  const ci = ["ci", "--loglevel=error"];
   const npm = process.env.npm_execpath;
-  const [command, args] = npm ? [process.execPath, [npm, "ci"]] : ["npm", ["ci"]];
+  const [command, args] = npm ? [process.execPath, [npm, ...ci]] : ["npm", ci];
   const { status, error } = spawnSync(command, args, { stdio: "inherit" });
   if (status !== 0) {
     console.error(

@@ -8,6 +8,8 @@ import { createLog } from "../observability/log.ts";
 import { parsePort } from "./arguments.ts";
 import { LoadingProgress } from "./loading-progress.ts";
 
+const PARENT_CHECK_MS = 500;
+
 interface UpArguments {
   config: string;
   host?: string;
@@ -49,7 +51,10 @@ function withOverrides(config: Config, given: UpArguments): Config {
   return { ...config, server: { ...config.server, host, port } };
 }
 
-/** The first signal drains; the second one ends the process at once. */
+/**
+ * The first signal drains; the second one ends the process at once. A signal to npm ends the
+ * shell between npm and us without reaching us, so under npm our parent's end counts as one.
+ */
 function stopOnSignal(headgate: RunningHeadgate): void {
   let isStopping = false;
   const onSignal = (): void => {
@@ -66,6 +71,13 @@ function stopOnSignal(headgate: RunningHeadgate): void {
   };
   process.on("SIGINT", onSignal);
   process.on("SIGTERM", onSignal);
+  if (readEnvironment(process.env).npmScript === undefined) return;
+  const parent = process.ppid;
+  const watch = setInterval(() => {
+    if (process.ppid === parent) return;
+    clearInterval(watch);
+    onSignal();
+  }, PARENT_CHECK_MS);
 }
 
 function welcome(url: string, config: Config): string {

@@ -9,6 +9,8 @@ export interface Environment {
   workerId: string | undefined;
   workerUrl: string | undefined;
   coordinatorUrl: string | undefined;
+  /** The npm script that this process was started by. */
+  npmScript: string | undefined;
 }
 
 /** Variables with an empty value count as absent. */
@@ -20,6 +22,7 @@ export function readEnvironment(variables: NodeJS.ProcessEnv): Environment {
     workerId: text(variables["WORKER_ID"]),
     workerUrl: text(variables["WORKER_URL"]),
     coordinatorUrl: text(variables["COORDINATOR_URL"]),
+    npmScript: text(variables["npm_lifecycle_event"]),
   };
 }
 
