@@ -108,7 +108,7 @@ function fromConfig(given: WorkerArguments, path: string): WorkerOptions {
       slowReaderMs: timeouts.slow_client * MILLIS_PER_SECOND,
       drainMs: timeouts.drain * MILLIS_PER_SECOND,
     },
-    log: createLog(config.log.level),
+    log: createLog(config.log.level).child({ worker: worker.id }),
   };
 }
 

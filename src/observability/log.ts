@@ -12,7 +12,13 @@ const LINES_MS = 100;
 /** JSON lines on standard output. What is still gathered at exit is written then. */
 export function createLog(level: LogLevel): Log {
   return pino(
-    { level, base: null, timestamp: () => `,"time":"${new Date().toISOString()}"`, messageKey: "message" },
+    {
+      level,
+      base: null,
+      messageKey: "message",
+      timestamp: () => `,"time":"${new Date().toISOString()}"`,
+      formatters: { level: (label) => ({ level: label }) },
+    },
     destination({ dest: 1, sync: false, minLength: LINES_BYTES, periodicFlush: LINES_MS }),
   );
 }

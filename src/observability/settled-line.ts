@@ -15,6 +15,7 @@ export function logSettled(log: Log, record: SettledRecord): void {
     outcome: record.outcome,
     code: record.code ?? undefined,
     reason: record.reason ?? undefined,
+    error: record.message ?? undefined,
     total_ms: millis(record.totalUs),
     ttft_ms: record.ttftUs === null ? undefined : millis(record.ttftUs),
     stages_ms: stagesMs,

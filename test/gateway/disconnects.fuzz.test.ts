@@ -55,11 +55,11 @@ describe("clients that hang up anywhere", () => {
     });
     await fc.assert(
       fc.asyncProperty(fc.array(departure, { minLength: 1, maxLength: 8 }), async (departures) => {
-        const before = gateway.settled.length;
+        const settledBefore = gateway.settled.length;
         await Promise.all(departures.map(depart));
         await gateway.quiet();
         const whole = departures.filter(({ sent }) => sent === 1_000);
-        const settled = gateway.settled.slice(before);
+        const settled = gateway.settled.slice(settledBefore);
         assert.deepEqual(
           settled.map(({ outcome }) => outcome),
           whole.map(() => "abandoned"),

@@ -15,6 +15,8 @@ export interface SettledRecord {
   /** Null unless the outcome is `failed`. */
   code: ErrorCode | null;
   reason: string | null;
+  /** What the client was told; null unless the outcome is `failed`. */
+  message: string | null;
   arrivedUs: Micros;
   /** Time from arrival to the end. */
   totalUs: Micros;

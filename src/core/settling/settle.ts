@@ -56,6 +56,7 @@ export function recordOf(
     outcome: end.outcome,
     code: end.error?.code ?? null,
     reason: end.error?.reason ?? null,
+    message: end.error?.message ?? null,
     arrivedUs,
     totalUs: end.nowUs - arrivedUs,
     ttftUs: request.firstTokenUs === null ? null : request.firstTokenUs - arrivedUs,
