@@ -1,3 +1,4 @@
+import { isRefusing } from "./fleet/endpoint.ts";
 import type { Fleet } from "./fleet/fleet.ts";
 import type { Worker, WorkerStatus } from "./fleet/worker.ts";
 import type { Queue } from "./queueing/queue.ts";
@@ -69,8 +70,9 @@ function inspectWorker(worker: Worker): WorkerInspection {
     inFlight: worker.attempts.size,
     foreignSessions: worker.foreignSessions,
     kvBytesReserved: worker.kvBytesReserved,
-    models: worker.endpoints.map(({ model, slots, inFlight, contextTokens, refusal }) => {
-      return { model, slots, inFlight, contextTokens, isRefusing: refusal !== null };
+    models: worker.endpoints.map((endpoint) => {
+      const { model, slots, inFlight, contextTokens } = endpoint;
+      return { model, slots, inFlight, contextTokens, isRefusing: isRefusing(endpoint) };
     }),
   };
 }

@@ -94,13 +94,15 @@ export class Attempts {
   turnedAway(attempt: Attempt): void {
     const { endpoint } = attempt;
     this.end(attempt);
+    endpoint.ceiling = Math.max(1, endpoint.inFlight);
     endpoint.refusal = this.#turn.after(REFUSAL_US, { kind: "endpoint_refused", endpoint });
   }
 
-  /** The endpoint may be asked again. */
+  /** The endpoint may be asked again, for one more than it is known to take: not for all that wait at once. */
   forgive(endpoint: Endpoint): void {
     this.#turn.cancel(endpoint.refusal);
     endpoint.refusal = null;
+    endpoint.ceiling = endpoint.ceiling < endpoint.slots ? endpoint.ceiling + 1 : Infinity;
   }
 
   /** Looks back when the timer fires: true when nothing has come for too long, else it waits on. */

@@ -14,6 +14,13 @@ export interface Endpoint {
   inFlight: number;
   /** Set while it is left alone because it has turned an attempt away. */
   refusal: TimerHandle | null;
+  /** How many it is sent at most after it has turned one away: what it had, and one more for each that ends. */
+  ceiling: number;
   /** Counts dispatches over the whole fleet; breaks ties in favour of who waited longest. */
   pickedAt: number;
+}
+
+/** Whether it is not to be sent anything for now, however many slots it says it has. */
+export function isRefusing({ refusal, inFlight, ceiling }: Endpoint): boolean {
+  return refusal !== null || inFlight >= ceiling;
 }

@@ -229,7 +229,15 @@ function syncEndpoints(worker: Worker, models: readonly ServedModel[]): boolean 
   const served = models.map((model) => {
     const endpoint = before.get(model.model);
     if (endpoint !== undefined) return Object.assign(endpoint, model);
-    return { ...model, id: `${worker.id}/${model.model}`, worker, inFlight: 0, refusal: null, pickedAt: 0 };
+    return {
+      ...model,
+      id: `${worker.id}/${model.model}`,
+      worker,
+      inFlight: 0,
+      refusal: null,
+      ceiling: Infinity,
+      pickedAt: 0,
+    };
   });
   const ending = worker.endpoints.filter((endpoint) => endpoint.inFlight > 0 && !served.includes(endpoint));
   for (const endpoint of ending) endpoint.slots = 0;

@@ -1,4 +1,4 @@
-import type { Endpoint } from "../fleet/endpoint.ts";
+import { type Endpoint, isRefusing } from "../fleet/endpoint.ts";
 import { sessionKvBytes } from "../fleet/kv.ts";
 import { kvBytesOn, sessionsOn } from "../fleet/worker.ts";
 import type { Packet } from "../request.ts";
@@ -32,7 +32,7 @@ export function kvBytesNeeded(packet: Packet, endpoint: Endpoint): number {
 /** The filter every policy shares: an endpoint that has not failed the packet and has room for it now. */
 export function canTake(endpoint: Endpoint, packet: Packet): boolean {
   const { worker } = endpoint;
-  if (packet.tried.has(endpoint.id) || endpoint.refusal !== null) return false;
+  if (packet.tried.has(endpoint.id) || isRefusing(endpoint)) return false;
   if (endpoint.inFlight >= endpoint.slots) return false;
   if (sessionsOn(worker) >= worker.limits.sessionsMax) return false;
   const kvBytes = kvBytesNeeded(packet, endpoint);
