@@ -94,7 +94,7 @@ export class Attempts {
   turnedAway(attempt: Attempt): void {
     const { endpoint } = attempt;
     this.end(attempt);
-    endpoint.ceiling = Math.max(1, endpoint.inFlight);
+    endpoint.ceiling = endpoint.inFlight;
     endpoint.refusal = this.#turn.after(REFUSAL_US, { kind: "endpoint_refused", endpoint });
   }
 
