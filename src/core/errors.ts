@@ -36,6 +36,12 @@ export const ERRORS = {
     retryable: false,
     advice: "Send a valid key as `Authorization: Bearer …`, or call over loopback.",
   },
+  origin_not_allowed: {
+    status: 403,
+    type: "invalid_request_error",
+    retryable: false,
+    advice: "Call from a program on this machine, or from a page that is served on this machine.",
+  },
   not_found: {
     status: 404,
     type: "invalid_request_error",

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from "node:http";
-import { BlockList, isIPv6 } from "node:net";
+import { BlockList, isIP, isIPv6 } from "node:net";
 
 const LOOPBACK = new BlockList();
 LOOPBACK.addSubnet("127.0.0.0", 8, "ipv4");
@@ -17,6 +17,18 @@ export function assertLoopbackHost(host: string): void {
   throw new Error(
     `Headgate can't listen on ${host}: calls from other machines need keys, which it does not have yet. Use 127.0.0.1.`,
   );
+}
+
+/**
+ * Whether the call comes from a page of some other site in a browser on this machine. Such a page
+ * can post to us without reading the answer, and would spend what the machine may spend.
+ */
+export function isForeignPage({ headers }: IncomingMessage): boolean {
+  const { origin } = headers;
+  if (origin === undefined) return false;
+  const hostname = URL.canParse(origin) ? new URL(origin).hostname : "";
+  const address = hostname.replace(/^\[|\]$/g, "");
+  return hostname !== "localhost" && !(isIP(address) > 0 && isLoopbackAddress(address));
 }
 
 /**

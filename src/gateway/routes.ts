@@ -3,6 +3,7 @@ import type { HeadgateError } from "../core/errors.ts";
 import type { Inspection } from "../core/inspection.ts";
 import { readBody } from "./body.ts";
 import { availableWorkers, modelById, modelList, notReadyReason, workerList } from "./fleet-pages.ts";
+import { isForeignPage } from "./loopback.ts";
 import { respond, respondWithError, respondWithJson } from "./respond.ts";
 import type { Shell } from "./shell.ts";
 
@@ -91,6 +92,9 @@ export class Routes {
     return {
       method: "POST",
       handle: (call) => {
+        if (isForeignPage(call.request)) {
+          return this.#refuse(call, { code: "origin_not_allowed", message: "This page may not call." });
+        }
         readBody({
           ...call,
           bytesMax,

@@ -170,6 +170,30 @@ describe("a hostile or clumsy client", () => {
   }
 });
 
+describe("a page in a browser", () => {
+  let gateway: TestGateway;
+  before(async () => {
+    gateway = await TestGateway.start();
+  });
+  after(() => gateway.close());
+
+  const call = (origin: string): Promise<Response> => {
+    const body = JSON.stringify({ model: "nope", messages: [{ role: "user", content: "Hi" }] });
+    const headers = { "content-type": "text/plain", origin };
+    return fetch(`${gateway.url}/v1/chat/completions`, { method: "POST", headers, body });
+  };
+  for (const origin of ["https://example.org", "http://127.0.0.1.example.org", "null", "file://"]) {
+    it(`of ${origin} may not spend`, async () => {
+      const response = await call(origin);
+      assert.equal(response.status, 403);
+      assert.equal(((await response.json()) as ErrorBody).error.code, "origin_not_allowed");
+    });
+  }
+  for (const origin of ["http://localhost:3000", "http://127.0.0.1:8080", "http://[::1]:5173"]) {
+    it(`of ${origin} may`, async () => assert.equal((await call(origin)).status, 404));
+  }
+});
+
 describe("loopback", () => {
   for (const address of ["127.0.0.1", "127.8.8.8", "::1", "::ffff:127.0.0.1"]) {
     it(`has ${address}`, () => assert.ok(isLoopbackAddress(address)));

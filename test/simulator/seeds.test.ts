@@ -95,6 +95,7 @@ const CORE_ERRORS: readonly string[] = [
 test("the errors looked for are those of the table, less the gateway's own", () => {
   const gateways = [
     "invalid_api_key",
+    "origin_not_allowed",
     "not_found",
     "method_not_allowed",
     "body_timeout",
