@@ -77,7 +77,8 @@ export class Fleet {
     if (ageMs > this.#heartbeats.behindMs || -ageMs > this.#heartbeats.aheadMs) return { kind: "rejected" };
     const known = this.#workers.get(report.worker);
     if (known === undefined) {
-      const worker = newWorker(report);
+      const { worker: id, url, epoch, limits } = report;
+      const worker = newWorker({ id, url, epoch, heardUs: nowUs, limits });
       this.#workers.set(worker.id, worker);
       this.#apply(nowUs, worker, report);
       return { kind: "joined", worker };
@@ -156,21 +157,13 @@ export class Fleet {
   }
 
   #addRemote(remote: RemoteConfig): void {
-    const worker: Worker = {
+    const worker = newWorker({
       id: remote.name,
       url: null,
       epoch: "",
-      status: "alive",
       heardUs: null,
-      reportedMs: 0,
       limits: { sessionsMax: remote.concurrencyMax, sessionKvBytesMax: Infinity, kvBytesMax: Infinity },
-      endpoints: [],
-      attempts: new Set(),
-      kvBytesReserved: 0,
-      foreignSessions: 0,
-      foreignKvBytes: 0,
-      silence: null,
-    };
+    });
     const served = (model: string): ServedModel => ({
       model,
       contextTokens: remote.contextTokens,
@@ -200,15 +193,11 @@ function append(index: Map<string, Endpoint[]>, endpoint: Endpoint): void {
   else list.push(endpoint);
 }
 
-function newWorker(report: HeartbeatReceived): Worker {
+function newWorker(identity: Pick<Worker, "id" | "url" | "epoch" | "heardUs" | "limits">): Worker {
   return {
-    id: report.worker,
-    url: report.url,
-    epoch: report.epoch,
+    ...identity,
     status: "alive",
-    heardUs: 0,
     reportedMs: 0,
-    limits: report.limits,
     endpoints: [],
     attempts: new Set(),
     kvBytesReserved: 0,
