@@ -126,7 +126,7 @@ function startEmbeddedWorkers(
     progress: (id, progress) => workerEvents?.progress?.(id, progress),
     ready: (id, url) => workerEvents?.ready?.(id, url),
     exited: (id, reason, restartMs) => {
-      loop.submit({ kind: "worker_left", worker: id, reason });
+      loop.submit({ kind: "worker_left", worker: id, epoch: null, reason });
       workerEvents?.exited?.(id, reason, restartMs);
     },
   });

@@ -21,6 +21,7 @@ export function toCoreConfig(config: Config): CoreConfig {
     })),
     placement: config.placement,
     limits: {
+      workersMax: limits.workers_max,
       sessionsMax: limits.sessions_max,
       kvBytesMax: limits.kv_bytes_max,
       queuePacketsMax: limits.queue_packets_max,

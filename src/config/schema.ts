@@ -64,6 +64,7 @@ export const configSchema = z
       .prefault({}),
     limits: z
       .strictObject({
+        workers_max: count.default(1_000).describe("workers and remotes known at the same time"),
         sessions_max: count.default(1_000).describe("sessions on all workers together"),
         kv_bytes_max: bytes.default(64 * GIB).describe("KV cache on all workers together"),
         worker_sessions_max: count.default(100).describe("sessions on one embedded worker"),

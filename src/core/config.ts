@@ -10,6 +10,8 @@ export interface CoreConfig {
   remotes: RemoteConfig[];
   placement: { policy: string };
   limits: {
+    /** Workers known at the same time, remote endpoints among them. */
+    workersMax: number;
     /** Sessions running on all workers together. */
     sessionsMax: number;
     /** KV cache reserved on all workers together. */

@@ -1,6 +1,7 @@
 import type { HeadgateError } from "./errors.ts";
 import type { SettledRecord } from "./settling/record.ts";
 import type { LedgerEntry } from "./budget/ledger-entry.ts";
+import type { HeartbeatRefusal } from "./fleet/fleet.ts";
 import type { WorkerStatus } from "./fleet/worker.ts";
 import type { TokenUsage } from "./vocabulary.ts";
 import type { Micros } from "./units.ts";
@@ -96,7 +97,8 @@ export interface DropClient {
 export interface AnswerHeartbeat {
   kind: "answer_heartbeat";
   report: string;
-  accepted: boolean;
+  /** Null when it is accepted. */
+  refusal: HeartbeatRefusal | null;
 }
 
 export interface WorkerChanged {

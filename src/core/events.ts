@@ -92,6 +92,8 @@ export interface HeartbeatReceived {
 export interface WorkerLeft {
   kind: "worker_left";
   worker: string;
+  /** Which of its lives has ended; null when that is not known. */
+  epoch: string | null;
   reason: string;
 }
 

@@ -15,6 +15,7 @@ import type {
   HeartbeatReceived,
   RequestArrived,
   SupervisorEvent,
+  WorkerLeft,
 } from "./events.ts";
 import type { Endpoint } from "./fleet/endpoint.ts";
 import { Fleet } from "./fleet/fleet.ts";
@@ -114,7 +115,7 @@ export class Supervisor {
       case "heartbeat_received":
         return this.#heartbeat(event);
       case "worker_left":
-        return this.#workerLeft(event.worker, event.reason);
+        return this.#workerLeft(event);
       case "timer_fired":
         for (const deadline of this.#turn.due()) this.#deadlineReached(deadline);
         return;
@@ -397,9 +398,14 @@ export class Supervisor {
     this.#placeWaitingOn(heard.worker);
   }
 
-  #workerLeft(id: string, reason: string): void {
+  /** A good-bye may be overtaken by the report of the worker's next life, which it does not concern. */
+  #workerLeft({ worker: id, epoch, reason }: WorkerLeft): void {
     const worker = this.#fleet.worker(id);
     if (worker === undefined || worker.heardUs === null) return;
+    if (epoch === null || epoch === worker.epoch) this.#evict(worker, reason);
+  }
+
+  #evict(worker: Worker, reason: string): void {
     this.#loseAttempts(this.#health.evict(worker, reason), `The worker is gone: ${reason}.`);
   }
 
@@ -430,7 +436,7 @@ export class Supervisor {
         this.#attempts.forgive(deadline.endpoint);
         return this.#placeWaiting(deadline.endpoint.model);
       case "worker_silent":
-        if (this.#health.isDead(deadline.worker)) this.#workerLeft(deadline.worker.id, "no heartbeat");
+        if (this.#health.isDead(deadline.worker)) this.#evict(deadline.worker, "no heartbeat");
         return;
       case "drain":
         return this.#cutOff();

@@ -3,6 +3,7 @@ import { z } from "zod";
 import type { WorkerAddresses } from "../backends/worker-addresses.ts";
 import type { AnswerHeartbeat } from "../core/effects.ts";
 import type { SupervisorEvent } from "../core/events.ts";
+import type { HeartbeatRefusal } from "../core/fleet/fleet.ts";
 import type { WorkersPort } from "../supervisor/ports.ts";
 import { mayReport } from "./loopback.ts";
 import type { ModelNames } from "./model-names.ts";
@@ -36,7 +37,16 @@ const heartbeatSchema = z.object({
     .default([]),
 });
 
-const farewellSchema = z.object({ worker_id: z.string().min(1).max(256), epoch: z.string().default("") });
+const farewellSchema = z.object({
+  worker_id: z.string().min(1).max(256),
+  epoch: z.string().nullable().default(null),
+});
+
+const REFUSALS: Record<HeartbeatRefusal, { status: number; error: string }> = {
+  timestamp: { status: 400, error: "Stale or invalid timestamp" },
+  too_many_workers: { status: 503, error: "Too many workers: raise limits.workers_max" },
+  name_taken: { status: 409, error: "A remote endpoint has this name: choose another worker_id" },
+};
 
 export interface CoordinatorOptions {
   addresses: WorkerAddresses;
@@ -101,7 +111,8 @@ export class Coordinator implements WorkersPort {
   deregister(request: IncomingMessage, response: ServerResponse, report: { id: string; body: Buffer }): void {
     const farewell = this.#read(request, response, report, farewellSchema);
     if (farewell === null) return;
-    this.#options.submit({ kind: "worker_left", worker: farewell.worker_id, reason: "deregistered" });
+    const { worker_id: worker, epoch } = farewell;
+    this.#options.submit({ kind: "worker_left", worker, epoch, reason: "deregistered" });
     this.#answer(response, report.id, 200, { ack: true });
   }
 
@@ -109,11 +120,12 @@ export class Coordinator implements WorkersPort {
     const report = this.#reports.get(effect.report);
     if (report === undefined) return;
     this.#reports.delete(effect.report);
-    if (effect.accepted) {
+    if (effect.refusal === null) {
       this.#answer(report.response, effect.report, 200, { ack: true, supervisor: this.#options.supervisor });
     } else {
       this.#options.addresses.restore(report.worker, report.originBefore);
-      this.#answer(report.response, effect.report, 400, { error: "Stale or invalid timestamp" });
+      const { status, error } = REFUSALS[effect.refusal];
+      this.#answer(report.response, effect.report, status, { error });
     }
   }
 

@@ -84,7 +84,7 @@ export class Calamities {
 
   #leave(worker: VirtualWorker, reason: string): void {
     this.#time.after(this.#network.delayUs(), () => {
-      this.#submit({ kind: "worker_left", worker: worker.spec.id, reason });
+      this.#submit({ kind: "worker_left", worker: worker.spec.id, epoch: null, reason });
     });
   }
 

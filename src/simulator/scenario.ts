@@ -110,6 +110,7 @@ function drawConfig(random: Random): CoreConfig {
     remotes: [],
     placement: { policy: random.pick(["least-request", "sessions-kv"]) },
     limits: {
+      workersMax: 1_000,
       sessionsMax: random.pick([3, 1_000, 1_000]),
       kvBytesMax: random.pick([900 * KIB, 1_000_000 * KIB]),
       queuePacketsMax: random.pick([0, 10, 100, 1_000]),

@@ -16,6 +16,7 @@ export function coreConfig(): CoreConfig {
     remotes: [],
     placement: { policy: "sessions-kv" },
     limits: {
+      workersMax: 1_000,
       sessionsMax: 1_000,
       kvBytesMax: 1_000_000,
       queuePacketsMax: 100,

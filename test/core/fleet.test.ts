@@ -87,7 +87,7 @@ test("a report is believed from 30 s late to 5 s ahead, and never after a later 
         const timestampMs = report.receivedMs - ageMs;
         const isCredible = ageMs <= 30_000 && ageMs >= -5_000 && timestampMs >= latestMs;
         const outcome = fleet.heartbeat(0, { ...report, timestampMs });
-        assert.equal(outcome.kind !== "rejected", isCredible);
+        assert.equal(outcome.kind !== "refused", isCredible);
         if (isCredible) latestMs = timestampMs;
       }
     }),
@@ -98,7 +98,7 @@ test("a remote is always there, and nobody's heartbeat speaks for it", () => {
   const config = coreConfig();
   config.remotes.push({ name: "cloud", models: ["m"], concurrencyMax: 2, contextTokens: 1_000 });
   const fleet = new Fleet(config);
-  assert.equal(fleet.heartbeat(0, heartbeat("cloud", 0)).kind, "rejected");
+  assert.equal(fleet.heartbeat(0, heartbeat("cloud", 0)).kind, "refused");
   assert.deepEqual(
     fleet.available("m").map(({ id, slots }) => ({ id, slots })),
     [{ id: "cloud/m", slots: 2 }],

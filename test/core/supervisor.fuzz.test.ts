@@ -186,7 +186,7 @@ class World {
         };
       }
       case "left":
-        return { kind: "worker_left", worker: workerName(each.pick), reason: "left" };
+        return { kind: "worker_left", worker: workerName(each.pick), epoch: null, reason: "left" };
       case "started":
         return {
           kind: "attempt_started",

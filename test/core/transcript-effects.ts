@@ -26,7 +26,7 @@ export function show(effect: Effect): string {
     case "drop_client":
       return `drop ${effect.request}`;
     case "answer_heartbeat":
-      return effect.accepted ? "heartbeat accepted" : "heartbeat rejected";
+      return effect.refusal === null ? "heartbeat accepted" : `heartbeat refused: ${effect.refusal}`;
     case "worker_changed":
       return `worker ${effect.worker} ${effect.status}: ${effect.reason}`;
     case "request_settled":

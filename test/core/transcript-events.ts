@@ -48,7 +48,14 @@ export class EventReader {
       case "heartbeat":
         return [this.#report(this.#lastReport(subject), command, nowUs)];
       case "left":
-        return [{ kind: "worker_left", worker: subject, reason: command.text("reason") ?? "said good-bye" }];
+        return [
+          {
+            kind: "worker_left",
+            worker: subject,
+            epoch: command.text("epoch") ?? null,
+            reason: command.text("reason") ?? "said good-bye",
+          },
+        ];
       case "request":
         return requests(command);
       case "started": {

@@ -143,6 +143,7 @@ function coreConfig(remotes: RemoteEndpoint[], timeouts: Partial<CoreConfig["tim
     }),
     placement: { policy: "least-request" },
     limits: {
+      workersMax: 1_000,
       sessionsMax: 1_000,
       kvBytesMax: 2 ** 36,
       queuePacketsMax: 100,

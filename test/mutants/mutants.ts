@@ -176,13 +176,13 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "a heartbeat that is believed whatever its clock says",
     file: "core/fleet/fleet.ts",
-    from: `if (ageMs > this.#heartbeats.behindMs || -ageMs > this.#heartbeats.aheadMs) return { kind: "rejected" };`,
+    from: `if (ageMs > this.#heartbeats.behindMs || -ageMs > this.#heartbeats.aheadMs) return refused("timestamp");`,
     to: "",
   },
   {
     name: "a heartbeat that is believed after a later one",
     file: "core/fleet/fleet.ts",
-    from: `if (report.timestampMs < known.reportedMs) return { kind: "rejected" };`,
+    from: `if (report.timestampMs < known.reportedMs) return refused("timestamp");`,
     to: "",
   },
   {

@@ -7,9 +7,12 @@ import type { ServedModel } from "../vocabulary.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { Worker, WorkerStatus } from "./worker.ts";
 
+/** Its time is too far off or behind an earlier one, it is one worker too many, or a remote endpoint has its name. */
+export type HeartbeatRefusal = "timestamp" | "too_many_workers" | "name_taken";
+
 /** What a heartbeat changed. */
 export type HeartbeatOutcome =
-  | { kind: "rejected" }
+  | { kind: "refused"; refusal: HeartbeatRefusal }
   | { kind: "joined" | "changed" | "same"; worker: Worker }
   /** The process behind the id is a new one: what ran on the old one is lost. */
   | { kind: "restarted"; worker: Worker; lost: Attempt[] };
@@ -74,18 +77,19 @@ export class Fleet {
 
   heartbeat(nowUs: Micros, report: HeartbeatReceived): HeartbeatOutcome {
     const ageMs = report.receivedMs - report.timestampMs;
-    if (ageMs > this.#heartbeats.behindMs || -ageMs > this.#heartbeats.aheadMs) return { kind: "rejected" };
+    if (ageMs > this.#heartbeats.behindMs || -ageMs > this.#heartbeats.aheadMs) return refused("timestamp");
     const known = this.#workers.get(report.worker);
     if (known === undefined) {
+      if (this.#workers.size >= this.#limits.workersMax) return refused("too_many_workers");
       const { worker: id, url, epoch, limits } = report;
       const worker = newWorker({ id, url, epoch, heardUs: nowUs, limits });
       this.#workers.set(worker.id, worker);
       this.#apply(nowUs, worker, report);
       return { kind: "joined", worker };
     }
-    if (known.heardUs === null) return { kind: "rejected" };
+    if (known.heardUs === null) return refused("name_taken");
     // A report that was overtaken by a later one says nothing new, least of all one from before a restart.
-    if (report.timestampMs < known.reportedMs) return { kind: "rejected" };
+    if (report.timestampMs < known.reportedMs) return refused("timestamp");
     if (known.epoch !== report.epoch) {
       const lost = [...known.attempts];
       known.epoch = report.epoch;
@@ -185,6 +189,10 @@ export class Fleet {
       }
     }
   }
+}
+
+function refused(refusal: HeartbeatRefusal): HeartbeatOutcome {
+  return { kind: "refused", refusal };
 }
 
 function append(index: Map<string, Endpoint[]>, endpoint: Endpoint): void {

@@ -21,9 +21,9 @@ export class Health {
   /** Answers the report; returns the worker, unless the report is refused, and the attempts a restart has lost. */
   heard(report: HeartbeatReceived): { worker: Worker; lost: readonly Attempt[] } | null {
     const outcome = this.#fleet.heartbeat(this.#turn.nowUs, report);
-    const accepted = outcome.kind !== "rejected";
-    this.#turn.emit({ kind: "answer_heartbeat", report: report.report, accepted });
-    if (!accepted) return null;
+    const refusal = outcome.kind === "refused" ? outcome.refusal : null;
+    this.#turn.emit({ kind: "answer_heartbeat", report: report.report, refusal });
+    if (outcome.kind === "refused") return null;
     const { kind, worker } = outcome;
     if (kind !== "same") {
       this.#turn.cancel(worker.silence);

@@ -42,7 +42,7 @@ export class HeartbeatsChecker implements Checker {
 
   effects(nowUs: Micros, effects: readonly Effect[]): void {
     for (const effect of effects) {
-      if (effect.kind === "answer_heartbeat") this.#answered(nowUs, effect.accepted);
+      if (effect.kind === "answer_heartbeat") this.#answered(nowUs, effect.refusal === null);
       if (effect.kind === "dispatch") this.#dispatched(nowUs, effect);
       if (effect.kind === "cancel_attempt") {
         this.#running.delete(effect.attempt);
