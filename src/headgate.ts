@@ -2,6 +2,7 @@ import { fileURLToPath } from "node:url";
 import { readSecret } from "./config/environment.ts";
 import { toCoreConfig } from "./config/core-config.ts";
 import type { Config } from "./config/schema.ts";
+import { NO_HEARTBEAT } from "./core/fleet/health.ts";
 import type { Inspection } from "./core/inspection.ts";
 import { serveGateway } from "./gateway/serve.ts";
 import { createShell, type Shell, type ShellOptions } from "./gateway/shell.ts";
@@ -9,7 +10,7 @@ import { createVolatileLedger } from "./ledger/volatile.ts";
 import type { Log } from "./observability/log.ts";
 import { createRecorder } from "./recording/recorder.ts";
 import { createLoop, type Loop, type Submit } from "./supervisor/loop.ts";
-import type { Ports } from "./supervisor/ports.ts";
+import type { ObserverPort, Ports } from "./supervisor/ports.ts";
 import { createSystemTimer, type SystemTimer } from "./supervisor/system-timer.ts";
 import {
   startWorkerProcesses,
@@ -43,7 +44,9 @@ export interface RunningHeadgate {
 /** Puts a supervisor together: loop, ports, HTTP server and embedded workers. */
 export async function startHeadgate(options: HeadgateOptions): Promise<RunningHeadgate> {
   const { config, log } = options;
-  const { loop, shell, drained, close } = assemble(options);
+  // There are none before the server listens, whose address they report to.
+  let restartWorker: WorkerProcesses["restart"] = () => {};
+  const { loop, shell, drained, close } = assemble(options, (worker) => restartWorker(worker));
   const gateway = await serveGateway({
     shell,
     inspect: loop.inspect,
@@ -56,6 +59,7 @@ export async function startHeadgate(options: HeadgateOptions): Promise<RunningHe
   });
   log.info({ url: gateway.url }, "supervisor listens");
   const workers = startEmbeddedWorkers(options, { supervisorUrl: gateway.url, loop });
+  restartWorker = workers.restart;
 
   const stop = async (): Promise<void> => {
     loop.submit({ kind: "drain_asked" });
@@ -76,8 +80,9 @@ interface Assembly {
   close(): void;
 }
 
-/** The loop with the ports of a live process behind it. */
-function assemble({ config, log, variables, recordPath }: HeadgateOptions): Assembly {
+/** The loop with the ports of a live process behind it. A worker of ours that fell silent hangs: it has to be ended. */
+function assemble(options: HeadgateOptions, onSilentWorker: (worker: string) => void): Assembly {
+  const { config, log, variables, recordPath } = options;
   const coreConfig = toCoreConfig(config);
   const recorder = recordPath === undefined ? null : createRecorder(recordPath, coreConfig);
   const drained = Promise.withResolvers<void>();
@@ -86,10 +91,15 @@ function assemble({ config, log, variables, recordPath }: HeadgateOptions): Asse
     const { models, aliases } = config;
     const shell = createShell({ submit, log, models: Object.keys(models), aliases, remotes });
     const timer = createSystemTimer(submit);
-    const observer = {
-      ...shell.ports.observer,
+    const { observer: teller } = shell.ports;
+    const observer: ObserverPort = {
+      ...teller,
       ...(recorder === null ? {} : { event: recorder.event, effects: recorder.effects }),
       drained: drained.resolve,
+      workerChanged: (effect) => {
+        teller.workerChanged(effect);
+        if (effect.status === "evicted" && effect.reason === NO_HEARTBEAT) onSilentWorker(effect.worker);
+      },
     };
     return { shell, timer, ports: { ...shell.ports, observer, timer, ledger: createVolatileLedger(submit) } };
   };

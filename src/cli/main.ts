@@ -22,5 +22,6 @@ try {
   await program.parseAsync();
 } catch (error) {
   console.error(`headgate: ${(error as Error).message}`);
-  process.exitCode = 1;
+  // Ends the process even where something else, such as the channel to a parent, would keep it.
+  process.exit(1);
 }

@@ -28,6 +28,7 @@ export function addUpCommand(program: Command): void {
     .addHelpText("after", "\nEnvironment: HOST and PORT stand for --host and --port.")
     .action(async (given: UpArguments) => {
       const config = withOverrides(loadConfig(given.config).config, given);
+      if (modelsOf(config).length === 0) throw new Error(`${given.config} has neither models nor remotes.`);
       const progress = new LoadingProgress(config.workers.map(({ id }) => id));
       const headgate = await startHeadgate({
         config,
@@ -80,18 +81,20 @@ function stopOnSignal(headgate: RunningHeadgate): void {
   }, PARENT_CHECK_MS);
 }
 
+function modelsOf({ models, remotes }: Config): string[] {
+  return [...Object.keys(models), ...remotes.flatMap((remote) => Object.keys(remote.models))];
+}
+
 function welcome(url: string, config: Config): string {
-  const models = [
-    ...Object.keys(config.models),
-    ...config.remotes.flatMap((remote) => Object.keys(remote.models)),
-  ];
+  const models = modelsOf(config);
+  const model = config.aliases["default"] === undefined ? models[0] : "default";
   return `
 Ready. Models: ${models.join(", ")}
 
 Try it:
 
   curl -N ${url}/v1/chat/completions -H 'content-type: application/json' \\
-    -d '{"model": "default", "stream": true, "messages": [{"role": "user", "content": "What is the capital of France?"}]}'
+    -d '{"model": "${model}", "stream": true, "messages": [{"role": "user", "content": "What is the capital of France?"}]}'
 
 Or point any OpenAI client at ${url}/v1. \`npm run headgate -- status\` shows the workers; Ctrl-C drains and stops.
 `;

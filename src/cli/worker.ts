@@ -1,7 +1,7 @@
 import { basename, resolve } from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { readEnvironment } from "../config/environment.ts";
-import { type LoadedConfig, loadConfig } from "../config/load.ts";
+import { isHubAddress, type LoadedConfig, loadConfig } from "../config/load.ts";
 import { MILLIS_PER_SECOND } from "../core/units.ts";
 import { createLog } from "../observability/log.ts";
 import type { ModelOptions, WorkerOptions } from "../worker/options.ts";
@@ -49,7 +49,10 @@ Example:
     )
     .action(async (given: WorkerArguments) => {
       const options = given.config === undefined ? fromArguments(given) : fromConfig(given, given.config);
-      await runWorkerProcess(options);
+      await runWorkerProcess(options).catch((error: unknown) => {
+        const who = options.workerId === undefined ? "" : ` ${options.workerId}`;
+        throw new Error(`worker${who} did not start: ${(error as Error).message}`, { cause: error });
+      });
     });
 }
 
@@ -120,10 +123,6 @@ function modelOptions(name: string, { config, folder }: LoadedConfig): ModelOpti
     ...(model.slots === undefined ? {} : { slots: model.slots }),
     ...(model.context_tokens === undefined ? {} : { contextTokens: model.context_tokens }),
   };
-}
-
-function isHubAddress(path: string): boolean {
-  return /^(?:hf|huggingface|https?):/.test(path);
 }
 
 /** `name=path`, or a path whose file name without its ending becomes the name. */

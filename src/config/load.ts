@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { isMap, isPair, LineCounter, parseDocument, type Document, type Node } from "yaml";
 import type { z } from "zod";
@@ -23,11 +23,12 @@ export function loadConfig(path: string): LoadedConfig {
   } catch (error) {
     throw new ConfigError(`${path}: cannot be read (${(error as Error).message})`, { cause: error });
   }
-  return { config: parseConfig(text, path), folder: dirname(resolve(path)) };
+  const folder = dirname(resolve(path));
+  return { config: parseConfig(text, { path, folder }), folder };
 }
 
-/** `path` is used in messages only. */
-export function parseConfig(text: string, path: string): Config {
+/** `path` is used in messages only; with a folder, the files that the configuration names have to be there. */
+export function parseConfig(text: string, { path, folder }: { path: string; folder?: string }): Config {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines });
   const [broken] = document.errors;
@@ -36,8 +37,10 @@ export function parseConfig(text: string, path: string): Config {
     throw new ConfigError(`${path}:${line}: ${broken.message.split("\n")[0]}`);
   }
   const result = configSchema.safeParse(document.toJS() ?? {});
-  if (result.success) return result.data;
-  const problems = result.error.issues.flatMap((issue) => describeIssue(issue));
+  const problems = result.success
+    ? missingFiles(result.data, folder)
+    : result.error.issues.flatMap((issue) => describeIssue(issue));
+  if (result.success && problems.length === 0) return result.data;
   throw new ConfigError(
     problems
       .map(({ keys, message }) => {
@@ -51,6 +54,18 @@ export function parseConfig(text: string, path: string): Config {
 interface Problem {
   keys: PropertyKey[];
   message: string;
+}
+
+/** Whether a model is to be fetched from a hub, and not read from a file. */
+export function isHubAddress(path: string): boolean {
+  return /^(?:hf|huggingface|https?):/.test(path);
+}
+
+function missingFiles({ models }: Config, folder: string | undefined): Problem[] {
+  if (folder === undefined) return [];
+  return Object.entries(models)
+    .filter(([, { path }]) => !isHubAddress(path) && !existsSync(resolve(folder, path)))
+    .map(([name, { path }]) => ({ keys: ["models", name, "path"], message: `there is no file ${path}` }));
 }
 
 function describeIssue(issue: z.core.$ZodIssue): Problem[] {

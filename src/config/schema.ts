@@ -114,9 +114,12 @@ function checkReferences(config: z.infer<typeof configSchema>, context: z.Refine
   const remoteModels = config.remotes.flatMap(({ models }) => Object.keys(models));
   const known = new Set([...Object.keys(config.models), ...remoteModels]);
   const ids = new Set<string>();
-  for (const [i, { id, models }] of config.workers.entries()) {
+  const ports = new Set([config.server.port]);
+  for (const [i, { id, models, port }] of config.workers.entries()) {
     if (ids.has(id)) report(["workers", i, "id"], `"${id}" is used twice`);
     ids.add(id);
+    if (port !== 0 && ports.has(port)) report(["workers", i, "port"], `port ${port} is taken by another`);
+    ports.add(port);
     for (const [j, wanted] of models.entries()) {
       if (config.models[wanted] === undefined) {
         report(["workers", i, "models", j], `there is no "${wanted}" under models`);

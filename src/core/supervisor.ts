@@ -19,7 +19,7 @@ import type {
 } from "./events.ts";
 import type { Endpoint } from "./fleet/endpoint.ts";
 import { Fleet } from "./fleet/fleet.ts";
-import { Health } from "./fleet/health.ts";
+import { Health, NO_HEARTBEAT } from "./fleet/health.ts";
 import { sessionKvBytes } from "./fleet/kv.ts";
 import type { Worker } from "./fleet/worker.ts";
 import { type Inspection, inspect } from "./inspection.ts";
@@ -436,7 +436,7 @@ export class Supervisor {
         this.#attempts.forgive(deadline.endpoint);
         return this.#placeWaiting(deadline.endpoint.model);
       case "worker_silent":
-        if (this.#health.isDead(deadline.worker)) this.#evict(deadline.worker, "no heartbeat");
+        if (this.#health.isDead(deadline.worker)) this.#evict(deadline.worker, NO_HEARTBEAT);
         return;
       case "drain":
         return this.#cutOff();

@@ -59,6 +59,7 @@ export interface CoordinatorOptions {
 interface Report {
   response: ServerResponse;
   worker: string;
+  models: string[];
   /** The address known before this report. */
   originBefore: string | undefined;
 }
@@ -74,14 +75,14 @@ export class Coordinator implements WorkersPort {
   }
 
   heartbeat(request: IncomingMessage, response: ServerResponse, report: { id: string; body: Buffer }): void {
-    const { addresses, names, submit } = this.#options;
+    const { addresses, submit } = this.#options;
     const heartbeat = this.#read(request, response, report, heartbeatSchema);
     if (heartbeat === null) return;
     const worker = heartbeat.worker_id;
     // Before the event: work that has been waiting for this worker may be sent while it is handled.
     const originBefore = addresses.learn(worker, heartbeat.worker_url);
-    this.#reports.set(report.id, { response, worker, originBefore });
-    for (const { model } of heartbeat.models) names.learn(model);
+    const models = heartbeat.models.map(({ model }) => model);
+    this.#reports.set(report.id, { response, worker, models, originBefore });
     submit({
       kind: "heartbeat_received",
       report: report.id,
@@ -121,6 +122,7 @@ export class Coordinator implements WorkersPort {
     if (report === undefined) return;
     this.#reports.delete(effect.report);
     if (effect.refusal === null) {
+      for (const model of report.models) this.#options.names.learn(model);
       this.#answer(report.response, effect.report, 200, { ack: true, supervisor: this.#options.supervisor });
     } else {
       this.#options.addresses.restore(report.worker, report.originBefore);

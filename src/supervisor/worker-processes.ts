@@ -30,6 +30,8 @@ const RESTART_MS_MAX = 30_000;
 const STABLE_MS = 60_000;
 
 export interface WorkerProcesses {
+  /** Ends a process that does not answer any more, by force; it is started again. Others are left alone. */
+  restart(id: string): void;
   /** Asks every process to drain and end, and ends those by force that are still there after the grace. */
   stop(graceMs: number): Promise<void>;
 }
@@ -81,6 +83,9 @@ export function startWorkerProcesses(
   for (const worker of processes) start(worker, RESTART_MS_MIN);
 
   return {
+    restart(id) {
+      running.get(id)?.kill("SIGKILL");
+    },
     async stop(graceMs) {
       isStopping = true;
       for (const timer of waiting.values()) clearTimeout(timer);

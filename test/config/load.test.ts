@@ -13,7 +13,7 @@ test("the default configuration loads, and its default model is one of its model
 });
 
 test("an empty file is a configuration of defaults", () => {
-  const core = toCoreConfig(parseConfig("", "empty.yaml"));
+  const core = toCoreConfig(parseConfig("", { path: "empty.yaml" }));
   assert.equal(core.limits.sessionsMax, 1_000);
   assert.equal(core.timeouts.queueUs, 30_000_000);
   assert.deepEqual(core.heartbeats, {
@@ -36,13 +36,17 @@ const mistakes = [
   ["workers:\n  - id: w\n    models: [m]\n", 'h.yaml:3: workers.0.models.0: there is no "m" under models'],
   ["heartbeats:\n  dead: 20\n", "h.yaml:2: heartbeats.dead: must be longer than heartbeats.stale"],
   ["remotes:\n  - name: r\n    url: nowhere\n    models: {}\n", "h.yaml:3: remotes.0.url: Invalid URL"],
+  [
+    "models:\n  m: {path: m.gguf}\nworkers:\n  - {id: a, models: [m], port: 9}\n  - {id: b, models: [m], port: 9}\n",
+    "h.yaml:5: workers.1.port: port 9 is taken by another",
+  ],
   ["server: [1\n", "h.yaml:2: "],
 ] as const;
 
 for (const [text, message] of mistakes) {
   test(`says ${message}`, () => {
     assert.throws(
-      () => parseConfig(text, "h.yaml"),
+      () => parseConfig(text, { path: "h.yaml" }),
       (error) => error instanceof ConfigError && error.message.startsWith(message),
     );
   });
@@ -51,11 +55,21 @@ for (const [text, message] of mistakes) {
 test("every mistake is reported at once", () => {
   const text = "server:\n  prot: 3\nlimits:\n  choices_max: 0\n";
   assert.throws(
-    () => parseConfig(text, "h.yaml"),
+    () => parseConfig(text, { path: "h.yaml" }),
     (error) => error instanceof ConfigError && error.message.split("\n").length === 2,
   );
 });
 
 test("a file that cannot be read is named", () => {
   assert.throws(() => loadConfig("no/such.yaml"), /no\/such\.yaml: cannot be read/);
+});
+
+test("a model's file has to be there; an address of a hub is left for the worker to find", () => {
+  const text = "models:\n  here: {path: no.gguf}\n  there: {path: 'hf:someone/something/model.gguf'}\n";
+  assert.throws(
+    () => parseConfig(text, { path: "h.yaml", folder: import.meta.dirname }),
+    (error) =>
+      error instanceof ConfigError &&
+      error.message === "h.yaml:2: models.here.path: there is no file no.gguf",
+  );
 });

@@ -6,6 +6,9 @@ import type { Turn } from "../turn.ts";
 import type { Fleet } from "./fleet.ts";
 import type { Worker } from "./worker.ts";
 
+/** The reason given for a worker that has been silent for too long. */
+export const NO_HEARTBEAT = "no heartbeat";
+
 /** Judges workers by what they report and by how long they have been silent. */
 export class Health {
   readonly #turn: Turn;
@@ -40,7 +43,7 @@ export class Health {
     if (silentUs >= this.#limits.deadUs) return true;
     if (silentUs >= this.#limits.staleUs && worker.status !== "stale") {
       this.#fleet.setStatus(worker, "stale");
-      this.#announce(worker, "no heartbeat");
+      this.#announce(worker, NO_HEARTBEAT);
     }
     this.#watch(worker);
     return false;
