@@ -12,11 +12,7 @@ import { createRecorder } from "./recording/recorder.ts";
 import { createLoop, type Loop, type Submit } from "./supervisor/loop.ts";
 import type { ObserverPort, Ports } from "./supervisor/ports.ts";
 import { createSystemTimer, type SystemTimer } from "./supervisor/system-timer.ts";
-import {
-  startWorkerProcesses,
-  type WorkerProcesses,
-  type WorkerProcessEvents,
-} from "./supervisor/worker-processes.ts";
+import { createWorkerProcesses, type WorkerProcessEvents } from "./supervisor/worker-processes.ts";
 
 const CLI = fileURLToPath(new URL("cli/main.ts", import.meta.url));
 /** After the drain: time for answers to reach their clients, and for workers to end. */
@@ -43,10 +39,18 @@ export interface RunningHeadgate {
 
 /** Puts a supervisor together: loop, ports, HTTP server and embedded workers. */
 export async function startHeadgate(options: HeadgateOptions): Promise<RunningHeadgate> {
-  const { config, log } = options;
-  // There are none before the server listens, whose address they report to.
-  let restartWorker: WorkerProcesses["restart"] = () => {};
-  const { loop, shell, drained, close } = assemble(options, (worker) => restartWorker(worker));
+  const { config, log, workerEvents } = options;
+  const workers = createWorkerProcesses(CLI, {
+    started: (id, pid) => workerEvents?.started?.(id, pid),
+    progress: (id, progress) => workerEvents?.progress?.(id, progress),
+    ready: (id, url) => workerEvents?.ready?.(id, url),
+    exited: (id, reason, restartMs) => {
+      // Out at once, without waiting for its heartbeats to stay away.
+      loop.submit({ kind: "worker_left", worker: id, epoch: null, reason });
+      workerEvents?.exited?.(id, reason, restartMs);
+    },
+  });
+  const { loop, shell, drained, close } = assemble(options, workers.restart);
   const gateway = await serveGateway({
     shell,
     inspect: loop.inspect,
@@ -58,8 +62,12 @@ export async function startHeadgate(options: HeadgateOptions): Promise<RunningHe
     },
   });
   log.info({ url: gateway.url }, "supervisor listens");
-  const workers = startEmbeddedWorkers(options, { supervisorUrl: gateway.url, loop });
-  restartWorker = workers.restart;
+  workers.start(
+    config.workers.map(({ id }) => ({
+      id,
+      arguments: ["--config", options.configPath, "--id", id, "--supervisor", gateway.url],
+    })),
+  );
 
   const stop = async (): Promise<void> => {
     loop.submit({ kind: "drain_asked" });
@@ -120,24 +128,4 @@ function remoteEndpoint(
   const { name, url, models, api_key_env } = remote;
   const apiKey = api_key_env === undefined ? null : readSecret(variables, api_key_env);
   return { name, url, models, apiKey };
-}
-
-/** A worker whose process ends is out at once, without waiting for its heartbeats to stay away. */
-function startEmbeddedWorkers(
-  { config, configPath, workerEvents }: HeadgateOptions,
-  { supervisorUrl, loop }: { supervisorUrl: string; loop: Loop },
-): WorkerProcesses {
-  const processes = config.workers.map(({ id }) => ({
-    id,
-    arguments: ["--config", configPath, "--id", id, "--supervisor", supervisorUrl],
-  }));
-  return startWorkerProcesses(CLI, processes, {
-    started: (id, pid) => workerEvents?.started?.(id, pid),
-    progress: (id, progress) => workerEvents?.progress?.(id, progress),
-    ready: (id, url) => workerEvents?.ready?.(id, url),
-    exited: (id, reason, restartMs) => {
-      loop.submit({ kind: "worker_left", worker: id, epoch: null, reason });
-      workerEvents?.exited?.(id, reason, restartMs);
-    },
-  });
 }

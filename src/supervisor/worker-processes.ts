@@ -30,6 +30,7 @@ const RESTART_MS_MAX = 30_000;
 const STABLE_MS = 60_000;
 
 export interface WorkerProcesses {
+  start(processes: readonly WorkerProcess[]): void;
   /** Ends a process that does not answer any more, by force; it is started again. Others are left alone. */
   restart(id: string): void;
   /** Asks every process to drain and end, and ends those by force that are still there after the grace. */
@@ -46,11 +47,7 @@ export interface WorkerProcesses {
  *                └──── stop ───────┴──▶ stopped
  * ```
  */
-export function startWorkerProcesses(
-  program: string,
-  processes: readonly WorkerProcess[],
-  events: WorkerProcessEvents,
-): WorkerProcesses {
+export function createWorkerProcesses(program: string, events: WorkerProcessEvents): WorkerProcesses {
   const running = new Map<string, ChildProcess>();
   const waiting = new Map<string, NodeJS.Timeout>();
   let isStopping = false;
@@ -80,9 +77,10 @@ export function startWorkerProcesses(
     });
   };
 
-  for (const worker of processes) start(worker, RESTART_MS_MIN);
-
   return {
+    start(processes) {
+      for (const worker of processes) start(worker, RESTART_MS_MIN);
+    },
     restart(id) {
       running.get(id)?.kill("SIGKILL");
     },

@@ -1,15 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { startWorkerProcesses } from "../../src/supervisor/worker-processes.ts";
+import { createWorkerProcesses } from "../../src/supervisor/worker-processes.ts";
 import { aliveWorkers, startTestHeadgate, until } from "./headgate.ts";
 
 const CLI = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
 
 test("a worker that can't start ends, says so, and is started again", async () => {
   const exits: (number | null)[] = [];
-  const argumentsOfWorker = ["--model", "no/such.gguf", "--port", "0"];
-  const processes = startWorkerProcesses(CLI, [{ id: "one", arguments: argumentsOfWorker }], {
+  const processes = createWorkerProcesses(CLI, {
     started: () => {},
     progress: () => {},
     ready: () => assert.fail("it has no model"),
@@ -18,6 +17,7 @@ test("a worker that can't start ends, says so, and is started again", async () =
       exits.push(restartMs);
     },
   });
+  processes.start([{ id: "one", arguments: ["--model", "no/such.gguf", "--port", "0"] }]);
   await until(() => exits.length === 2);
   await processes.stop(0);
   assert.deepEqual(exits.slice(0, 2), [500, 1_000]);
