@@ -72,6 +72,7 @@ function stopOnSignal(headgate: RunningHeadgate): void {
   };
   process.on("SIGINT", onSignal);
   process.on("SIGTERM", onSignal);
+  process.on("SIGHUP", onSignal);
   if (readEnvironment(process.env).npmScript === undefined) return;
   const parent = process.ppid;
   const watch = setInterval(() => {

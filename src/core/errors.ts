@@ -22,7 +22,7 @@ export const ERRORS = {
     status: 400,
     type: "invalid_request_error",
     retryable: false,
-    advice: "Correct the parameter named in `param`.",
+    advice: "Correct the request; `param`, where it is set, names the parameter.",
   },
   context_length_exceeded: {
     status: 400,

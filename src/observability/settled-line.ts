@@ -1,3 +1,4 @@
+import { ERRORS } from "../core/errors.ts";
 import type { SettledRecord } from "../core/settling/record.ts";
 import { MICROS_PER_MILLI } from "../core/units.ts";
 import type { Micros } from "../core/units.ts";
@@ -25,8 +26,13 @@ export function logSettled(log: Log, record: SettledRecord): void {
     cached_tokens: record.usage.cachedTokens,
     completion_tokens: record.usage.completionTokens,
   };
-  if (record.outcome === "completed") log.info(line, "request settled");
-  else log.warn(line, "request settled");
+  if (isOurTrouble(record)) log.warn(line, "request settled");
+  else log.info(line, "request settled");
+}
+
+/** Clients that leave, or ask for what there is not, are no reason to look at the log. */
+function isOurTrouble({ outcome, code }: SettledRecord): boolean {
+  return outcome === "dropped" || (code !== null && ERRORS[code].status >= 500);
 }
 
 function millis(us: Micros): number {

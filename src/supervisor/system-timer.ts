@@ -18,7 +18,8 @@ export function createSystemTimer(submit: Submit): SystemTimer {
       clearTimeout(pending);
       const delayMs = Math.ceil((atUs - systemNowUs()) / MICROS_PER_MILLI);
       const boundedMs = Math.min(Math.max(delayMs, 0), DELAY_MS_MAX);
-      pending = setTimeout(() => submit({ kind: "timer_fired" }), boundedMs);
+      // After a pause of the whole process, what has arrived meanwhile is read before anyone is called silent.
+      pending = setTimeout(() => setImmediate(submit, { kind: "timer_fired" }), boundedMs);
     },
     close() {
       clearTimeout(pending);
