@@ -21,8 +21,16 @@ export interface Sampling {
   repetition_penalty?: number;
 }
 
+interface Range {
+  min: number;
+  max: number;
+  integer?: true;
+  /** Whether `min` itself is too little. */
+  minExcluded?: true;
+}
+
 /** OpenAI's limits; for `top_k`, `min_p` and `repetition_penalty`, which OpenAI lacks, vLLM's. */
-const SAMPLING_RANGES: Record<keyof Sampling, { min: number; max: number; integer?: true }> = {
+const SAMPLING_RANGES: Record<keyof Sampling, Range> = {
   temperature: { min: 0, max: 2 },
   top_p: { min: 0, max: 1 },
   top_k: { min: -1, max: 1_000_000, integer: true },
@@ -30,7 +38,8 @@ const SAMPLING_RANGES: Record<keyof Sampling, { min: number; max: number; intege
   seed: { min: Number.MIN_SAFE_INTEGER, max: Number.MAX_SAFE_INTEGER, integer: true },
   presence_penalty: { min: -2, max: 2 },
   frequency_penalty: { min: -2, max: 2 },
-  repetition_penalty: { min: 0, max: 2 },
+  // Logits are divided by it.
+  repetition_penalty: { min: 0, max: 2, minExcluded: true },
 };
 
 const SAMPLING_NAMES = Object.keys(SAMPLING_RANGES) as (keyof Sampling)[];
@@ -136,22 +145,24 @@ function readSampling(document: Readonly<Record<string, unknown>>): Sampling | H
   for (const name of SAMPLING_NAMES) {
     const value = document[name] ?? null;
     if (value === null) continue;
-    const { min, max, integer } = SAMPLING_RANGES[name];
-    const kind = integer === undefined ? "number" : "integer";
-    if (
-      typeof value !== "number" ||
-      value < min ||
-      value > max ||
-      (integer && !Number.isSafeInteger(value))
-    ) {
-      return invalid(
-        name,
-        `\`${name}\` must be ${kind === "integer" ? "an" : "a"} ${kind} from ${min} to ${max}.`,
-      );
+    const range = SAMPLING_RANGES[name];
+    if (typeof value !== "number" || !isWithin(value, range)) {
+      return invalid(name, `\`${name}\` must be ${rangeInWords(range)}.`);
     }
     sampling[name] = value;
   }
   return sampling;
+}
+
+function isWithin(value: number, { min, max, integer, minExcluded }: Range): boolean {
+  if (value < min || value > max) return false;
+  if (minExcluded && value === min) return false;
+  return integer === undefined || Number.isSafeInteger(value);
+}
+
+function rangeInWords({ min, max, integer, minExcluded }: Range): string {
+  const kind = integer === undefined ? "a number" : "an integer";
+  return minExcluded ? `${kind} above ${min} and at most ${max}` : `${kind} from ${min} to ${max}`;
 }
 
 function readStop(stop: unknown): string[] | HeadgateError {

@@ -14,9 +14,9 @@ export interface EngineModel {
   readonly description: ModelDescription;
   /** Counted since the model was loaded. */
   readonly counters: Readonly<EngineCounters>;
-  /** Tokens of a conversation, ready for the model's answer. Throws {@link PromptError}. */
+  /** Tokens of a conversation, ready for the model's answer. Throws {@link PromptError} or {@link PromptTooLongError}. */
   renderChat(messages: readonly ChatMessage[]): number[];
-  /** Tokens of a whole prompt by one author, who may name special tokens in it. */
+  /** Tokens of a whole prompt by one author, who may name special tokens in it. Throws {@link PromptTooLongError}. */
   tokenize(text: string): number[];
   /** Turns the tokens generated after `prompt` back into text. */
   detokenizer(prompt: readonly number[]): Detokenizer;
@@ -35,6 +35,8 @@ export interface ModelDescription {
   slots: number;
   /** Token ids are below this. */
   vocabulary: number;
+  /** No token stands for more bytes of text. */
+  longestTokenBytes: number;
   kv: KvShape;
 }
 
@@ -112,4 +114,9 @@ export interface IdleSlot {
 /** The messages cannot be made into a prompt for this model. */
 export class PromptError extends Error {
   override name = "PromptError";
+}
+
+/** The prompt has more tokens than the context; how many was not counted to the end. */
+export class PromptTooLongError extends Error {
+  override name = "PromptTooLongError";
 }

@@ -20,6 +20,7 @@ export type RequestErrorCode =
   | "invalid_request"
   | "context_length_exceeded"
   | "model_not_found"
+  | "origin_not_allowed"
   | "not_found"
   | "method_not_allowed"
   | "body_too_large";
@@ -28,6 +29,7 @@ const STATUS: Record<RequestErrorCode, number> = {
   invalid_request: 400,
   context_length_exceeded: 400,
   model_not_found: 404,
+  origin_not_allowed: 403,
   not_found: 404,
   method_not_allowed: 405,
   body_too_large: 413,

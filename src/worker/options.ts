@@ -3,11 +3,11 @@ import type { WorkerLimits } from "../core/vocabulary.ts";
 
 /** What a worker process needs to know. All durations are in milliseconds. */
 export interface WorkerOptions {
-  /** Names the worker to its supervisors; made from host and process id when left out. */
+  /** Names the worker to its supervisors; made from host name and port when left out. */
   workerId?: string;
   /** Address other processes reach it at; made from host and port when left out. */
   workerUrl?: string;
-  /** Default 127.0.0.1. */
+  /** An address of this machine that no other reaches. Default 127.0.0.1. */
   host?: string;
   /** 0 lets the system choose. Default 3001. */
   port?: number;

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { hostname } from "node:os";
+import { assertLoopbackHost } from "../gateway/loopback.ts";
 import type { Engine } from "./engine.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { createWorkerServer } from "./http/server.ts";
@@ -12,6 +12,7 @@ import { ENGINE_DEFAULT, PORT_DEFAULT } from "./options.ts";
 import type { Worker } from "./worker.ts";
 import { assembleWorker } from "./worker.ts";
 
+const HOST_DEFAULT = "127.0.0.1";
 /** How long a reader has to take the end of its answer when the worker stops. */
 const LAST_BYTES_MS = 1_000;
 
@@ -28,8 +29,9 @@ export interface RunningWorker {
   close(): Promise<void>;
 }
 
-/** Loads the models, listens and reports to the supervisors. Installs nothing on the process. */
+/** Loads the models, listens on this machine only and reports to the supervisors. Installs nothing on the process. */
 export async function runWorker(options: WorkerOptions): Promise<RunningWorker> {
+  assertLoopbackHost(options.host ?? HOST_DEFAULT);
   const engine = await loadLlamaEngine({
     models: options.models,
     engine: options.engine ?? {},
@@ -80,12 +82,11 @@ async function startWorker(engine: Engine, options: WorkerOptions): Promise<Runn
 
 /** Resolves to the address that others reach the worker at. */
 async function listen(server: Server, options: WorkerOptions): Promise<string> {
-  const host = options.host ?? "127.0.0.1";
+  const host = options.host ?? HOST_DEFAULT;
   server.listen({ host, port: options.port ?? PORT_DEFAULT });
   await once(server, "listening");
   const { port } = server.address() as AddressInfo;
-  const reachable = host === "0.0.0.0" || host === "::" ? hostname() : host;
-  const authority = reachable.includes(":") ? `[${reachable}]:${port}` : `${reachable}:${port}`;
+  const authority = host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
   return options.workerUrl ?? `http://${authority}`;
 }
 

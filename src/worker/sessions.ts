@@ -1,12 +1,12 @@
 import { kvBytesPerToken, sessionKvBytes } from "../core/fleet/kv.ts";
 import type { WorkerLimits } from "../core/vocabulary.ts";
 import type { Engine, EngineModel, Sampling, TokenSource } from "./engine.ts";
-import { PromptError } from "./engine.ts";
 import { Refusal, RequestError } from "./errors.ts";
 import type { GenerationEnd, Reader } from "./generation.ts";
 import { Generation } from "./generation.ts";
 import { freeIdleKv } from "./idle-kv.ts";
 import type { SessionCounts, WorkerMetrics } from "./metrics.ts";
+import { promptTokens } from "./prompt-tokens.ts";
 import type { Prompt } from "./wire.ts";
 
 /** What every dialect's request comes down to. */
@@ -223,28 +223,6 @@ export class Sessions implements SessionCounts {
     this.#onChange();
     return generation;
   }
-}
-
-function promptTokens(model: EngineModel, prompt: Prompt): number[] {
-  if ("tokens" in prompt) return knownTokens(model, prompt.tokens);
-  if ("text" in prompt) return model.tokenize(prompt.text);
-  try {
-    return model.renderChat(prompt.messages);
-  } catch (error) {
-    if (!(error instanceof PromptError)) throw error;
-    throw new RequestError("invalid_request", error.message, "messages");
-  }
-}
-
-function knownTokens(model: EngineModel, tokens: number[]): number[] {
-  const { vocabulary } = model.description;
-  const unknown = tokens.find((token) => token >= vocabulary);
-  if (unknown === undefined) return tokens;
-  throw new RequestError(
-    "invalid_request",
-    `There is no token ${unknown}; there are ${vocabulary}.`,
-    "prompt.tokens",
-  );
 }
 
 function takeSlot(options: {

@@ -25,7 +25,7 @@ export const chatMessageSchema = z
 
 export const samplingShape = {
   temperature: z.number().min(0).max(100).optional(),
-  top_p: z.number().gt(0).max(1).optional(),
+  top_p: z.number().min(0).max(1).optional(),
   top_k: z.int().min(-1).optional(),
   min_p: z.number().min(0).max(1).optional(),
   seed: z.int().nullable().optional(),
@@ -36,10 +36,15 @@ export const samplingShape = {
 
 const samplingSchema = z.object(samplingShape);
 
+/** In one pass: a schema for each of a million numbers takes long enough to hold up others. */
+function isTokens(value: unknown): boolean {
+  return Array.isArray(value) && value.length > 0 && value.every((id) => Number.isSafeInteger(id) && id >= 0);
+}
+
 const promptSchema = z.union([
   z.object({ messages: z.array(chatMessageSchema).min(1) }),
   z.object({ text: z.string().min(1) }),
-  z.object({ tokens: z.array(z.int().min(0)).min(1) }),
+  z.object({ tokens: z.custom<number[]>(isTokens, "expected token ids, at least one") }),
 ]);
 
 export type Prompt = z.output<typeof promptSchema>;
@@ -93,7 +98,8 @@ export function parseBody<Schema extends z.ZodType>(schema: Schema, body: unknow
 /** Fills in what the request left out: the model's own distribution, with a seed of its own. */
 export function resolveSampling(given: z.output<typeof samplingSchema>): Sampling {
   return {
-    temperature: given.temperature ?? 1,
+    // A top_p of 0 leaves the likeliest token only. llama.cpp's sampler would need a number above 0 for it.
+    temperature: given.top_p === 0 ? 0 : (given.temperature ?? 1),
     topP: given.top_p ?? 1,
     topK: Math.max(given.top_k ?? 0, 0),
     minP: given.min_p ?? 0,

@@ -6,7 +6,7 @@ import type { WorkerLimits } from "../core/vocabulary.ts";
 import type { Engine } from "./engine.ts";
 import { WorkerMetrics } from "./metrics.ts";
 import type { WorkerOptions, WorkerTiming } from "./options.ts";
-import { LIMITS_DEFAULT, TIMING_DEFAULT } from "./options.ts";
+import { LIMITS_DEFAULT, PORT_DEFAULT, TIMING_DEFAULT } from "./options.ts";
 import { Sessions } from "./sessions.ts";
 
 /** The parts of a running worker, as its HTTP surface and its heartbeats see them. */
@@ -29,7 +29,7 @@ interface WorkerIdentity {
 /** Puts the parts together; nothing listens or reports yet. */
 export function assembleWorker(parts: {
   engine: Engine;
-  options: Pick<WorkerOptions, "workerId" | "limits" | "timing" | "log">;
+  options: Pick<WorkerOptions, "workerId" | "port" | "limits" | "timing" | "log">;
   /** The number of sessions changed. */
   onChange: () => void;
 }): Worker {
@@ -40,10 +40,15 @@ export function assembleWorker(parts: {
   const sessions = new Sessions({ engine, limits, metrics, creditTtlMs: timing.creditTtlMs, onChange });
   metrics.watch({ engine, sessions });
   const identity = {
-    workerId: options.workerId ?? `${hostname()}-${process.pid}`,
+    workerId: options.workerId ?? defaultWorkerId(options.port ?? PORT_DEFAULT),
     epoch: randomUUID(),
   };
   return { identity, engine, sessions, metrics, limits, timing, log: options.log };
+}
+
+/** The same after a restart, so that supervisors know the worker again; a port of the system's choice is another each time. */
+function defaultWorkerId(port: number): string {
+  return port === 0 ? `${hostname()}-${process.pid}` : `${hostname()}:${port}`;
 }
 
 /** A model in the words of the wire. */

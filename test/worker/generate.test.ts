@@ -109,7 +109,7 @@ void describe("POST /worker/generate", () => {
 
   void test("top_k of 1, and a top_p and min_p that leave one token, are greedy", async () => {
     const greedy = await worker.generate({ max_tokens: 24 });
-    for (const narrow of [{ top_k: 1 }, { top_p: 1e-9 }, { min_p: 1 }]) {
+    for (const narrow of [{ top_k: 1 }, { top_p: 1e-9 }, { top_p: 0 }, { min_p: 1 }]) {
       const { ids } = await worker.generate({ max_tokens: 24, sampling: { temperature: 1, ...narrow } });
       assert.deepEqual(ids, greedy.ids);
     }

@@ -1,5 +1,6 @@
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import { createServer } from "node:http";
+import { isForeignPage } from "../../gateway/loopback.ts";
 import { RequestError } from "../errors.ts";
 import type { Worker } from "../worker.ts";
 import { chatCompletions } from "./chat-completions.ts";
@@ -78,6 +79,10 @@ async function answer(worker: Worker, request: IncomingMessage, response: Server
   const path = (request.url ?? "/").split("?", 1)[0] ?? "/";
   try {
     const { route, id } = findRoute(request.method ?? "", path, response);
+    // Such a page could spend the machine's time without ever reading an answer.
+    if (route.method !== "GET" && isForeignPage(request)) {
+      throw new RequestError("origin_not_allowed", "Pages of other sites may not call this worker.");
+    }
     await route.handle({ worker, request, response, id });
   } catch (error) {
     if (response.headersSent) throw error;

@@ -3,36 +3,37 @@ import type { LlamaModel } from "node-llama-cpp";
 import type { ChatMessage } from "../engine.ts";
 import { PromptError } from "../engine.ts";
 import { InjectionGuard } from "./injection-guard.ts";
-import { toTokens } from "./token.ts";
+import type { Tokenizer } from "./tokenizer.ts";
+import { controlTokenTexts } from "./tokenizer.ts";
 
 /** The chat template that a GGUF file carries, and the tokens of conversations rendered with it. */
 export class ChatTemplate {
   readonly #model: LlamaModel;
+  readonly #tokenizer: Tokenizer;
   readonly #template: Template | null;
   readonly #guard: InjectionGuard;
 
-  constructor(model: LlamaModel) {
+  constructor(options: { model: LlamaModel; tokenizer: Tokenizer }) {
+    const { model, tokenizer } = options;
     const source = model.fileInfo.metadata.tokenizer.chat_template;
     this.#model = model;
+    this.#tokenizer = tokenizer;
     this.#template = source === undefined ? null : new Template(source);
     this.#guard = new InjectionGuard(controlTokenTexts(model));
   }
 
-  /** Ends with the words after which the model answers. Throws {@link PromptError}. */
+  /** Ends with the words after which the model answers. Throws {@link PromptError} or PromptTooLongError. */
   tokens(messages: readonly ChatMessage[]): number[] {
-    const { texts, separator } = this.#guard.protect(messages.map((message) => message.content));
+    const contents = messages.map((message) => message.content);
+    this.#tokenizer.refuseHopeless(contents.join(""));
+    const { texts, separator } = this.#guard.protect(contents);
     const rendered = this.#render(
       messages.map((message, index) => ({ role: message.role, content: texts[index] })),
     );
     // The guard's separator stands where a special token would begin to form in a message.
     // Tokenising the pieces on their own makes ordinary text of it; the template's own
     // special tokens lie within pieces and stay whole.
-    const tokens = rendered
-      .split(separator)
-      .flatMap((piece, index) =>
-        this.#model.tokenize(piece, true, index === 0 ? undefined : "trimLeadingSpace"),
-      );
-    return withBos(this.#model, tokens);
+    return this.#tokenizer.join(rendered.split(separator));
   }
 
   #render(messages: { role: string; content: string | undefined }[]): string {
@@ -51,21 +52,4 @@ export class ChatTemplate {
       throw new PromptError(`The model's chat template refuses these messages: ${reason}`);
     }
   }
-}
-
-/** Adds the beginning-of-sequence token where the model wants one and the text did not bring it. */
-export function withBos(model: LlamaModel, tokens: number[]): number[] {
-  const { bos, shouldPrependBosToken } = model.tokens;
-  if (!shouldPrependBosToken || bos === null || tokens[0] === bos) return tokens;
-  return [bos, ...tokens];
-}
-
-/** Texts that become one special token when special tokens are recognised, such as `<|im_start|>`. */
-function controlTokenTexts(model: LlamaModel): string[] {
-  const texts: string[] = [];
-  for (const token of model.iterateAllTokens()) {
-    const attributes = model.getTokenAttributes(token);
-    if (attributes.control || attributes.unknown) texts.push(model.detokenize(toTokens([token]), true));
-  }
-  return texts;
 }

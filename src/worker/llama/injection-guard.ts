@@ -1,3 +1,5 @@
+import { SpecialTexts } from "./special-texts.ts";
+
 /** First code point of Unicode's private use area: it means nothing, so nobody writes it by accident. */
 const PRIVATE_USE_START = 0xe000;
 
@@ -13,16 +15,15 @@ const PRIVATE_USE_START = 0xe000;
  * trim or compare contents work.
  */
 export class InjectionGuard {
-  readonly #byFirst = new Map<string, string[]>();
+  readonly #specialTexts: SpecialTexts;
   readonly #beginnings = new Set<string>();
   readonly #ends = new Set<string>();
   #lengthMax = 0;
 
   constructor(specialTexts: readonly string[]) {
+    this.#specialTexts = new SpecialTexts(specialTexts);
     for (const text of specialTexts) {
       if (text === "") continue;
-      const first = String.fromCodePoint(text.codePointAt(0) ?? 0);
-      this.#byFirst.set(first, [...(this.#byFirst.get(first) ?? []), text]);
       this.#lengthMax = Math.max(this.#lengthMax, text.length);
       for (let length = 1; length < text.length; length++) {
         this.#beginnings.add(text.slice(0, length));
@@ -56,9 +57,7 @@ export class InjectionGuard {
     let cut = "";
     let at = 0;
     for (const character of body) {
-      const here = at;
-      const special = this.#byFirst.get(character)?.some((text) => body.startsWith(text, here));
-      cut += special === true ? character + separator : character;
+      cut += this.#specialTexts.at(body, at) === null ? character : character + separator;
       at += character.length;
     }
     return cut;
@@ -82,9 +81,13 @@ export class InjectionGuard {
   }
 }
 
+/** Looks through the contents once, whatever they hold: some may hold all of the private use area. */
 function unusedCharacter(contents: readonly string[]): string {
-  for (let code = PRIVATE_USE_START; ; code++) {
-    const character = String.fromCodePoint(code);
-    if (!contents.some((content) => content.includes(character))) return character;
+  const used = new Set<string>();
+  for (const content of contents) {
+    for (const [character] of content.matchAll(/[\u{E000}-\u{10FFFF}]/gu)) used.add(character);
   }
+  let code = PRIVATE_USE_START;
+  while (used.has(String.fromCodePoint(code))) code++;
+  return String.fromCodePoint(code);
 }

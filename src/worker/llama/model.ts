@@ -12,13 +12,14 @@ import type {
   TokenSource,
 } from "../engine.ts";
 import { inSequenceOrder } from "./batch-order.ts";
-import { ChatTemplate, withBos } from "./chat-template.ts";
+import { ChatTemplate } from "./chat-template.ts";
 import { LlamaDetokenizer } from "./detokenizer.ts";
 import { flashAttention } from "./flash-attention.ts";
 import { readKvShape } from "./kv-shape.ts";
 import { chooseSlot } from "./slot-choice.ts";
 import { Slot } from "./slot.ts";
 import { LlamaTokenSource } from "./token-source.ts";
+import { longestTokenBytes, Tokenizer } from "./tokenizer.ts";
 
 /**
  * A loaded GGUF file with one context, whose sequences are the slots. The library puts what
@@ -30,6 +31,7 @@ export class LlamaEngineModel implements EngineModel {
   readonly counters: EngineCounters = { evaluatedTokens: 0, prefixQueryTokens: 0, prefixHitTokens: 0 };
   readonly #model: LlamaModel;
   readonly #context: LlamaContext;
+  readonly #tokenizer: Tokenizer;
   readonly #template: ChatTemplate;
   readonly #slots: readonly Slot[];
   readonly #bytesPerToken: number;
@@ -38,7 +40,9 @@ export class LlamaEngineModel implements EngineModel {
     this.#model = options.model;
     this.#context = options.context;
     this.description = options.description;
-    this.#template = new ChatTemplate(options.model);
+    const { model, description } = options;
+    this.#tokenizer = new Tokenizer({ model, contextTokens: description.contextTokens });
+    this.#template = new ChatTemplate({ model, tokenizer: this.#tokenizer });
     this.#slots = Array.from(
       { length: options.description.slots },
       (_, number) => new Slot({ sequence: options.context.getSequence(), number }),
@@ -71,6 +75,7 @@ export class LlamaEngineModel implements EngineModel {
       contextTokens: Math.min(contextTokens, context.contextSize),
       slots,
       vocabulary: model.fileInfo.metadata.tokenizer.ggml.tokens.length,
+      longestTokenBytes: longestTokenBytes(model),
       kv: readKvShape({
         metadata: model.fileInfo.architectureMetadata,
         keyType: context.kvCacheKeyType,
@@ -87,7 +92,7 @@ export class LlamaEngineModel implements EngineModel {
   }
 
   tokenize(text: string): number[] {
-    return withBos(this.#model, this.#model.tokenize(text, true));
+    return this.#tokenizer.tokens(text);
   }
 
   detokenizer(prompt: readonly number[]): Detokenizer {
