@@ -59,7 +59,10 @@ export const configSchema = z
     remotes: z.array(remote).default([]),
     placement: z
       .strictObject({
-        policy: z.enum(PLACEMENT_POLICY_NAMES as [string, ...string[]]).default("sessions-kv"),
+        policy: z
+          .enum(PLACEMENT_POLICY_NAMES as [string, ...string[]])
+          .default("sessions-kv")
+          .describe("how a worker is chosen among those with room"),
       })
       .prefault({}),
     limits: z

@@ -43,6 +43,8 @@ export interface Packet {
   attempts: number;
   /** Endpoints that failed it: never picked for it again. */
   readonly tried: Set<string>;
+  /** What an endpoint's context has to hold at least, as far as endpoints have found theirs too small. */
+  contextTokensMin: number;
   /** What its last attempt came to; nothing until that one has ended. */
   usage: TokenUsage;
 }
@@ -99,6 +101,7 @@ export function newPacket(request: Request, piece: { choice: number; choices: nu
     attempt: null,
     attempts: 0,
     tried: new Set(),
+    contextTokensMin: 0,
     usage: NO_USAGE,
   };
 }

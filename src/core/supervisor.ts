@@ -4,7 +4,7 @@ import { Reservations } from "./budget/reservations.ts";
 import type { CoreConfig } from "./config.ts";
 import type { Deadline } from "./deadlines.ts";
 import { Attempts } from "./dispatching/attempts.ts";
-import { type Failure, failureError, isWorthTrying, mayRetry } from "./dispatching/retry.ts";
+import { type Failure, failureError, mayRetry } from "./dispatching/retry.ts";
 import type { Effect } from "./effects.ts";
 import type { HeadgateError } from "./errors.ts";
 import type {
@@ -21,9 +21,9 @@ import type { Endpoint } from "./fleet/endpoint.ts";
 import { Fleet } from "./fleet/fleet.ts";
 import { Health, NO_HEARTBEAT } from "./fleet/health.ts";
 import { sessionKvBytes } from "./fleet/kv.ts";
-import type { Worker } from "./fleet/worker.ts";
+import { isRemote, type Worker } from "./fleet/worker.ts";
 import { type Inspection, inspect } from "./inspection.ts";
-import { kvBytesNeeded, place, type PlacementProfile } from "./placement/placement.ts";
+import { isWorthTrying, kvBytesNeeded, place, type PlacementProfile } from "./placement/placement.ts";
 import { placementPolicy } from "./placement/registry.ts";
 import { plan, resolveModel } from "./planning/plan.ts";
 import { Queue } from "./queueing/queue.ts";
@@ -256,10 +256,11 @@ export class Supervisor {
     const { packet, endpoint } = attempt;
     const { request } = packet;
     packet.tried.add(endpoint.id);
+    if (failure.reason === "context_length_exceeded") packet.contextTokensMin = endpoint.contextTokens + 1;
     this.#attempts.end(attempt);
     const retry =
       mayRetry(attempt, failure, this.#config.retriesMax) &&
-      this.#fleet.available(request.model).some((other) => isWorthTrying(other, attempt, failure));
+      this.#fleet.available(request.model).some((other) => isWorthTrying(other, packet));
     if (!retry) {
       packet.usage = usageSoFar(attempt);
       this.#fail(request, failureError(packet, failure));
@@ -401,7 +402,7 @@ export class Supervisor {
   /** A good-bye may be overtaken by the report of the worker's next life, which it does not concern. */
   #workerLeft({ worker: id, epoch, reason }: WorkerLeft): void {
     const worker = this.#fleet.worker(id);
-    if (worker === undefined || worker.heardUs === null) return;
+    if (worker === undefined || isRemote(worker)) return;
     if (epoch === null || epoch === worker.epoch) this.#evict(worker, reason);
   }
 

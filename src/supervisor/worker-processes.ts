@@ -26,7 +26,7 @@ type WorkerMessage = WorkerProgress | { type: "ready"; url: string };
 
 const RESTART_MS_MIN = 500;
 const RESTART_MS_MAX = 30_000;
-/** A process that lived this long starts again at once when it dies. */
+/** A process that lived this long is started again after the shortest delay when it dies. */
 const STABLE_MS = 60_000;
 
 export interface WorkerProcesses {

@@ -94,6 +94,15 @@ test("a report is believed from 30 s late to 5 s ahead, and never after a later 
   );
 });
 
+test("there are only so many workers, and those that are there may go on reporting", () => {
+  const config = coreConfig();
+  config.limits.workersMax = 2;
+  const fleet = new Fleet(config);
+  for (const id of ["a", "b"]) assert.equal(fleet.heartbeat(0, heartbeat(id, 0)).kind, "joined");
+  assert.deepEqual(fleet.heartbeat(0, heartbeat("c", 0)), { kind: "refused", refusal: "too_many_workers" });
+  assert.equal(fleet.heartbeat(0, heartbeat("a", 0)).kind, "same");
+});
+
 test("a remote is always there, and nobody's heartbeat speaks for it", () => {
   const config = coreConfig();
   config.remotes.push({ name: "cloud", models: ["m"], concurrencyMax: 2, contextTokens: 1_000 });

@@ -74,7 +74,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "a retry on the endpoint that has failed",
     file: "core/placement/placement.ts",
-    from: "packet.tried.has(endpoint.id) || ",
+    from: "!packet.tried.has(endpoint.id) && ",
     to: "",
   },
   {
@@ -128,8 +128,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "a remote document that is taken for silence",
     file: "core/streaming/meter.ts",
-    from: "if (isRemote && !packet.request.arrival.streamed) return Infinity;",
-    to: "if (isRemote && attempt.packet !== packet) return Infinity;",
+    from: "if (isRemote(endpoint.worker) && !packet.request.arrival.streamed) return Infinity;",
+    to: "if (isRemote(endpoint.worker) && attempt.packet !== packet) return Infinity;",
   },
   {
     name: "a queue that is served from its end",

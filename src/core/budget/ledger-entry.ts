@@ -8,7 +8,7 @@ export interface LedgerEntry {
   /** Position in the ledger, counted from 1 without gaps. */
   sequence: number;
   operation: "reserve" | "post" | "void";
-  /** The packet's id. */
+  /** The packet's id and how many attempts it had seen: `r1/0:0` is the first hold of packet `r1/0`. */
   hold: string;
   /** Path from the root of the account tree, such as `global/local`. */
   account: string;

@@ -1,5 +1,4 @@
 import type { HeadgateError } from "../errors.ts";
-import type { Endpoint } from "../fleet/endpoint.ts";
 import type { Attempt, Packet } from "../request.ts";
 import type { FailureReason } from "../vocabulary.ts";
 
@@ -17,12 +16,6 @@ export function mayRetry(attempt: Attempt, { reason }: Failure, retriesMax: numb
   const { packet } = attempt;
   if (reason === "request_rejected" || packet.tried.size > retriesMax) return false;
   return !packet.request.arrival.streamed || attempt.generatedTokens === 0;
-}
-
-/** Whether that endpoint can do better: it has not failed the packet, and has more context if that is what was short. */
-export function isWorthTrying(other: Endpoint, attempt: Attempt, { reason }: Failure): boolean {
-  if (attempt.packet.tried.has(other.id)) return false;
-  return reason !== "context_length_exceeded" || other.contextTokens > attempt.endpoint.contextTokens;
 }
 
 /** What the client is told once no attempt is left. */

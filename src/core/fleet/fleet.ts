@@ -5,7 +5,7 @@ import type { Attempt } from "../request.ts";
 import type { Micros } from "../units.ts";
 import type { ServedModel } from "../vocabulary.ts";
 import type { Endpoint } from "./endpoint.ts";
-import type { Worker, WorkerStatus } from "./worker.ts";
+import { isRemote, type Worker, type WorkerStatus } from "./worker.ts";
 
 /** Its time is too far off or behind an earlier one, it is one worker too many, or a remote endpoint has its name. */
 export type HeartbeatRefusal = "timestamp" | "too_many_workers" | "name_taken";
@@ -87,7 +87,7 @@ export class Fleet {
       this.#apply(nowUs, worker, report);
       return { kind: "joined", worker };
     }
-    if (known.heardUs === null) return refused("name_taken");
+    if (isRemote(known)) return refused("name_taken");
     // A report that was overtaken by a later one says nothing new, least of all one from before a restart.
     if (report.timestampMs < known.reportedMs) return refused("timestamp");
     if (known.epoch !== report.epoch) {

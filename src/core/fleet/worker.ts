@@ -37,6 +37,11 @@ export interface Worker {
   silence: TimerHandle | null;
 }
 
+/** Whether it stands for a server outside Headgate, which sends no heartbeats. */
+export function isRemote(worker: Worker): boolean {
+  return worker.heardUs === null;
+}
+
 export function sessionsOn(worker: Worker): number {
   return worker.attempts.size + worker.foreignSessions;
 }

@@ -29,10 +29,15 @@ export function kvBytesNeeded(packet: Packet, endpoint: Endpoint): number {
   });
 }
 
-/** The filter every policy shares: an endpoint that has not failed the packet and has room for it now. */
+/** Whether there is any point in sending the packet there, now or later. */
+export function isWorthTrying(endpoint: Endpoint, packet: Packet): boolean {
+  return !packet.tried.has(endpoint.id) && endpoint.contextTokens >= packet.contextTokensMin;
+}
+
+/** The filter every policy shares: an endpoint that is worth trying and has room for the packet now. */
 export function canTake(endpoint: Endpoint, packet: Packet): boolean {
   const { worker } = endpoint;
-  if (packet.tried.has(endpoint.id) || isRefusing(endpoint)) return false;
+  if (!isWorthTrying(endpoint, packet) || isRefusing(endpoint)) return false;
   if (endpoint.inFlight >= endpoint.slots) return false;
   if (sessionsOn(worker) >= worker.limits.sessionsMax) return false;
   const kvBytes = kvBytesNeeded(packet, endpoint);

@@ -3,6 +3,7 @@ import type { HeadgateError } from "../errors.ts";
 import type { RequestArrived } from "../events.ts";
 import type { Endpoint } from "../fleet/endpoint.ts";
 import { sessionKvBytes } from "../fleet/kv.ts";
+import { isRemote } from "../fleet/worker.ts";
 
 /** How a request will be carried out. */
 export interface Plan {
@@ -54,8 +55,8 @@ export function plan(
       message: "Prompt and answer could need more KV cache than a session may hold on any worker.",
     };
   }
-  const isRemote = endpoints.every((endpoint) => endpoint.worker.heardUs === null);
-  const packets = isRemote
+  const areRemote = endpoints.every(({ worker }) => isRemote(worker));
+  const packets = areRemote
     ? [{ choice: 0, choices: arrival.choices }]
     : Array.from({ length: arrival.choices }, (_, choice) => ({ choice, choices: 1 }));
   return { maxTokens, packets };

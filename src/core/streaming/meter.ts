@@ -1,4 +1,5 @@
 import type { CoreConfig } from "../config.ts";
+import { isRemote } from "../fleet/worker.ts";
 import type { Attempt } from "../request.ts";
 import type { Micros } from "../units.ts";
 
@@ -13,8 +14,7 @@ export function coveredTokens(attempt: Attempt, tokens: number): number {
  */
 export function silentAtUs(attempt: Attempt, timeouts: CoreConfig["timeouts"]): Micros {
   const { packet, endpoint } = attempt;
-  const isRemote = endpoint.worker.heardUs === null;
-  if (isRemote && !packet.request.arrival.streamed) return Infinity;
+  if (isRemote(endpoint.worker) && !packet.request.arrival.streamed) return Infinity;
   const isDecoding = attempt.prompt !== null || attempt.generatedTokens > 0;
   return attempt.progressUs + (isDecoding ? timeouts.stallUs : timeouts.prefillUs);
 }
