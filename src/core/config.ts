@@ -1,3 +1,4 @@
+import type { Price } from "./budget/money.ts";
 import type { Micros } from "./units.ts";
 
 /** What the core needs to know before the first event; plain data, so a recording can carry it. */
@@ -9,6 +10,12 @@ export interface CoreConfig {
   /** Endpoints outside Headgate, which send no heartbeats. */
   remotes: RemoteConfig[];
   placement: { policy: string };
+  /** By the model's name as clients use it, after aliases. */
+  prices: Record<string, Price>;
+  /** Of models without one; null when those are refused. */
+  defaultPrice: Price | null;
+  /** Output tokens of each choice that are held at a time, where the endpoint can be stopped in between. */
+  packetTokens: number;
   limits: {
     /** Workers known at the same time, remote endpoints among them. */
     workersMax: number;

@@ -9,6 +9,8 @@ export type Deadline =
   | { kind: "request_total"; request: Request }
   /** The client has not read for too long. */
   | { kind: "client_slow"; request: Request }
+  /** The packet's budget has a new window, or it has waited for it long enough. */
+  | { kind: "packet_unfunded"; packet: Packet }
   /** The packet found no endpoint in time. */
   | { kind: "packet_queued"; packet: Packet }
   /** An endpoint that has turned an attempt away may be asked again. */

@@ -1,6 +1,8 @@
 import type { HeadgateError } from "./errors.ts";
 import type { SettledRecord } from "./settling/record.ts";
+import type { Charge } from "./budget/charge.ts";
 import type { LedgerEntry } from "./budget/ledger-entry.ts";
+import type { LimitUnit, LimitWindow } from "./budget/limits.ts";
 import type { HeartbeatRefusal } from "./fleet/fleet.ts";
 import type { WorkerStatus } from "./fleet/worker.ts";
 import type { TokenUsage } from "./vocabulary.ts";
@@ -12,7 +14,10 @@ import type { Micros } from "./units.ts";
  */
 export type Effect =
   | AppendLedger
+  | BudgetTold
   | Dispatch
+  | GrantCredit
+  | AskReceipts
   | CancelAttempt
   | Relay
   | FinishAnswer
@@ -31,20 +36,53 @@ export interface AppendLedger {
   entry: LedgerEntry;
 }
 
+/** What is left of each limit that the request counts under, once its first hold is durable. */
+export interface BudgetTold {
+  kind: "budget_told";
+  request: string;
+  budgets: BudgetView[];
+}
+
+/** What is left of one limit; amounts in its unit, USD as a decimal. */
+export interface BudgetView {
+  account: string;
+  unit: LimitUnit;
+  window: LimitWindow;
+  limit: string;
+  /** Limit − posted − held. */
+  remaining: string;
+  /** When the window ends; null for `total`. */
+  resetUs: Micros | null;
+}
+
 /** Send one attempt at a packet to an endpoint. */
 export interface Dispatch {
   kind: "dispatch";
   attempt: string;
   request: string;
-  /** The first of the client's choices that this packet answers, and how many: more than one only where the endpoint is remote. */
+  /** The first of the client's choices that this packet answers, and how many. */
   choice: number;
   choices: number;
   worker: string;
   model: string;
-  /** Ceiling on generated tokens, after planning. */
+  /** Ceiling on generated tokens of each choice, after planning. */
   maxTokens: number;
-  /** Tokens the endpoint may generate before it must be granted more: what the hold covers. */
+  /** Tokens of each choice that the endpoint may generate before it is granted more: what the hold covers. */
   creditTokens: number;
+}
+
+/** A longer hold is durable: each choice may go on up to this many tokens in total. */
+export interface GrantCredit {
+  kind: "grant_credit";
+  attempt: string;
+  creditTokens: number;
+}
+
+/** Ask the worker what it knows of these attempts, which may or may not have been its own; `receipts_read` answers. */
+export interface AskReceipts {
+  kind: "ask_receipts";
+  worker: string;
+  attempts: string[];
 }
 
 /** Stop an attempt at its endpoint; nothing more is expected of it. */
@@ -71,6 +109,8 @@ export interface FinishAnswer {
   attempt: string;
   /** As OpenAI names it: `stop`, `length` and so on. */
   finishReason: string;
+  /** The limit that ended it at this token or shortened it from the start; null when none did. */
+  shortage: BudgetView | null;
 }
 
 /** Every choice is answered. */
@@ -79,6 +119,9 @@ export interface FinishRequest {
   request: string;
   /** The prompt counts once, however many choices there are. */
   usage: TokenUsage;
+  /** What the request was charged, all attempts together. */
+  cost: Charge;
+  budgets: BudgetView[];
 }
 
 /** Tell the client that there is no answer, or no more of it. */

@@ -1,3 +1,5 @@
+import type { LimitUnit, LimitWindow } from "./budget/limits.ts";
+
 /**
  * The one table of errors a client can meet. Docs and HTTP responses are made from it;
  * a message always says what to do next.
@@ -36,6 +38,19 @@ export const ERRORS = {
     retryable: false,
     advice: "Send a valid key as `Authorization: Bearer …`, or call over loopback.",
   },
+  budget_insufficient: {
+    status: 402,
+    type: "insufficient_quota",
+    retryable: false,
+    advice:
+      "Ask for less (max_tokens, a shorter prompt, a cheaper model), or have the limit named here raised.",
+  },
+  model_unpriced: {
+    status: 403,
+    type: "invalid_request_error",
+    retryable: false,
+    advice: "Whoever runs Headgate has to set its price under `prices`, or a `default_price`.",
+  },
   origin_not_allowed: {
     status: 403,
     type: "invalid_request_error",
@@ -71,6 +86,12 @@ export const ERRORS = {
     type: "invalid_request_error",
     retryable: false,
     advice: "Send a smaller body, or raise server.body_bytes_max.",
+  },
+  budget_exhausted: {
+    status: 429,
+    type: "insufficient_quota",
+    retryable: true,
+    advice: "Retry after the time in `Retry-After`, or have the limit named here raised.",
   },
   capacity: {
     status: 503,
@@ -109,6 +130,7 @@ export type CapacityReason =
   | "system_kv_cache_full"
   | "queue_full"
   | "queue_timeout"
+  | "ledger_unavailable"
   | "draining";
 
 /** An error on its way to a client. Optional fields appear in the body under the same names in snake case. */
@@ -122,4 +144,9 @@ export interface HeadgateError {
   tried?: string[];
   stage?: string;
   retryAfterSeconds?: number;
+  /** Which limit of which account has no room: amounts in the limit's unit, USD as a decimal. */
+  account?: string;
+  limit?: { unit: LimitUnit; window: LimitWindow; amount: string };
+  needed?: string;
+  remaining?: string;
 }

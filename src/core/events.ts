@@ -1,4 +1,7 @@
-import type { FailureReason, ServedModel, TokenUsage, WorkerLimits } from "./vocabulary.ts";
+import type { LedgerState } from "./budget/accounts.ts";
+import type { LimitRow } from "./budget/limits.ts";
+import type { Micros } from "./units.ts";
+import type { FailureReason, ServedModel, TokenUsage, WorkerDialect, WorkerLimits } from "./vocabulary.ts";
 
 /**
  * Everything that can happen to a supervisor. Events are plain data: they can be written to
@@ -10,11 +13,15 @@ export type SupervisorEvent =
   | ClientGone
   | ClientBlocked
   | ClientDrained
+  | LedgerRestored
+  | LimitsChanged
   | LedgerDurable
   | HeartbeatReceived
+  | ReceiptsRead
   | WorkerLeft
   | AttemptStarted
   | AttemptOutput
+  | ChoiceFinished
   | AttemptFinished
   | AttemptFailed
   | TimerFired
@@ -26,6 +33,8 @@ export interface RequestArrived {
   /** Unique for ever; attempts derive their ids from it. */
   request: string;
   tenant: string;
+  /** The key it came with; null for a call that needs none. Tenant and key name the account that pays. */
+  key: string | null;
   /** As the client named it: a model, or an alias such as `default`. */
   model: string;
   /** Upper bound of the prompt's length in tokens, before a tokenizer has seen it. */
@@ -36,6 +45,8 @@ export interface RequestArrived {
   maxTokens: number | null;
   /** How many independent answers the client asked for (`n`), at least 1. */
   choices: number;
+  /** How long it would rather wait for its budget than be refused; 0 for not at all. */
+  budgetWaitUs: Micros;
   /** True when tokens go out as they come; a buffered answer can still start over on another endpoint. */
   streamed: boolean;
 }
@@ -58,6 +69,19 @@ export interface ClientDrained {
   request: string;
 }
 
+/** What the ledger holds when the process starts: always the first event. Holds in it are nobody's any more. */
+export interface LedgerRestored {
+  kind: "ledger_restored";
+  state: LedgerState;
+  limits: LimitRow[];
+}
+
+/** Limits were set or removed; those not named stay as they are. */
+export interface LimitsChanged {
+  kind: "limits_changed";
+  limits: LimitRow[];
+}
+
 /** Every ledger entry up to and including `through` survives a crash from now on. */
 export interface LedgerDurable {
   kind: "ledger_durable";
@@ -71,7 +95,9 @@ export interface HeartbeatReceived {
   report: string;
   worker: string;
   url: string;
-  /** Changes whenever the worker process restarts. */
+  /** How it is spoken to: in Headgate's own words, or in those of a worker that knows prefill and decode only. */
+  dialect: WorkerDialect;
+  /** Changes whenever the worker process restarts; empty for one that does not say. */
   epoch: string;
   /** The worker's clock when it wrote the report, in ms since the Unix epoch. */
   timestampMs: number;
@@ -86,6 +112,13 @@ export interface HeartbeatReceived {
   ownSessions: number | null;
   /** Bytes of KV cache held by those sessions. */
   kvBytes: number;
+}
+
+/** What a worker has on paper of generations that nobody heard the end of. */
+export interface ReceiptsRead {
+  kind: "receipts_read";
+  worker: string;
+  receipts: { attempt: string; model: string; usage: TokenUsage }[];
 }
 
 /** A worker said good-bye, or its process was seen to end. */
@@ -109,10 +142,20 @@ export interface AttemptStarted {
 export interface AttemptOutput {
   kind: "attempt_output";
   attempt: string;
+  /** Counted from 0 among the choices of the attempt. */
+  choice: number;
   tokens: number;
 }
 
-/** The endpoint ended the generation by itself. */
+/** One of an attempt's several choices is complete, and others are not. */
+export interface ChoiceFinished {
+  kind: "choice_finished";
+  attempt: string;
+  choice: number;
+  finishReason: string;
+}
+
+/** The endpoint ended the generation by itself; the reason is that of every choice not finished before. */
 export interface AttemptFinished {
   kind: "attempt_finished";
   attempt: string;

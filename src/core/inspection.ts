@@ -12,7 +12,7 @@ export interface Inspection {
   /** Holds that are neither posted nor void yet. */
   openHolds: number;
   queue: { packets: number; bytes: number };
-  /** Packets dispatched and not ended. */
+  /** Sessions of packets dispatched and not ended. */
   sessions: number;
   /** KV cache reserved for them, in bytes. */
   kvBytes: number;
@@ -25,7 +25,7 @@ export interface WorkerInspection {
   url: string | null;
   status: WorkerStatus;
   heartbeatUs: Micros | null;
-  /** Packets this supervisor has running there. */
+  /** Sessions this supervisor has running there. */
   inFlight: number;
   /** Generations that other supervisors have running there, by the last report. */
   foreignSessions: number;
@@ -67,7 +67,7 @@ function inspectWorker(worker: Worker): WorkerInspection {
     url: worker.url,
     status: worker.status,
     heartbeatUs: worker.heardUs,
-    inFlight: worker.attempts.size,
+    inFlight: worker.ownSessions,
     foreignSessions: worker.foreignSessions,
     kvBytesReserved: worker.kvBytesReserved,
     models: worker.endpoints.map((endpoint) => {

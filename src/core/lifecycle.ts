@@ -10,12 +10,13 @@
  *                          reserve ──▶ queue ──▶ place ──▶ dispatch ──▶ stream
  *                             ▲          ▲                    │           │
  *                             │          └──── retry ─────────┘           │
- *                             └────────────── next packet ────────────────┘
+ *                             └────────────── start over ─────────────────┘
  *            └──────────────────── once per packet ─────────────────────┘
  * ```
  *
  * A request is cut into packets at `plan`; each packet then goes its own way from `reserve`
- * to `settle`, with its own hold, attempts and receipt.
+ * to `settle`, with its own hold and attempts. Under a limit a packet is held a piece at a time,
+ * and its hold grows while it streams.
  */
 export type Stage = "admit" | "plan" | "reserve" | "queue" | "place" | "dispatch" | "stream" | "settle";
 

@@ -1,5 +1,7 @@
 import { assert } from "./assert.ts";
-import type { Hold } from "./budget/budget.ts";
+import { type Charge, NOTHING } from "./budget/charge.ts";
+import type { Shortage } from "./budget/budget.ts";
+import type { Price } from "./budget/money.ts";
 import type { Endpoint } from "./fleet/endpoint.ts";
 import type { RequestArrived } from "./events.ts";
 import { mayFollow, type Stage } from "./lifecycle.ts";
@@ -12,16 +14,19 @@ export interface Request {
   readonly id: string;
   readonly arrival: RequestArrived;
   readonly arrivedUs: Micros;
+  /** Who pays: a path from the root of the account tree. */
+  readonly account: string;
   /** The model that serves it, after aliases. */
   readonly model: string;
-  /** Ceiling on generated tokens of each choice, after planning. */
-  readonly maxTokens: number;
+  readonly price: Price;
   /** In order of choice. */
   readonly packets: Packet[];
   deadline: TimerHandle | null;
   /** Set while the client is not reading. */
   slowClient: TimerHandle | null;
   firstTokenUs: Micros | null;
+  /** All that was posted for it so far; the request itself counts once, with the first post. */
+  charged: Charge;
   /** Workers that attempts were sent to, in order. */
   readonly workers: string[];
 }
@@ -36,7 +41,20 @@ export interface Packet {
   stageSinceUs: Micros;
   /** Time spent in the stages it has left. */
   readonly stagesUs: Partial<Record<Stage, Micros>>;
-  hold: Hold | null;
+  /** Ceiling on generated tokens of each choice: what was planned, or what its budget has room for. */
+  maxTokens: number;
+  /** Whether it only goes where it can be stopped at a token, so that it need not be held to its end at once. */
+  readonly isOnCredit: boolean;
+  /** Its open hold. */
+  hold: string | null;
+  /** Tokens of each choice that the hold covers, and those among them that a crash would not lose. */
+  heldTokens: number;
+  creditTokens: number;
+  /** The limit that has kept it from more tokens. */
+  shortage: Shortage | null;
+  /** The account whose budget it waits for, and until when. */
+  waitsFor: string | null;
+  fundingTimer: TimerHandle | null;
   queueTimer: TimerHandle | null;
   attempt: Attempt | null;
   /** Attempts made so far. */
@@ -54,15 +72,38 @@ export interface Attempt {
   readonly id: string;
   readonly packet: Packet;
   readonly endpoint: Endpoint;
-  readonly creditTokens: number;
+  /** Places it takes at the endpoint. */
+  readonly slots: number;
+  /** What comes back: one stream for each choice, or a single one from a remote endpoint, which mixes them itself. */
+  readonly streams: AttemptStream[];
+  /** Tokens that each stream may have. */
+  creditTokens: number;
   /** KV cache set aside for it on the worker. */
   kvBytes: number;
   /** Null until the prompt has been read. */
   prompt: { tokens: number; cached: number } | null;
+  /** Of all streams together. */
   generatedTokens: number;
+  /** More credit was refused; it is asked for once more when what there is has run out. */
+  isShort: boolean;
   /** Of its start, its latest token, or its dispatch: whatever came last. */
   progressUs: Micros;
   silence: TimerHandle | null;
+}
+
+/** One answer in the making. */
+export interface AttemptStream {
+  generatedTokens: number;
+  /** Null while it goes on. */
+  end: StreamEnd | null;
+}
+
+export interface StreamEnd {
+  finishReason: string;
+  /** Where we ended it, and not the endpoint. */
+  isCut: boolean;
+  /** The limit that is the reason; null when none is. */
+  shortage: Shortage | null;
 }
 
 const NO_USAGE: TokenUsage = { promptTokens: 0, cachedTokens: 0, completionTokens: 0 };
@@ -70,25 +111,34 @@ const NO_USAGE: TokenUsage = { promptTokens: 0, cachedTokens: 0, completionToken
 export function newRequest(options: {
   arrival: RequestArrived;
   model: string;
-  maxTokens: number;
+  price: Price;
   nowUs: Micros;
 }): Request {
-  const { arrival, model, maxTokens, nowUs } = options;
+  const { arrival, model, price, nowUs } = options;
   return {
     id: arrival.request,
     arrival,
     arrivedUs: nowUs,
+    account: accountOf(arrival),
     model,
-    maxTokens,
+    price,
     packets: [],
     deadline: null,
     slowClient: null,
     firstTokenUs: null,
+    charged: NOTHING,
     workers: [],
   };
 }
 
-export function newPacket(request: Request, piece: { choice: number; choices: number }): Packet {
+function accountOf({ tenant, key }: RequestArrived): string {
+  return key === null ? `global/${tenant}` : `global/${tenant}/${key}`;
+}
+
+export function newPacket(
+  request: Request,
+  piece: { choice: number; choices: number; maxTokens: number; isOnCredit: boolean },
+): Packet {
   return {
     id: `${request.id}/${piece.choice}`,
     request,
@@ -97,6 +147,11 @@ export function newPacket(request: Request, piece: { choice: number; choices: nu
     stageSinceUs: request.arrivedUs,
     stagesUs: {},
     hold: null,
+    heldTokens: 0,
+    creditTokens: 0,
+    shortage: null,
+    waitsFor: null,
+    fundingTimer: null,
     queueTimer: null,
     attempt: null,
     attempts: 0,

@@ -1,6 +1,11 @@
 import { admit, noCapacity } from "./admission/admission.ts";
 import { assert } from "./assert.ts";
-import { Reservations } from "./budget/reservations.ts";
+import type { Shortage } from "./budget/budget.ts";
+import { chargeFor } from "./budget/coverage.ts";
+import { dayEnd } from "./budget/limits.ts";
+import type { Price } from "./budget/money.ts";
+import { budgetError, viewOf } from "./budget/refusal.ts";
+import { Reservations, type Use } from "./budget/reservations.ts";
 import type { CoreConfig } from "./config.ts";
 import type { Deadline } from "./deadlines.ts";
 import { Attempts } from "./dispatching/attempts.ts";
@@ -12,7 +17,9 @@ import type {
   AttemptFinished,
   AttemptOutput,
   AttemptStarted,
+  ChoiceFinished,
   HeartbeatReceived,
+  ReceiptsRead,
   RequestArrived,
   SupervisorEvent,
   WorkerLeft,
@@ -21,11 +28,11 @@ import type { Endpoint } from "./fleet/endpoint.ts";
 import { Fleet } from "./fleet/fleet.ts";
 import { Health, NO_HEARTBEAT } from "./fleet/health.ts";
 import { sessionKvBytes } from "./fleet/kv.ts";
-import { isRemote, type Worker } from "./fleet/worker.ts";
+import { isRemote, takesCredit, type Worker } from "./fleet/worker.ts";
 import { type Inspection, inspect } from "./inspection.ts";
-import { isWorthTrying, kvBytesNeeded, place, type PlacementProfile } from "./placement/placement.ts";
+import { footprint, isWorthTrying, place, type PlacementProfile } from "./placement/placement.ts";
 import { placementPolicy } from "./placement/registry.ts";
-import { plan, resolveModel } from "./planning/plan.ts";
+import { plan, priceOf, resolveModel, servedModel } from "./planning/plan.ts";
 import { Queue } from "./queueing/queue.ts";
 import {
   type Attempt,
@@ -37,11 +44,14 @@ import {
   usageSoFar,
 } from "./request.ts";
 import type { Outcome } from "./settling/record.ts";
-import { chargeFor, hasUse, recordOf, totalUsage, worstCaseOf } from "./settling/settle.ts";
-import { coveredTokens } from "./streaming/meter.ts";
+import { hasUse, recordOf, totalUsage, useOf } from "./settling/settle.ts";
+import { Streams } from "./streaming/streams.ts";
 import { Turn } from "./turn.ts";
 import type { Micros } from "./units.ts";
 import type { TokenUsage } from "./vocabulary.ts";
+
+/** What a request that is refused for want of a price is reckoned at: it will not cost anything. */
+const FREE: Price = { input: 0, cachedInput: 0, output: 0, request: 0 };
 
 /**
  * Composes the stages. Follow a request by reading downwards: admit, plan, reserve, queue,
@@ -58,6 +68,7 @@ export class Supervisor {
   readonly #queue: Queue;
   readonly #reservations: Reservations;
   readonly #attempts: Attempts;
+  readonly #streams: Streams;
   readonly #requests = new Map<string, Request>();
   #openPackets = 0;
   /** A limit of the whole system kept a packet waiting: capacity freed anywhere may serve it. */
@@ -70,14 +81,16 @@ export class Supervisor {
     this.#fleet = new Fleet(config);
     this.#health = new Health(this.#turn, this.#fleet, config.heartbeats);
     this.#queue = new Queue(config.limits);
-    this.#reservations = new Reservations(this.#turn);
+    this.#reservations = new Reservations(this.#turn, config);
     this.#attempts = new Attempts(this.#turn, this.#fleet, config.timeouts);
+    this.#streams = new Streams(this.#turn, this.#reservations, config);
   }
 
   /** Takes in what happened and says what to do about it, in that order. */
   handle(nowUs: Micros, event: SupervisorEvent): Effect[] {
     this.#turn.begin(nowUs);
     this.#react(event);
+    this.#fund();
     return this.#turn.end();
   }
 
@@ -95,13 +108,19 @@ export class Supervisor {
     switch (event.kind) {
       case "request_arrived":
         return this.#admit(event);
+      case "ledger_restored":
+        return this.#reservations.restore(event.state, event.limits);
+      case "limits_changed":
+        return this.#reservations.setLimits(event.limits);
       case "ledger_durable":
-        for (const packet of this.#reservations.durable(event.through)) this.#enqueue(packet);
+        for (const packet of this.#reservations.durable(event.through)) this.#covered(packet);
         return;
       case "attempt_started":
         return this.#withAttempt(event.attempt, (attempt) => this.#started(attempt, event));
       case "attempt_output":
         return this.#withAttempt(event.attempt, (attempt) => this.#output(attempt, event));
+      case "choice_finished":
+        return this.#withAttempt(event.attempt, (attempt) => this.#choiceFinished(attempt, event));
       case "attempt_finished":
         return this.#withAttempt(event.attempt, (attempt) => this.#finished(attempt, event));
       case "attempt_failed":
@@ -114,6 +133,8 @@ export class Supervisor {
         return this.#withRequest(event.request, (request) => this.#clientDrained(request));
       case "heartbeat_received":
         return this.#heartbeat(event);
+      case "receipts_read":
+        return this.#receipts(event);
       case "worker_left":
         return this.#workerLeft(event);
       case "timer_fired":
@@ -128,7 +149,15 @@ export class Supervisor {
 
   #admit(arrival: RequestArrived): void {
     assert(!this.#requests.has(arrival.request), `${arrival.request} arrives once`);
-    const model = resolveModel(arrival.model, this.#config.aliases);
+    const name = resolveModel(arrival.model, this.#config.aliases);
+    const model = servedModel(name, { config: this.#config, fleet: this.#fleet });
+    const price = priceOf(name, this.#config);
+    const request = newRequest({
+      arrival,
+      model,
+      price: "code" in price ? FREE : price,
+      nowUs: this.#turn.nowUs,
+    });
     const refusal = admit(
       { arrival, model },
       {
@@ -139,13 +168,13 @@ export class Supervisor {
         draining: this.#draining,
       },
     );
-    if (refusal === null) this.#plan(arrival, model);
-    else this.#refuse(arrival, model, refusal);
+    if (refusal !== null) this.#refuse(request, refusal);
+    else if ("code" in price) this.#refuse(request, price);
+    else this.#plan(request);
   }
 
   /** Turns a request away before it owns anything. */
-  #refuse(arrival: RequestArrived, model: string, error: HeadgateError): void {
-    const request = newRequest({ arrival, model, maxTokens: 0, nowUs: this.#turn.nowUs });
+  #refuse(request: Request, error: HeadgateError): void {
     this.#turn.emit({ kind: "fail_request", request: request.id, error });
     this.#recordSettled(request, "failed", error);
   }
@@ -153,27 +182,67 @@ export class Supervisor {
   // ── plan ───────────────────────────────────────────────────────────────────────────────
 
   /** Cuts the request into packets, which go their own ways from here. */
-  #plan(arrival: RequestArrived, model: string): void {
+  #plan(request: Request): void {
+    const { arrival, model } = request;
     const planned = plan(arrival, model, {
       config: this.#config,
       endpoints: this.#fleet.available(model),
     });
-    if ("code" in planned) return this.#refuse(arrival, model, planned);
-    const { maxTokens, packets } = planned;
-    const request = newRequest({ arrival, model, maxTokens, nowUs: this.#turn.nowUs });
-    for (const piece of packets) request.packets.push(newPacket(request, piece));
+    if ("code" in planned) return this.#refuse(request, planned);
+    for (const piece of planned) request.packets.push(newPacket(request, piece));
     this.#requests.set(request.id, request);
-    this.#openPackets += packets.length;
+    this.#openPackets += planned.length;
     request.deadline = this.#turn.after(this.#config.timeouts.totalUs, { kind: "request_total", request });
-    for (const packet of request.packets) this.#reserve(packet);
+    for (const packet of request.packets) {
+      // One that is refused ends the request, and the others with it.
+      if (packet.stage === "plan") this.#reserve(packet);
+    }
   }
 
   // ── reserve ────────────────────────────────────────────────────────────────────────────
 
-  /** Holds the packet's worst case; it goes no further until the hold would survive a crash. */
+  /** Holds what the packet may cost; it goes no further until the hold would survive a crash. */
   #reserve(packet: Packet): void {
     enter(packet, "reserve", this.#turn.nowUs);
-    this.#reservations.reserve(packet, worstCaseOf(packet));
+    const shortage = this.#reservations.reserve(packet);
+    if (shortage !== null) this.#short(packet, shortage);
+  }
+
+  /** Its budget has no room: it waits, if it asked to and that can help, or is refused. */
+  #short(packet: Packet, shortage: Shortage): void {
+    const { arrival, arrivedUs } = packet.request;
+    const patienceUs = arrivedUs + arrival.budgetWaitUs;
+    if (shortage.isPermanent || patienceUs <= this.#turn.nowUs) {
+      return this.#fail(packet.request, budgetError(shortage, this.#turn.nowUs));
+    }
+    this.#reservations.waitForFunds(packet, shortage.account);
+    // A new window helps, even where a hold that is released would do.
+    const windowEndUs = shortage.limit.window === "day" ? dayEnd(this.#turn.nowUs) : Infinity;
+    const atUs = Math.min(patienceUs, windowEndUs);
+    if (packet.fundingTimer?.atUs === atUs) return;
+    this.#turn.cancel(packet.fundingTimer);
+    packet.fundingTimer = this.#turn.at(atUs, { kind: "packet_unfunded", packet });
+  }
+
+  /** Money has come free: to those that wait for it, in the order in which they came. */
+  #fund(): void {
+    for (const packet of this.#reservations.refundable()) this.#reserveAgain(packet);
+  }
+
+  #reserveAgain(packet: Packet): void {
+    const shortage = this.#reservations.reserve(packet);
+    if (shortage !== null) this.#short(packet, shortage);
+  }
+
+  /** A hold is durable: the packet's first, or one that has become longer. */
+  #covered(packet: Packet): void {
+    const { attempt, request } = packet;
+    if (attempt !== null) return this.#attempts.grant(attempt, packet.creditTokens);
+    if (packet.choice === 0 && packet.attempts === 0) {
+      const budgets = this.#reservations.remainders(request.account).map(viewOf);
+      if (budgets.length > 0) this.#turn.emit({ kind: "budget_told", request: request.id, budgets });
+    }
+    this.#enqueue(packet);
   }
 
   // ── queue ──────────────────────────────────────────────────────────────────────────────
@@ -204,7 +273,8 @@ export class Supervisor {
   #place(packet: Packet): boolean {
     const endpoint = place(packet, this.#fleet.available(packet.request.model), this.#profile);
     if (endpoint === null) return false;
-    if (!this.#fleet.hasRoom(kvBytesNeeded(packet, endpoint))) {
+    const { sessions, sessionKvBytes: bytes } = footprint(packet, endpoint);
+    if (!this.#fleet.hasRoom({ sessions, kvBytes: bytes * sessions })) {
       this.#isHeldBack = true;
       return false;
     }
@@ -258,18 +328,20 @@ export class Supervisor {
     packet.tried.add(endpoint.id);
     if (failure.reason === "context_length_exceeded") packet.contextTokensMin = endpoint.contextTokens + 1;
     this.#attempts.end(attempt);
+    const use = useOf(attempt, failure.reason);
     const retry =
       mayRetry(attempt, failure, this.#config.retriesMax) &&
       this.#fleet.available(request.model).some((other) => isWorthTrying(other, packet));
     if (!retry) {
       packet.usage = usageSoFar(attempt);
+      this.#reservations.close(packet, use);
       this.#fail(request, failureError(packet, failure));
-    } else if (hasUse(attempt)) {
-      // What it used is charged by itself; the request is counted with the attempt that ends it.
-      this.#reservations.close(packet, { ...chargeFor(packet, usageSoFar(attempt)), requests: 0 });
-      this.#reserve(packet);
-    } else {
+    } else if (use === "none") {
       this.#enqueue(packet);
+    } else {
+      // What it used is charged by itself.
+      this.#reservations.close(packet, use);
+      this.#reserve(packet);
     }
     this.#placeWaitingOn(endpoint.worker);
   }
@@ -281,53 +353,59 @@ export class Supervisor {
     const { packet, endpoint } = attempt;
     attempt.prompt = { tokens: event.promptTokens, cached: event.cachedTokens };
     this.#attempts.progressed(attempt);
-    const kvBytes = sessionKvBytes({
-      promptTokens: event.promptTokens,
-      maxTokens: packet.request.maxTokens,
-      contextTokens: endpoint.contextTokens,
-      bytesPerToken: endpoint.kvBytesPerToken,
-    });
+    const kvBytes =
+      attempt.slots *
+      sessionKvBytes({
+        promptTokens: event.promptTokens,
+        maxTokens: packet.maxTokens,
+        contextTokens: endpoint.contextTokens,
+        bytesPerToken: endpoint.kvBytesPerToken,
+      });
     if (kvBytes >= attempt.kvBytes) return;
     this.#fleet.resize(attempt, kvBytes);
     this.#placeWaitingOn(endpoint.worker);
   }
 
-  /** Relays what the hold covers; a stream that runs past its credit ends at that token. */
+  /** Relays what holds cover; an answer that has run out of credit for good ends there. */
   #output(attempt: Attempt, event: AttemptOutput): void {
     // A sign of life without a token is no progress, or it could put off a timeout for ever.
     if (event.tokens === 0) return;
-    const { packet } = attempt;
-    const { request } = packet;
-    const tokens = coveredTokens(attempt, event.tokens);
-    if (packet.stage === "dispatch") enter(packet, "stream", this.#turn.nowUs);
-    request.firstTokenUs ??= this.#turn.nowUs;
-    attempt.generatedTokens += tokens;
+    const isCut = this.#streams.output(attempt, event);
     this.#attempts.progressed(attempt);
-    if (tokens > 0) {
-      const answer = { request: request.id, choice: packet.choice, attempt: attempt.id };
-      this.#turn.emit({ kind: "relay", ...answer, tokens });
-    }
-    if (tokens === event.tokens) return;
-    this.#attempts.cancel(attempt, "credit_exhausted");
-    this.#answered(attempt, { finishReason: "length", usage: usageSoFar(attempt) });
+    if (isCut) this.#cutOff(attempt);
   }
 
-  #finished(attempt: Attempt, event: AttemptFinished): void {
+  #choiceFinished(attempt: Attempt, event: ChoiceFinished): void {
+    if (this.#streams.choiceFinished(attempt, event)) this.#cutOff(attempt);
+  }
+
+  #cutOff(attempt: Attempt): void {
+    this.#attempts.cancel(attempt, "credit_exhausted");
+    this.#answered(attempt, usageSoFar(attempt));
+  }
+
+  #finished(attempt: Attempt, { finishReason, usage }: AttemptFinished): void {
     this.#attempts.end(attempt);
-    this.#answered(attempt, event);
+    this.#streams.finished(attempt, finishReason);
+    this.#answered(attempt, usage);
   }
 
   /** One packet has its answer; the request has its own when all have. */
-  #answered(attempt: Attempt, end: { finishReason: string; usage: TokenUsage }): void {
+  #answered(attempt: Attempt, usage: TokenUsage): void {
     const { packet, endpoint } = attempt;
     const { request } = packet;
     if (packet.stage === "dispatch") enter(packet, "stream", this.#turn.nowUs);
-    packet.usage = end.usage;
-    const answer = { request: request.id, choice: packet.choice, attempt: attempt.id };
-    this.#turn.emit({ kind: "finish_answer", ...answer, finishReason: end.finishReason });
-    this.#settlePacket(packet);
+    packet.usage = usage;
+    this.#streams.answered(attempt);
+    this.#settlePacket(packet, chargeFor(packet, usage));
     if (request.packets.every(({ stage }) => stage === "settle")) {
-      this.#turn.emit({ kind: "finish_request", request: request.id, usage: totalUsage(request.packets) });
+      this.#turn.emit({
+        kind: "finish_request",
+        request: request.id,
+        usage: totalUsage(request.packets),
+        cost: request.charged,
+        budgets: this.#reservations.remainders(request.account).map(viewOf),
+      });
       this.#settle(request, "completed");
     }
     this.#placeWaitingOn(endpoint.worker);
@@ -336,10 +414,10 @@ export class Supervisor {
   // ── settle ─────────────────────────────────────────────────────────────────────────────
 
   /** Posts what the packet used and gives back the rest. */
-  #settlePacket(packet: Packet): void {
+  #settlePacket(packet: Packet, use: Use): void {
     if (packet.stage === "settle") return;
     this.#leaveQueue(packet);
-    this.#reservations.close(packet, chargeFor(packet, packet.usage));
+    this.#reservations.close(packet, use);
     enter(packet, "settle", this.#turn.nowUs);
     this.#openPackets--;
   }
@@ -358,9 +436,10 @@ export class Supervisor {
     for (const attempt of running) {
       this.#attempts.cancel(attempt, error?.code ?? outcome);
       attempt.packet.usage = usageSoFar(attempt);
+      this.#settlePacket(attempt.packet, useOf(attempt, null));
     }
     const stoodInLine = request.packets.some((packet) => this.#queue.has(packet));
-    for (const packet of request.packets) this.#settlePacket(packet);
+    for (const packet of request.packets) this.#settlePacket(packet, "none");
     this.#recordSettled(request, outcome, error);
     for (const { endpoint } of running) this.#placeWaitingOn(endpoint.worker);
     // There may have been room for those behind it all the time.
@@ -397,6 +476,20 @@ export class Supervisor {
     this.#loseAttempts(heard.lost, "The worker restarted.");
     for (const endpoint of heard.worker.endpoints) this.#attempts.forgive(endpoint);
     this.#placeWaitingOn(heard.worker);
+    if (heard.hasJoined && takesCredit(heard.worker)) this.#askReceipts(heard.worker);
+  }
+
+  /** It may have outlived the supervisor that had it run what we have posted in doubt. */
+  #askReceipts({ id }: Worker): void {
+    const attempts = this.#reservations.attemptsInDoubt;
+    if (attempts.length > 0) this.#turn.emit({ kind: "ask_receipts", worker: id, attempts });
+  }
+
+  #receipts({ receipts }: ReceiptsRead): void {
+    for (const { attempt, model, usage } of receipts) {
+      const price = priceOf(model, this.#config);
+      if (!("code" in price)) this.#reservations.adjust(attempt, { usage, price });
+    }
   }
 
   /** A good-bye may be overtaken by the report of the worker's next life, which it does not concern. */
@@ -428,6 +521,8 @@ export class Supervisor {
       case "client_slow":
         this.#turn.emit({ kind: "drop_client", request: deadline.request.id });
         return this.#settle(deadline.request, "dropped");
+      case "packet_unfunded":
+        return this.#reserveAgain(deadline.packet);
       case "packet_queued":
         return this.#fail(deadline.packet.request, noCapacity("queue_timeout"));
       case "attempt_silent":
@@ -440,7 +535,7 @@ export class Supervisor {
         if (this.#health.isDead(deadline.worker)) this.#evict(deadline.worker, NO_HEARTBEAT);
         return;
       case "drain":
-        return this.#cutOff();
+        return this.#endAll();
     }
   }
 
@@ -470,7 +565,7 @@ export class Supervisor {
   }
 
   /** Ends all that is left. The queue goes first: what comes free now is not given out again. */
-  #cutOff(): void {
+  #endAll(): void {
     for (const model of this.#queue.models) {
       for (const packet of this.#queue.inOrder(model)) this.#leaveQueue(packet);
     }

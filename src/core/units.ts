@@ -7,7 +7,7 @@ export type Micros = number;
 export const MICROS_PER_MILLI = 1_000;
 export const MILLIS_PER_SECOND = 1_000;
 
-const MICROS_PER_SECOND = MICROS_PER_MILLI * MILLIS_PER_SECOND;
+export const MICROS_PER_SECOND = MICROS_PER_MILLI * MILLIS_PER_SECOND;
 
 export function seconds(count: number): Micros {
   return Math.round(count * MICROS_PER_SECOND);

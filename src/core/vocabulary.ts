@@ -19,6 +19,16 @@ export interface ServedModel {
   kvBytesPerToken: number;
 }
 
+/**
+ * - `headgate`: token counts in every event, and credit: it stops where its holds end;
+ * - `prefill_decode`: prefill and decode of one session, one token an event. It serves whatever model
+ *   is asked of it, and cannot be stopped at a token, so the worst case is held in full.
+ */
+export type WorkerDialect = "headgate" | "prefill_decode";
+
+/** What a worker that does not say which models it serves is listed under. */
+export const ANY_MODEL = "*";
+
 /** What a worker takes on at most, over all its models. */
 export interface WorkerLimits {
   sessionsMax: number;
@@ -46,10 +56,3 @@ export type FailureReason =
   | "stalled"
   /** The worker stopped sending heartbeats, or left. */
   | "worker_lost";
-
-/** Costs of one packet, per unit that a budget can be set in. */
-export interface Charge {
-  inputTokens: number;
-  outputTokens: number;
-  requests: number;
-}

@@ -1,20 +1,23 @@
 import type { CoreConfig } from "../../src/core/config.ts";
 import type { HeartbeatReceived, RequestArrived } from "../../src/core/events.ts";
 import type { Endpoint } from "../../src/core/fleet/endpoint.ts";
-import { kvBytesNeeded } from "../../src/core/placement/placement.ts";
+import { footprint } from "../../src/core/placement/placement.ts";
 import { type Attempt, newPacket, newRequest, type Packet } from "../../src/core/request.ts";
 import { MICROS_PER_MILLI, type Micros, seconds } from "../../src/core/units.ts";
 
 /** Where the virtual worlds of these tests begin, in ms since the Unix epoch. */
 const EPOCH_MS = Date.UTC(2026, 0, 1);
 
-/** Limits that stand in nobody's way, and timeouts short enough to be seen before a worker goes stale. */
+/** Limits that stand in nobody's way, a price of 1 and 2 nano-USD for a token of prompt and answer, and timeouts short enough to be seen before a worker goes stale. */
 export function coreConfig(): CoreConfig {
   return {
     models: { m: { maxTokensDefault: 16 } },
     aliases: { default: "m" },
     remotes: [],
     placement: { policy: "sessions-kv" },
+    prices: { m: { input: 1_000_000, cachedInput: 500_000, output: 2_000_000, request: 0 } },
+    defaultPrice: { input: 1_000_000, cachedInput: 1_000_000, output: 1_000_000, request: 0 },
+    packetTokens: 16,
     limits: {
       workersMax: 1_000,
       sessionsMax: 1_000,
@@ -44,6 +47,7 @@ export function heartbeat(worker: string, nowUs: Micros): HeartbeatReceived {
     report: `${worker}@${nowUs}`,
     worker,
     url: `http://${worker}.test`,
+    dialect: "headgate",
     epoch: "1",
     timestampMs: nowMs,
     receivedMs: nowMs,
@@ -62,11 +66,13 @@ export function requestArrived(request: string): RequestArrived {
     kind: "request_arrived",
     request,
     tenant: "local",
+    key: null,
     model: "m",
     promptTokensMax: 10,
     bodyBytes: 100,
     maxTokens: 8,
     choices: 1,
+    budgetWaitUs: 0,
     streamed: false,
   };
 }
@@ -74,9 +80,11 @@ export function requestArrived(request: string): RequestArrived {
 /** A packet that has been planned, and nothing more. */
 export function plannedPacket(changes: Partial<RequestArrived>): Packet {
   const arrival = { ...requestArrived("r1"), ...changes };
-  const { model } = arrival;
-  const request = newRequest({ arrival, model, maxTokens: arrival.maxTokens ?? 16, nowUs: 0 });
-  const packet = newPacket(request, { choice: 0, choices: 1 });
+  const { model, maxTokens } = arrival;
+  const price = coreConfig().prices["m"]!;
+  const request = newRequest({ arrival, model, price, nowUs: 0 });
+  const packet = newPacket(request, { choice: 0, choices: 1, maxTokens: maxTokens ?? 16, isOnCredit: true });
+  packet.heldTokens = packet.maxTokens;
   request.packets.push(packet);
   return packet;
 }
@@ -87,10 +95,13 @@ export function attemptOn(endpoint: Endpoint, packet: Packet): Attempt {
     id: `${packet.id}#${++packet.attempts}`,
     packet,
     endpoint,
-    creditTokens: packet.request.maxTokens,
-    kvBytes: kvBytesNeeded(packet, endpoint),
+    slots: 1,
+    streams: [{ generatedTokens: 0, end: null }],
+    creditTokens: packet.maxTokens,
+    kvBytes: footprint(packet, endpoint).sessionKvBytes,
     prompt: null,
     generatedTokens: 0,
+    isShort: false,
     progressUs: 0,
     silence: null,
   };

@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { NOTHING as NO_CHARGE, plus } from "../../src/core/budget/charge.ts";
+import { chargedIn, dayStart, type LimitRow } from "../../src/core/budget/limits.ts";
 import type { Dispatch, Effect } from "../../src/core/effects.ts";
 import type { SupervisorEvent } from "../../src/core/events.ts";
 import type { Inspection } from "../../src/core/inspection.ts";
@@ -10,6 +12,7 @@ import type { LedgerEntry } from "../../src/core/budget/ledger-entry.ts";
  * - every attempt is sent once, under a hold that is durable, and to an endpoint that has not had
  *   its packet before; no more is relayed of it than its credit, and nothing once it is over;
  * - every hold is closed once, and the ledger has no gaps;
+ * - whatever is held anew fits under every limit on its account's path;
  * - what `inspect` counts is what was sent and has not ended; when no request is left, nothing is.
  */
 export class Invariants {
@@ -17,8 +20,15 @@ export class Invariants {
   readonly #told = new Set<string>();
   /** Sequence of the open hold, by packet. */
   readonly #holds = new Map<string, { id: string; sequence: number }>();
-  readonly #attempts = new Map<string, { dispatch: Dispatch; relayed: number }>();
+  readonly #attempts = new Map<
+    string,
+    { dispatch: Dispatch; credit: number; relayed: Map<number, number> }
+  >();
   readonly #visited = new Set<string>();
+  /** Open holds and posts, for the sums under each limit; all of a hold is taken within one day. */
+  readonly #charges = new Map<string, Counted>();
+  readonly #posted: Counted[] = [];
+  readonly #limits = new Map<string, LimitRow>();
   #sequence = 0;
   #durable = 0;
   #isDrainAsked = false;
@@ -27,6 +37,13 @@ export class Invariants {
   observe(event: SupervisorEvent, effects: readonly Effect[]): void {
     if (event.kind === "request_arrived") this.#requests.add(event.request);
     if (event.kind === "ledger_durable") this.#durable = Math.max(this.#durable, event.through);
+    if (event.kind === "ledger_restored") {
+      this.#sequence = event.state.sequence;
+      for (const { id } of event.state.holds) this.#holds.set(holdersOf(id), { id, sequence: 0 });
+    }
+    if (event.kind === "limits_changed") {
+      for (const row of event.limits) this.#limits.set(`${row.account} ${row.unit} ${row.window}`, row);
+    }
     if (event.kind === "drain_asked") this.#isDrainAsked = true;
     // An endpoint that was full has not failed the packet and may be asked again.
     if (event.kind === "attempt_failed" && event.reason === "at_capacity") this.#forgetVisit(event.attempt);
@@ -40,7 +57,7 @@ export class Invariants {
     const { requests, openHolds, sessions, kvBytes, queue, workers } = inspection;
     assert.equal(requests, this.#requests.size, "requests");
     assert.equal(openHolds, this.#holds.size, "holds");
-    assert.equal(sessions, this.#attempts.size, "sessions");
+    assert.equal(sessions, this.#sessions(), "sessions");
     let inFlight = 0;
     let reserved = 0;
     for (const worker of workers) {
@@ -61,15 +78,24 @@ export class Invariants {
       case "relay": {
         const attempt = this.#attempts.get(effect.attempt);
         assert(attempt !== undefined, `${effect.attempt} is over, or never was`);
-        attempt.relayed += effect.tokens;
-        assert(attempt.relayed <= attempt.dispatch.creditTokens, `${effect.attempt} has no such credit`);
+        const relayed = (attempt.relayed.get(effect.choice) ?? 0) + effect.tokens;
+        attempt.relayed.set(effect.choice, relayed);
+        assert(relayed <= attempt.credit, `${effect.attempt} has no such credit`);
+        return;
+      }
+      case "grant_credit": {
+        const attempt = this.#attempts.get(effect.attempt);
+        assert(attempt !== undefined, `${effect.attempt} is over, or never was`);
+        const packet = packetOf(effect.attempt);
+        assert(this.#holds.get(packet)!.sequence <= this.#durable, `more credit of ${packet} is durable`);
+        assert(effect.creditTokens > attempt.credit, "credit grows");
+        attempt.credit = effect.creditTokens;
         return;
       }
       case "cancel_attempt":
         assert(this.#attempts.delete(effect.attempt), `${effect.attempt} is cancelled while it runs`);
         return;
       case "finish_answer":
-        assert(!this.#attempts.has(effect.attempt), `${effect.attempt} is over`);
         return this.#alive(effect.request);
       case "finish_request":
       case "fail_request":
@@ -85,6 +111,8 @@ export class Invariants {
         assert(this.#isDrainAsked && !this.#isDrained && this.#requests.size === 0, "drained");
         this.#isDrained = true;
         return;
+      case "budget_told":
+      case "ask_receipts":
       case "answer_heartbeat":
       case "worker_changed":
       case "wake":
@@ -94,31 +122,66 @@ export class Invariants {
 
   #entry(entry: LedgerEntry): void {
     assert.equal(entry.sequence, ++this.#sequence, "the ledger has no gaps");
-    const packet = entry.hold.slice(0, entry.hold.lastIndexOf(":"));
+    const packet = holdersOf(entry.hold);
     const open = this.#holds.get(packet);
-    if (entry.operation === "reserve") {
-      assert(open === undefined, `${packet} has one hold at a time`);
+    if (entry.operation === "adjust") {
+      assert(!this.#charges.has(entry.hold), "only what is closed is adjusted");
+      this.#posted.push(entry);
+      return;
+    }
+    if (entry.operation === "reserve" || entry.operation === "extend") {
+      assert.equal(open?.id, entry.operation === "extend" ? entry.hold : undefined, "one hold at a time");
       this.#holds.set(packet, { id: entry.hold, sequence: entry.sequence });
+      const charge = plus(this.#charges.get(entry.hold)?.charge ?? NO_CHARGE, entry.charge);
+      this.#charges.set(entry.hold, { ...entry, charge });
+      this.#checkLimits(entry);
     } else {
       assert.equal(open?.id, entry.hold, "a hold is closed once");
       this.#holds.delete(packet);
+      this.#charges.delete(entry.hold);
+      if (entry.operation === "post") this.#posted.push(entry);
+    }
+  }
+
+  #checkLimits({ account, charge, atUs }: LedgerEntry): void {
+    for (const { account: name, unit, window, amount } of this.#limits.values()) {
+      if (amount === null || !`${account}/`.startsWith(`${name}/`) || chargedIn(unit, charge) === 0n)
+        continue;
+      const below = [...this.#charges.values(), ...this.#posted].filter((one) => {
+        if (window === "day" && dayStart(one.heldAtUs) !== dayStart(atUs)) return false;
+        return `${one.account}/`.startsWith(`${name}/`);
+      });
+      const used = below.reduce((sum, one) => sum + chargedIn(unit, one.charge), 0n);
+      assert(used <= BigInt(amount), `${name} has ${used} of ${amount} ${unit}`);
     }
   }
 
   #dispatch(dispatch: Dispatch): void {
     this.#alive(dispatch.request);
-    const packet = dispatch.attempt.slice(0, dispatch.attempt.lastIndexOf("#"));
+    const packet = packetOf(dispatch.attempt);
     const hold = this.#holds.get(packet);
     assert(hold !== undefined && hold.sequence <= this.#durable, `${packet} is sent under a durable hold`);
     const visit = visitOf(dispatch);
     assert(!this.#visited.has(visit), `${visit} is sent once`);
     this.#visited.add(visit);
-    this.#attempts.set(dispatch.attempt, { dispatch, relayed: 0 });
+    this.#attempts.set(dispatch.attempt, {
+      dispatch,
+      credit: dispatch.creditTokens,
+      relayed: new Map(),
+    });
   }
 
   #forgetVisit(attempt: string): void {
     const running = this.#attempts.get(attempt);
     if (running !== undefined) this.#visited.delete(visitOf(running.dispatch));
+  }
+
+  /** A remote endpoint counts requests, the others choices. */
+  #sessions(): number {
+    let sessions = 0;
+    for (const { dispatch } of this.#attempts.values())
+      sessions += dispatch.worker === "cloud" ? 1 : dispatch.choices;
+    return sessions;
   }
 
   #alive(request: string): void {
@@ -127,7 +190,18 @@ export class Invariants {
 }
 
 function visitOf({ attempt, worker, model }: Dispatch): string {
-  return `${attempt.slice(0, attempt.lastIndexOf("#"))} on ${worker}/${model}`;
+  return `${packetOf(attempt)} on ${worker}/${model}`;
+}
+
+type Counted = Pick<LedgerEntry, "account" | "charge" | "heldAtUs">;
+
+/** The packet that a hold is for. */
+function holdersOf(hold: string): string {
+  return hold.slice(0, hold.lastIndexOf(":"));
+}
+
+function packetOf(attempt: string): string {
+  return attempt.slice(0, attempt.lastIndexOf("#"));
 }
 
 const NOTHING = { openHolds: 0, sessions: 0, kvBytes: 0, queue: { packets: 0, bytes: 0 } };

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import type { Endpoint } from "../../src/core/fleet/endpoint.ts";
 import { Fleet } from "../../src/core/fleet/fleet.ts";
-import { canTake, kvBytesNeeded, place, type PlacementProfile } from "../../src/core/placement/placement.ts";
+import { canTake, footprint, place, type PlacementProfile } from "../../src/core/placement/placement.ts";
 import { leastRequest } from "../../src/core/placement/policies/least-request.ts";
 import { sessionsKv } from "../../src/core/placement/policies/sessions-kv.ts";
 import { PLACEMENT_POLICY_NAMES, placementPolicy } from "../../src/core/placement/registry.ts";
@@ -107,7 +107,7 @@ test("an endpoint can take a packet it has not failed, within slots, sessions an
         const hasRoom =
           each.sent < each.slots &&
           sessions < each.sessionsMax &&
-          kvBytes + kvBytesNeeded(packet, endpoint) <= each.kvBytesMax;
+          kvBytes + footprint(packet, endpoint).sessionKvBytes <= each.kvBytesMax;
         assert.equal(canTake(endpoint, packet), hasRoom && !each.wasTried);
       }
     }),

@@ -1,6 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import {
+  LIMIT_UNITS,
+  LIMIT_WINDOWS,
+  type LimitUnit,
+  type LimitWindow,
+} from "../../src/core/budget/limits.ts";
 import type { CoreConfig } from "../../src/core/config.ts";
 import type { Effect } from "../../src/core/effects.ts";
 import type { SupervisorEvent } from "../../src/core/events.ts";
@@ -21,7 +27,17 @@ const FAILURES: readonly FailureReason[] = [
 
 /** Something that may happen. `pick` chooses whom it happens to, often somebody who is gone. */
 type Step =
-  | { kind: "request"; model: string; choices: number; maxTokens: number | null; streamed: boolean }
+  | {
+      kind: "request";
+      model: string;
+      tenant: string;
+      key: string | null;
+      choices: number;
+      maxTokens: number | null;
+      budgetWaitUs: Micros;
+      streamed: boolean;
+    }
+  | { kind: "limit"; account: string; unit: LimitUnit; window: LimitWindow; amount: string | null }
   | {
       kind: "heartbeat";
       pick: number;
@@ -32,7 +48,8 @@ type Step =
       sessions: number;
     }
   | { kind: "left" | "started" | "finished" | "gone" | "blocked" | "unblocked"; pick: number }
-  | { kind: "output"; pick: number; tokens: number }
+  | { kind: "output"; pick: number; choice: number; tokens: number }
+  | { kind: "choice"; pick: number; choice: number }
   | { kind: "failed"; pick: number; reason: FailureReason }
   | { kind: "durable"; ahead: number }
   | { kind: "wait"; ms: number }
@@ -45,7 +62,10 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     arbitrary: fc.record({
       kind: fc.constant("request" as const),
       model: fc.constantFrom("m", "m", "default", "k", "k", "nowhere"),
-      choices: fc.integer({ min: 1, max: 4 }),
+      tenant: fc.constantFrom("local", "acme"),
+      key: fc.constantFrom(null, "k1"),
+      choices: fc.constantFrom(1, 1, 2, 4),
+      budgetWaitUs: fc.constantFrom(0, 0, seconds(2), seconds(60)),
       maxTokens: fc.option(fc.integer({ min: 0, max: 12 })),
       streamed: fc.boolean(),
     }),
@@ -69,10 +89,29 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       pick,
     }),
   },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant("limit" as const),
+      account: fc.constantFrom("global", "global/local", "global/acme", "global/acme/k1"),
+      unit: fc.constantFrom(...LIMIT_UNITS),
+      window: fc.constantFrom(...LIMIT_WINDOWS),
+      amount: fc.option(fc.nat(120).map(String)),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constant("choice" as const), pick, choice: fc.nat(3) }),
+  },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("left" as const), pick: fc.nat(3) }) },
   {
     weight: 6,
-    arbitrary: fc.record({ kind: fc.constant("output" as const), pick, tokens: fc.nat(7) }),
+    arbitrary: fc.record({
+      kind: fc.constant("output" as const),
+      pick,
+      choice: fc.constantFrom(0, 0, 0, 1, 3),
+      tokens: fc.nat(7),
+    }),
   },
   {
     weight: 4,
@@ -95,6 +134,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 
 const settings = fc.record({
   policy: fc.constantFrom("sessions-kv", "least-request"),
+  packetTokens: fc.constantFrom(1, 4, 100),
   sessionsMax: fc.constantFrom(3, 1_000),
   kvBytesMax: fc.constantFrom(50, 1_000_000),
   queuePacketsMax: fc.constantFrom(0, 2, 100),
@@ -195,7 +235,21 @@ class World {
           cachedTokens: 0,
         };
       case "output":
-        return { kind: "attempt_output", attempt: this.#attempt(each.pick), tokens: each.tokens };
+        return {
+          kind: "attempt_output",
+          attempt: this.#attempt(each.pick),
+          choice: each.choice,
+          tokens: each.tokens,
+        };
+      case "choice":
+        return {
+          kind: "choice_finished",
+          attempt: this.#attempt(each.pick),
+          choice: each.choice,
+          finishReason: "stop",
+        };
+      case "limit":
+        return { kind: "limits_changed", limits: [{ ...each }] };
       case "finished": {
         const usage = { promptTokens: each.pick, cachedTokens: 0, completionTokens: each.pick };
         return { kind: "attempt_finished", attempt: this.#attempt(each.pick), finishReason: "stop", usage };
@@ -239,11 +293,11 @@ const plays = fc.record({ settings, steps: fc.array(step, { maxLength: 150, size
 
 function configOf(chosen: Settings): CoreConfig {
   const config = coreConfig();
-  const { policy, sessionsMax, kvBytesMax, queuePacketsMax, retriesMax } = chosen;
+  const { policy, packetTokens, sessionsMax, kvBytesMax, queuePacketsMax, retriesMax } = chosen;
   Object.assign(config.limits, { sessionsMax, kvBytesMax, queuePacketsMax });
   config.remotes.push({ name: "cloud", models: ["k"], concurrencyMax: 2, contextTokens: 1_000 });
   config.heartbeats.staleUs = seconds(12);
-  return { ...config, placement: { policy }, retriesMax };
+  return { ...config, placement: { policy }, packetTokens, retriesMax };
 }
 
 test("whatever happens, in whatever order, invariants hold and nothing is left behind", () => {

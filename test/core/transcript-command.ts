@@ -1,6 +1,12 @@
 import type { Micros } from "../../src/core/units.ts";
 
-const MICROS_PER_UNIT: Record<string, Micros> = { us: 1, ms: 1_000, s: 1_000_000, m: 60_000_000 };
+const MICROS_PER_UNIT: Record<string, Micros> = {
+  us: 1,
+  ms: 1_000,
+  s: 1_000_000,
+  m: 60_000_000,
+  h: 3_600_000_000,
+};
 
 /**
  * One input line of a transcript: a verb, most often somebody it is about, and named values or
@@ -50,7 +56,7 @@ export class Command {
 
 /** Reads `250ms`, `1.5s`, `-6s` and the like. */
 export function parseDuration(text: string): Micros {
-  const [, count, unit = ""] = /^(-?[\d.]+)(us|ms|s|m)$/.exec(text) ?? [];
+  const [, count, unit = ""] = /^(-?[\d.]+)(us|ms|s|m|h)$/.exec(text) ?? [];
   const micros = Number(count) * (MICROS_PER_UNIT[unit] ?? NaN);
   if (!Number.isFinite(micros)) throw new Error(`"${text}" is no duration; write 250ms or 3s.`);
   return Math.round(micros);

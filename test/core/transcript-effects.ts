@@ -1,9 +1,10 @@
 import type { LedgerEntry } from "../../src/core/budget/ledger-entry.ts";
-import type { Dispatch, Effect } from "../../src/core/effects.ts";
+import type { BudgetView, Dispatch, Effect } from "../../src/core/effects.ts";
 import type { HeadgateError } from "../../src/core/errors.ts";
 import type { Inspection } from "../../src/core/inspection.ts";
 import type { SettledRecord } from "../../src/core/settling/record.ts";
-import type { Charge, TokenUsage } from "../../src/core/vocabulary.ts";
+import type { Charge } from "../../src/core/budget/charge.ts";
+import type { TokenUsage } from "../../src/core/vocabulary.ts";
 import { showDuration } from "./transcript-command.ts";
 
 /** An effect as one line of a transcript. */
@@ -13,14 +14,24 @@ export function show(effect: Effect): string {
       return `ledger ${showEntry(effect.entry)}`;
     case "dispatch":
       return `dispatch ${showDispatch(effect)}`;
+    case "budget_told":
+      return `budget ${effect.request} ${effect.budgets.map(showBudget).join(", ")}`;
+    case "grant_credit":
+      return `grant ${effect.attempt} credit=${effect.creditTokens}`;
+    case "ask_receipts":
+      return `ask ${effect.worker} for receipts of ${effect.attempts.join(" ")}`;
     case "cancel_attempt":
       return `cancel ${effect.attempt}: ${effect.reason}`;
     case "relay":
-      return `relay ${effect.attempt} tokens=${effect.tokens}`;
-    case "finish_answer":
-      return `answered ${effect.attempt}: ${effect.finishReason}`;
-    case "finish_request":
-      return `finish ${effect.request} ${showUsage(effect.usage)}`;
+      return `relay ${effect.attempt}${showChoice(effect)} tokens=${effect.tokens}`;
+    case "finish_answer": {
+      const line = `answered ${effect.attempt}${showChoice(effect)}: ${effect.finishReason}`;
+      return effect.shortage === null ? line : `${line}, short of ${showBudget(effect.shortage)}`;
+    }
+    case "finish_request": {
+      const line = `finish ${effect.request} ${showUsage(effect.usage)} cost=${effect.cost.nanoUsd}`;
+      return [line, ...effect.budgets.map(showBudget)].join(", ");
+    }
     case "fail_request":
       return `fail ${effect.request} ${showError(effect.error)}`;
     case "drop_client":
@@ -52,11 +63,23 @@ export function showInspection(inspection: Inspection): string[] {
 
 function showEntry(entry: LedgerEntry): string {
   const line = `${entry.sequence} ${entry.operation} ${entry.hold} ${entry.account} ${showCharge(entry.charge)}`;
-  return entry.overage === null ? line : `${line} overage: ${showCharge(entry.overage)}`;
+  const doubt = entry.inDoubt ? `${line} in doubt` : line;
+  return entry.overage === null ? doubt : `${doubt} overage: ${showCharge(entry.overage)}`;
 }
 
 function showCharge(charge: Charge): string {
-  return `in=${charge.inputTokens} out=${charge.outputTokens} requests=${charge.requests}`;
+  const { nanoUsd, inputTokens, outputTokens, requests } = charge;
+  return `nano=${nanoUsd} in=${inputTokens} out=${outputTokens} requests=${requests}`;
+}
+
+function showBudget({ account, unit, window, limit, remaining }: BudgetView): string {
+  return `${account} ${remaining} of ${limit} ${unit}/${window}`;
+}
+
+/** Where a packet answers several choices, which of them. */
+function showChoice({ choice, attempt }: { choice: number; attempt: string }): string {
+  const first = Number(/\/(\d+)#/.exec(attempt)?.[1]);
+  return choice === first ? "" : ` choice ${choice}`;
 }
 
 function showDispatch(dispatch: Dispatch): string {
@@ -72,7 +95,10 @@ function showUsage(usage: TokenUsage): string {
 
 function showError(error: HeadgateError): string {
   const { code, message, retryAfterSeconds, ...facts } = error;
-  const shown = Object.entries(facts).map(([name, value]) => `${name}=${String(value)}`);
+  const shown = Object.entries(facts).map(([name, value]) => {
+    const text = Array.isArray(value) ? value.join(",") : value;
+    return `${name}=${typeof text === "string" ? text : JSON.stringify(text)}`;
+  });
   if (retryAfterSeconds !== undefined) shown.push(`retry_after=${retryAfterSeconds}s`);
   return [code, ...shown, JSON.stringify(message)].join(" ");
 }

@@ -1,7 +1,9 @@
 import type { CoreConfig } from "../../src/core/config.ts";
+import type { LedgerState } from "../../src/core/budget/accounts.ts";
+import { LIMIT_UNITS, LIMIT_WINDOWS, type LimitRow } from "../../src/core/budget/limits.ts";
 import type { HeartbeatReceived, SupervisorEvent } from "../../src/core/events.ts";
 import { MICROS_PER_MILLI, type Micros } from "../../src/core/units.ts";
-import type { FailureReason } from "../../src/core/vocabulary.ts";
+import type { FailureReason, WorkerDialect } from "../../src/core/vocabulary.ts";
 import { heartbeat, requestArrived } from "./fixtures.ts";
 import type { Command } from "./transcript-command.ts";
 
@@ -21,6 +23,8 @@ export function configure(config: CoreConfig, command: Command): void {
   timeouts.drainUs = command.duration("drain") ?? timeouts.drainUs;
   heartbeats.staleUs = command.duration("stale") ?? heartbeats.staleUs;
   heartbeats.deadUs = command.duration("dead") ?? heartbeats.deadUs;
+  config.packetTokens = command.number("packet_tokens") ?? config.packetTokens;
+  if (command.has("no_default_price")) config.defaultPrice = null;
   config.retriesMax = command.number("retries") ?? config.retriesMax;
   config.placement.policy = command.text("policy") ?? config.placement.policy;
 }
@@ -64,7 +68,23 @@ export class EventReader {
         return [{ kind: "attempt_started", attempt: subject, promptTokens, cachedTokens }];
       }
       case "output":
-        return [{ kind: "attempt_output", attempt: subject, tokens: command.number("tokens") ?? 1 }];
+        return [
+          {
+            kind: "attempt_output",
+            attempt: subject,
+            choice: command.number("choice") ?? 0,
+            tokens: command.number("tokens") ?? 1,
+          },
+        ];
+      case "choice_finished":
+        return [
+          {
+            kind: "choice_finished",
+            attempt: subject,
+            choice: command.number("choice") ?? 0,
+            finishReason: command.text("reason") ?? "stop",
+          },
+        ];
       case "finished":
         return [finished(command)];
       case "failed": {
@@ -78,6 +98,19 @@ export class EventReader {
         return [{ kind: "client_blocked", request: subject }];
       case "unblocked":
         return [{ kind: "client_drained", request: subject }];
+      case "receipt": {
+        const usage = {
+          promptTokens: command.number("prompt") ?? 5,
+          cachedTokens: 0,
+          completionTokens: command.number("completion") ?? 1,
+        };
+        const model = command.text("model") ?? "m";
+        return [{ kind: "receipts_read", worker: "a", receipts: [{ attempt: subject, model, usage }] }];
+      }
+      case "limit":
+        return [{ kind: "limits_changed", limits: [limit(command)] }];
+      case "restored":
+        return [{ kind: "ledger_restored", state: restoredState(command), limits: [] }];
       case "durable":
         return [{ kind: "ledger_durable", through: Number(subject) }];
       case "drain":
@@ -106,6 +139,7 @@ export class EventReader {
       report,
       receivedMs,
       timestampMs: receivedMs - (command.duration("age") ?? 0) / MICROS_PER_MILLI,
+      dialect: (command.text("dialect") ?? last.dialect) as WorkerDialect,
       epoch: command.text("epoch") ?? last.epoch,
       draining: command.has("draining"),
       limits: {
@@ -128,6 +162,8 @@ function requests(command: Command): SupervisorEvent[] {
   const arrival = {
     ...base,
     tenant: command.text("tenant") ?? base.tenant,
+    key: command.text("key") ?? base.key,
+    budgetWaitUs: command.duration("wait") ?? base.budgetWaitUs,
     model: command.text("model") ?? base.model,
     promptTokensMax: command.number("prompt_max") ?? base.promptTokensMax,
     bodyBytes: command.number("bytes") ?? base.bodyBytes,
@@ -139,6 +175,28 @@ function requests(command: Command): SupervisorEvent[] {
   if (first === undefined) return [arrival];
   const count = Number(last) - Number(first) + 1;
   return Array.from({ length: count }, (_, i) => ({ ...arrival, request: `r${Number(first) + i}` }));
+}
+
+/** Reads a line such as `limit global/local usd/day=100`, with a dash for an amount that is no limit any more. */
+function limit(command: Command): LimitRow {
+  for (const unit of LIMIT_UNITS) {
+    for (const window of LIMIT_WINDOWS) {
+      const amount = command.text(`${unit}/${window}`);
+      if (amount !== undefined) {
+        return { account: command.subject, unit, window, amount: amount === "-" ? null : amount };
+      }
+    }
+  }
+  throw new Error("A limit needs a unit and a window, such as usd/day=100.");
+}
+
+/** Reads a line such as `restored r1/0:0 tenant=local nano=26`: what a process before this one has left open. */
+function restoredState(command: Command): LedgerState {
+  const account = `global/${command.text("tenant") ?? "local"}`;
+  const charge = { nanoUsd: command.number("nano") ?? 0, inputTokens: 0, outputTokens: 0, requests: 1 };
+  const atUs = command.duration("held_at") ?? 0;
+  const hold = { id: command.subject, account, parts: [{ atUs, charge }], charge };
+  return { sequence: 1, clockUs: atUs, balances: [], holds: [hold], inDoubt: [] };
 }
 
 function finished(command: Command): SupervisorEvent {

@@ -128,8 +128,7 @@ class Teller {
       for (const effect of effects) {
         if (effect.kind === "wake") this.#wakeUs = effect.atUs;
         if (effect.kind === "append_ledger" && !this.#isLedgerManual) {
-          const { operation, sequence } = effect.entry;
-          if (operation === "reserve") waiting.push({ kind: "ledger_durable", through: sequence });
+          waiting.push({ kind: "ledger_durable", through: effect.entry.sequence });
         }
         if (!this.#hidden.has(effect.kind)) told.push(show(effect));
       }

@@ -16,6 +16,7 @@ const EXPLANATIONS: Record<CapacityReason, string> = {
   queue_full: "The queue is full.",
   queue_timeout: "No worker had room before timeouts.queue ran out.",
   draining: "Headgate is shutting down.",
+  ledger_unavailable: "What is spent can't be written down at the moment.",
 };
 
 export function noCapacity(reason: CapacityReason): HeadgateError {

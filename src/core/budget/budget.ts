@@ -1,123 +1,218 @@
 import { assert } from "../assert.ts";
-import type { Charge } from "../vocabulary.ts";
+import type { Micros } from "../units.ts";
+import { Accounts, type DoubtfulPost, type Hold, type LedgerState, pathOf } from "./accounts.ts";
+import { type Charge, excess, minus } from "./charge.ts";
 import type { LedgerEntry } from "./ledger-entry.ts";
+import { chargedIn, dayEnd, type Limit, type LimitRow, summedIn } from "./limits.ts";
 
-/**
- * A promise of capacity to one packet, from before it is dispatched until it is settled.
- *
- * ```
- *   reserve ──▶ open ──post──▶ closed (the use is charged, the rest is freed)
- *                 └────void──▶ closed (all of it is freed)
- * ```
- */
-export interface Hold {
-  readonly id: string;
-  readonly account: string;
-  readonly worstCase: Charge;
-  /** Position of its `reserve` in the ledger: it may be dispatched once that is durable. */
-  readonly sequence: number;
+/** Why a charge does not fit: the first limit, from the root down, that has no room; a permanent one before others. */
+export interface Shortage {
+  account: string;
+  limit: Limit;
+  /** What was asked for, and what is neither posted nor held, in the limit's unit. */
+  needed: bigint;
+  remaining: bigint;
+  /** Whether the same can ever fit under this limit. */
+  isPermanent: boolean;
+  /** When the window ends, if only that helps; null when a hold that is released can help too. */
+  resetUs: Micros | null;
 }
 
-interface Account {
-  held: Charge;
-  posted: Charge;
+/** What is left of one limit. */
+export interface Remainder {
+  account: string;
+  limit: Limit;
+  posted: bigint;
+  held: bigint;
+  /** Negative after an overage. */
+  remaining: bigint;
+  /** When the window ends; null for one that never does. */
+  resetUs: Micros | null;
 }
 
-const NOTHING: Charge = { inputTokens: 0, outputTokens: 0, requests: 0 };
-
 /**
- * Holds and charges per account, from the root of the tree down. Each operation changes the
- * balances here and returns the ledger entry that makes it durable.
+ * Limits, and the operations on the balances under them. Each operation is all or nothing: it
+ * changes every balance on the path and returns the one ledger entry that makes it durable, or
+ * changes nothing and says what is short.
  *
- * Invariant: what an account holds is the sum of its open holds, and is never negative.
+ * Invariant: `reserve` and `extend` leave posted + held ≤ limit for every limit on the path. Nothing
+ * else raises that sum, but an overage, by what is recorded.
  */
 export class Budget {
-  readonly #accounts = new Map<string, Account>();
-  readonly #open = new Map<string, Hold>();
-  #sequence = 0;
+  readonly #accounts: Accounts;
+  readonly #limits = new Map<string, readonly Limit[]>();
+  /** Limits on the way from the root to an account; made when first asked for. */
+  readonly #limitsOnPath = new Map<string, readonly { account: string; limit: Limit }[]>();
+  #clockUs: Micros;
+  /** When the day of the clock is over. */
+  #midnightUs: Micros = 0;
+
+  constructor(state?: LedgerState) {
+    this.#accounts = new Accounts(state);
+    this.#clockUs = this.#accounts.clockUs;
+  }
 
   get openHolds(): number {
-    return this.#open.size;
+    return this.#accounts.holds.size;
   }
 
-  balance(account: string): Readonly<Account> {
-    return this.#accounts.get(account) ?? { held: NOTHING, posted: NOTHING };
+  /** Holds that the process before this one left open. */
+  get holds(): Iterable<Hold> {
+    return this.#accounts.holds.values();
   }
 
-  reserve(options: { id: string; account: string; worstCase: Charge }): { hold: Hold; entry: LedgerEntry } {
-    const { id, account, worstCase } = options;
-    assert(!this.#open.has(id), `${id} is reserved once`);
-    const hold: Hold = { id, account, worstCase, sequence: this.#sequence + 1 };
-    this.#open.set(id, hold);
-    for (const node of this.#path(account)) node.held = sum(node.held, worstCase, 1);
-    return { hold, entry: this.#entry("reserve", hold, worstCase) };
+  /** Replaces limits by account, unit and window. What is already held stays held. */
+  setLimits(rows: readonly LimitRow[]): void {
+    for (const { account, unit, window, amount } of rows) {
+      const others = (this.#limits.get(account) ?? []).filter((l) => l.unit !== unit || l.window !== window);
+      const limit = amount === null ? [] : [{ unit, window, amount: BigInt(amount) }];
+      this.#limits.set(account, [...others, ...limit]);
+    }
+    this.#limitsOnPath.clear();
+  }
+
+  /** Whether any limit on the path counts what an answer adds to a request: money or tokens. */
+  isMetered(account: string): boolean {
+    return this.#onPath(account).some(({ limit }) => limit.unit !== "requests");
+  }
+
+  /** Whether the charge would fit now. */
+  fits(account: string, charge: Charge, nowUs: Micros): boolean {
+    return this.#shortage(account, charge, this.#clock(nowUs)) === null;
+  }
+
+  reserve(options: { id: string; account: string; charge: Charge; nowUs: Micros }): LedgerEntry | Shortage {
+    const { id, account, charge } = options;
+    const atUs = this.#clock(options.nowUs);
+    const shortage = this.#shortage(account, charge, atUs);
+    if (shortage !== null) return shortage;
+    return this.#apply({ operation: "reserve", hold: id, account, charge, atUs, heldAtUs: atUs });
+  }
+
+  extend(id: string, more: Charge, nowUs: Micros): LedgerEntry | Shortage {
+    const { account, parts } = this.#open(id);
+    const atUs = this.#clock(nowUs);
+    const shortage = this.#shortage(account, more, atUs);
+    if (shortage !== null) return shortage;
+    const heldAtUs = parts[0]!.atUs;
+    return this.#apply({ operation: "extend", hold: id, account, charge: more, atUs, heldAtUs });
   }
 
   /** Charges all that was used and frees the rest; what goes beyond the hold is charged too, and recorded. */
-  post(hold: Hold, used: Charge): LedgerEntry {
-    this.#close(hold);
-    for (const node of this.#path(hold.account)) node.posted = sum(node.posted, used, 1);
-    const entry = this.#entry("post", hold, used);
-    return covers(hold.worstCase, used) ? entry : { ...entry, overage: excess(used, hold.worstCase) };
+  post(id: string, used: Charge, nowUs: Micros): LedgerEntry {
+    const hold = this.#open(id);
+    return this.#end("post", hold, { charge: used, nowUs, overage: excess(used, hold.charge) });
   }
 
-  void(hold: Hold): LedgerEntry {
-    this.#close(hold);
-    return this.#entry("void", hold, hold.worstCase);
+  /** Charges all that was held, because what was used is not known. */
+  postInDoubt(id: string, nowUs: Micros): LedgerEntry {
+    const hold = this.#open(id);
+    return this.#end("post", hold, { charge: hold.charge, nowUs, inDoubt: true });
   }
 
-  #close(hold: Hold): void {
-    assert(this.#open.delete(hold.id), `${hold.id} is closed once`);
-    for (const node of this.#path(hold.account)) {
-      node.held = sum(node.held, hold.worstCase, -1);
-      assert(covers(node.held, NOTHING), `${hold.account} never holds less than nothing`);
-    }
+  /** Frees all of it. */
+  void(id: string, nowUs: Micros): LedgerEntry {
+    const hold = this.#open(id);
+    return this.#end("void", hold, { charge: hold.charge, nowUs });
   }
 
-  #entry(operation: LedgerEntry["operation"], hold: Hold, charge: Charge): LedgerEntry {
-    return {
-      sequence: ++this.#sequence,
-      operation,
-      hold: hold.id,
-      account: hold.account,
+  /** Posts whose true use may still be learnt, the oldest first. */
+  get inDoubt(): ReadonlyMap<string, DoubtfulPost> {
+    return this.#accounts.inDoubt;
+  }
+
+  /** Corrects a post in doubt to what was used after all; null when the hold is not in doubt. */
+  adjust(id: string, used: Charge, nowUs: Micros): LedgerEntry | null {
+    const post = this.#accounts.inDoubt.get(id);
+    if (post === undefined) return null;
+    const { account, heldAtUs } = post;
+    const charge = minus(used, post.charge);
+    return this.#apply({
+      operation: "adjust",
+      hold: id,
+      account,
       charge,
-      overage: null,
-    };
+      atUs: this.#clock(nowUs),
+      heldAtUs,
+    });
   }
 
-  /** `a/b/c` names the accounts `a`, `a/b` and `a/b/c`. */
-  #path(account: string): Account[] {
-    const path: Account[] = [];
-    for (let end = account.indexOf("/"); ; end = account.indexOf("/", end + 1)) {
-      const name = end < 0 ? account : account.slice(0, end);
-      let node = this.#accounts.get(name);
-      if (node === undefined) this.#accounts.set(name, (node = { held: NOTHING, posted: NOTHING }));
-      path.push(node);
-      if (end < 0) return path;
+  /** Every limit on the path, from the root down. */
+  remainders(account: string, nowUs: Micros): Remainder[] {
+    const atUs = this.#clock(nowUs);
+    return this.#onPath(account).map(({ account: name, limit }) => {
+      const balance = this.#accounts.balance(name, limit.window, atUs);
+      const posted = summedIn(limit.unit, balance.posted);
+      const held = summedIn(limit.unit, balance.held);
+      const resetUs = limit.window === "day" ? dayEnd(atUs) : null;
+      return { account: name, limit, posted, held, remaining: limit.amount - posted - held, resetUs };
+    });
+  }
+
+  /** The first limit that the charge does not fit under; one under which it never can goes before the others. */
+  #shortage(account: string, charge: Charge, atUs: Micros): Shortage | null {
+    let first: Shortage | null = null;
+    for (const { account: name, limit } of this.#onPath(account)) {
+      const needed = chargedIn(limit.unit, charge);
+      if (needed === 0n) continue;
+      const balance = this.#accounts.balance(name, limit.window, atUs);
+      const posted = summedIn(limit.unit, balance.posted);
+      const remaining = limit.amount - posted - summedIn(limit.unit, balance.held);
+      if (needed <= remaining) continue;
+      const fitsOncePosted = posted + needed <= limit.amount;
+      const isPermanent = needed > limit.amount || (limit.window === "total" && !fitsOncePosted);
+      const resetUs = limit.window === "day" && !fitsOncePosted ? dayEnd(atUs) : null;
+      const shortage = { account: name, limit, needed, remaining, isPermanent, resetUs };
+      if (isPermanent) return shortage;
+      first ??= shortage;
     }
+    return first;
   }
-}
 
-function sum(a: Charge, b: Charge, sign: 1 | -1): Charge {
-  return {
-    inputTokens: a.inputTokens + sign * b.inputTokens,
-    outputTokens: a.outputTokens + sign * b.outputTokens,
-    requests: a.requests + sign * b.requests,
-  };
-}
+  #onPath(account: string): readonly { account: string; limit: Limit }[] {
+    let limits = this.#limitsOnPath.get(account);
+    if (limits === undefined) {
+      limits = pathOf(account).flatMap((name) => {
+        return (this.#limits.get(name) ?? []).map((limit) => ({ account: name, limit }));
+      });
+      this.#limitsOnPath.set(account, limits);
+    }
+    return limits;
+  }
 
-function covers(limit: Charge, use: Charge): boolean {
-  return (
-    limit.inputTokens >= use.inputTokens &&
-    limit.outputTokens >= use.outputTokens &&
-    limit.requests >= use.requests
-  );
-}
+  /** The ledger's clock: it stands still where the machine's goes back. */
+  #clock(nowUs: Micros): Micros {
+    this.#clockUs = Math.max(nowUs, this.#clockUs);
+    if (this.#clockUs >= this.#midnightUs) {
+      this.#accounts.forgetDaysBefore(this.#clockUs);
+      this.#midnightUs = dayEnd(this.#clockUs);
+    }
+    return this.#clockUs;
+  }
 
-function excess(use: Charge, limit: Charge): Charge {
-  return {
-    inputTokens: Math.max(0, use.inputTokens - limit.inputTokens),
-    outputTokens: Math.max(0, use.outputTokens - limit.outputTokens),
-    requests: Math.max(0, use.requests - limit.requests),
-  };
+  #open(id: string): Hold {
+    const hold = this.#accounts.holds.get(id);
+    assert(hold !== undefined, `${id} is open`);
+    return hold;
+  }
+
+  #end(
+    operation: "post" | "void",
+    { id, account, parts }: Hold,
+    end: { charge: Charge; nowUs: Micros; overage?: Charge | null; inDoubt?: boolean },
+  ): LedgerEntry {
+    const { charge, nowUs, ...rest } = end;
+    const heldAtUs = parts[0]!.atUs;
+    return this.#apply({ operation, hold: id, account, charge, atUs: this.#clock(nowUs), heldAtUs, ...rest });
+  }
+
+  #apply(
+    step: Omit<LedgerEntry, "sequence" | "overage" | "inDoubt"> &
+      Partial<Pick<LedgerEntry, "overage" | "inDoubt">>,
+  ): LedgerEntry {
+    const sequence = this.#accounts.sequence + 1;
+    const entry: LedgerEntry = { overage: null, inDoubt: false, ...step, sequence };
+    this.#accounts.apply(entry);
+    return entry;
+  }
 }

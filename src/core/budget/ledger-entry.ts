@@ -1,19 +1,38 @@
-import type { Charge } from "../vocabulary.ts";
+import type { Micros } from "../units.ts";
+import type { Charge } from "./charge.ts";
 
 /**
- * One line of the ledger. A hold begins with `reserve` and ends with exactly one of `post`,
- * which charges what was used and frees the rest, and `void`, which frees all of it.
+ * One line of the ledger: what was done with a hold, and the money that moved. The lines alone, in
+ * order, give every balance (`accounts.ts`).
+ *
+ * ```
+ *              ┌─ extend ─┐
+ *              ▼          │
+ *   reserve ──▶ open ─────┴──post──▶ closed: the use is charged, the rest is free
+ *                 └────────void──▶ closed: all of it is free
+ *                                     │
+ *                   in doubt only ────┴── adjust ──▶ the true use is known after all
+ * ```
  */
 export interface LedgerEntry {
   /** Position in the ledger, counted from 1 without gaps. */
   sequence: number;
-  operation: "reserve" | "post" | "void";
+  /** The ledger's own clock, which never goes back. */
+  atUs: Micros;
+  operation: "reserve" | "extend" | "post" | "void" | "adjust";
   /** The packet's id and how many attempts it had seen: `r1/0:0` is the first hold of packet `r1/0`. */
   hold: string;
-  /** Path from the root of the account tree, such as `global/local`. */
+  /** Path from the root of the account tree, such as `global/acme/key_1`. */
   account: string;
-  /** The worst case for `reserve`, the use for `post`, what is freed for `void`. */
+  /**
+   * What is held by `reserve`, held in addition by `extend`, used for `post`, freed by `void`; for
+   * `adjust` the difference to what was posted, which may be negative.
+   */
   charge: Charge;
   /** What a `post` charged beyond its hold, which only an endpoint that bills above its declared maximum can cause. */
   overage: Charge | null;
+  /** A `post` of all that was held because nobody knows what was used, as after a crash. */
+  inDoubt: boolean;
+  /** When the hold was made: an `adjust` counts in the windows of that instant. */
+  heldAtUs: Micros;
 }

@@ -1,55 +1,246 @@
 import { assert } from "../assert.ts";
+import type { CoreConfig } from "../config.ts";
 import type { Packet } from "../request.ts";
 import type { Turn } from "../turn.ts";
-import type { Charge } from "../vocabulary.ts";
-import { Budget } from "./budget.ts";
+import type { TokenUsage } from "../vocabulary.ts";
+import { type LedgerState, pathOf } from "./accounts.ts";
+import { Budget, type Remainder, type Shortage } from "./budget.ts";
+import { type Charge, minus, plus } from "./charge.ts";
+import { mostTokens, worstCaseOf } from "./coverage.ts";
+import { costOf, type Price } from "./money.ts";
+import { attemptsUnder, holdId, holdsOver, isFirstUnder } from "./hold-ids.ts";
 import type { LedgerEntry } from "./ledger-entry.ts";
+import type { LimitRow } from "./limits.ts";
 
-/** The holds of packets: taken before dispatch, waited for until they are durable, closed once. */
+/** A worker that joins is asked about this many holds. */
+const HOLDS_ASKED_MAX = 250;
+
+/** What an attempt has come to, if anybody knows. */
+export type Use = Charge | "none" | "unknown";
+
+/** A hold, or the extension of one, on its way to the disk. */
+interface Pending {
+  readonly sequence: number;
+  readonly packet: Packet;
+  readonly hold: string;
+  readonly heldTokens: number;
+}
+
+/**
+ * The holds of packets: taken before dispatch and made longer as the answer grows, waited for until
+ * they are durable, closed once.
+ *
+ * ```
+ *   reserve ──▶ held ──durable──▶ dispatched ──▶ … tokens come … ──▶ closed: post or void
+ *      │                              ▲                │
+ *      │ short, and it may wait       └─ durable ◀─ extend (the next packet of the answer)
+ *      ▼
+ *   waits for money to be released on its account's path, in order of arrival
+ * ```
+ */
 export class Reservations {
   readonly #turn: Turn;
-  readonly #budget = new Budget();
-  /** Packets whose hold is not durable yet, in ledger order. */
-  readonly #waiting = new Set<Packet>();
+  readonly #packetTokens: number;
+  #budget = new Budget();
+  /** Holds that the process before this one had open: each was the last of its packet. */
+  readonly #orphans = new Set<string>();
+  /** In ledger order. */
+  readonly #pending: Pending[] = [];
+  /** Packets that wait for their budget, by the account that is short. */
+  readonly #unfunded = new Map<string, Set<Packet>>();
+  /** Accounts in which money has come free while packets wait for it. */
+  readonly #freed = new Set<string>();
 
-  constructor(turn: Turn) {
+  constructor(turn: Turn, config: CoreConfig) {
     this.#turn = turn;
+    this.#packetTokens = config.packetTokens;
   }
 
   get openHolds(): number {
     return this.#budget.openHolds;
   }
 
-  /** Holds the worst case; `durable` names the packet once that would survive a crash. */
-  reserve(packet: Packet, worstCase: Charge): void {
-    const { hold, entry } = this.#budget.reserve({
-      id: `${packet.id}:${packet.attempts}`,
-      account: `global/${packet.request.arrival.tenant}`,
-      worstCase,
-    });
-    packet.hold = hold;
-    this.#waiting.add(packet);
-    this.#append(entry);
+  /** Takes over what the process before this one has left. Nobody knows any more what its open holds came to. */
+  restore(state: LedgerState, limits: readonly LimitRow[]): void {
+    this.#budget = new Budget(state);
+    this.#budget.setLimits(limits);
+    for (const { id } of this.#budget.holds) {
+      this.#orphans.add(id);
+      this.#append(this.#budget.postInDoubt(id, this.#turn.nowUs));
+    }
   }
 
-  /** Packets whose hold is durable now that the ledger is, up to that position. */
+  /** Attempts that posts in doubt may be about, the latest: whoever has run one can say what it came to. */
+  get attemptsInDoubt(): string[] {
+    return [...this.#budget.inDoubt.keys()].slice(-HOLDS_ASKED_MAX).flatMap(attemptsUnder);
+  }
+
+  /** Corrects the post in doubt that the receipt is about, if there is one. A receipt of nothing may not be the last word. */
+  adjust(attempt: string, used: { usage: TokenUsage; price: Price }): void {
+    const { usage, price } = used;
+    if (usage.completionTokens === 0) return;
+    for (const hold of holdsOver(attempt)) {
+      const post = this.#budget.inDoubt.get(hold);
+      if (post === undefined || !this.#mayCover(hold, attempt)) continue;
+      const { requests } = post.charge;
+      const charge: Charge = {
+        nanoUsd: costOf(price, usage, requests),
+        inputTokens: usage.promptTokens,
+        outputTokens: usage.completionTokens,
+        requests,
+      };
+      const entry = this.#budget.adjust(hold, charge, this.#turn.nowUs);
+      if (entry !== null) this.#release(entry);
+      return;
+    }
+  }
+
+  /**
+   * A hold covers the attempt after it. Those that came later may have had a hold of their own, which
+   * is long posted, unless the process before this one ended under this one.
+   */
+  #mayCover(hold: string, attempt: string): boolean {
+    return this.#orphans.has(hold) || isFirstUnder(hold, attempt);
+  }
+
+  setLimits(limits: readonly LimitRow[]): void {
+    this.#budget.setLimits(limits);
+    for (const account of this.#unfunded.keys()) this.#freed.add(account);
+  }
+
+  remainders(account: string): Remainder[] {
+    return this.#budget.remainders(account, this.#turn.nowUs);
+  }
+
+  /**
+   * Holds what the packet needs to start: all it can come to where nothing limits its account or it
+   * can't be stopped at a token, shortened to what fits but never below one packet of output; else
+   * its first packet only. Null when held; `durable` then names the packet once that would survive a
+   * crash.
+   */
+  reserve(packet: Packet): Shortage | null {
+    const { account } = packet.request;
+    const first = Math.min(this.#packetTokens, packet.maxTokens);
+    const isMetered = this.#budget.isMetered(account);
+    const wanted = isMetered && packet.isOnCredit ? first : packet.maxTokens;
+    const shortage = this.#hold(packet, wanted);
+    if (shortage === null || wanted === first || shortage.limit.unit === "requests") return shortage;
+    const shorter = mostTokens({ least: first, most: wanted - 1 }, (tokens) => {
+      return this.#budget.fits(account, worstCaseOf(packet, tokens), this.#turn.nowUs);
+    });
+    if (shorter === null) return this.#hold(packet, first);
+    packet.maxTokens = shorter;
+    packet.shortage = shortage;
+    return this.#hold(packet, shorter);
+  }
+
+  /** Holds the next packet of its answer, or, at the end of its credit, whatever part of that still fits. */
+  extend(packet: Packet, { isLastCall }: { isLastCall: boolean }): Shortage | null {
+    const { hold, heldTokens, maxTokens, request } = packet;
+    assert(hold !== null, `${packet.id} has a hold`);
+    const held = worstCaseOf(packet, heldTokens);
+    const moreFor = (tokens: number): Charge => minus(worstCaseOf(packet, tokens), held);
+    let tokens = Math.min(heldTokens + this.#packetTokens, maxTokens);
+    let result = this.#budget.extend(hold, moreFor(tokens), this.#turn.nowUs);
+    if ("limit" in result && isLastCall) {
+      const shorter = mostTokens({ least: heldTokens + 1, most: tokens - 1 }, (some) => {
+        return this.#budget.fits(request.account, moreFor(some), this.#turn.nowUs);
+      });
+      // Where not one token more fits, that is what is refused, by the limit that stands in its way.
+      tokens = shorter ?? heldTokens + 1;
+      result = this.#budget.extend(hold, moreFor(tokens), this.#turn.nowUs);
+    }
+    if ("limit" in result) return result;
+    this.#wait(packet, result, tokens);
+    return null;
+  }
+
+  /** Packets whose hold, or whose longer hold, is durable now that the ledger is, up to that position. */
   *durable(through: number): Iterable<Packet> {
-    for (const packet of this.#waiting) {
-      assert(packet.hold !== null, `${packet.id} waits for a hold`);
-      if (packet.hold.sequence > through) return;
-      this.#waiting.delete(packet);
-      yield packet;
+    let next = this.#pending[0];
+    while (next !== undefined && next.sequence <= through) {
+      this.#pending.shift();
+      const { packet, hold, heldTokens } = next;
+      if (packet.hold === hold) {
+        packet.creditTokens = heldTokens;
+        yield packet;
+      }
+      next = this.#pending[0];
     }
   }
 
   /** Posts what was used and frees the rest; what was not used at all is voided. */
-  close(packet: Packet, used: Charge): void {
-    const { hold } = packet;
+  close(packet: Packet, use: Use): void {
+    this.#stopWaiting(packet);
+    const { hold, request } = packet;
     if (hold === null) return;
     packet.hold = null;
-    this.#waiting.delete(packet);
-    const isUsed = used.inputTokens + used.outputTokens > 0;
-    this.#append(isUsed ? this.#budget.post(hold, used) : this.#budget.void(hold));
+    packet.heldTokens = 0;
+    packet.creditTokens = 0;
+    const { nowUs } = this.#turn;
+    if (use === "none") return this.#release(this.#budget.void(hold, nowUs));
+    const entry =
+      use === "unknown" ? this.#budget.postInDoubt(hold, nowUs) : this.#budget.post(hold, use, nowUs);
+    request.charged = plus(request.charged, entry.charge);
+    this.#release(entry);
+  }
+
+  /** The packet would rather wait than be refused; it keeps its place where it waits for that account already. */
+  waitForFunds(packet: Packet, account: string): void {
+    if (packet.waitsFor === account) return;
+    this.#stopWaiting(packet);
+    packet.waitsFor = account;
+    const waiting = this.#unfunded.get(account) ?? new Set();
+    this.#unfunded.set(account, waiting.add(packet));
+  }
+
+  /** Waiting packets to try again, in order of arrival among those that wait: as long as each gets what it needs. */
+  *refundable(): Iterable<Packet> {
+    for (const account of this.#freed) {
+      this.#freed.delete(account);
+      for (const packet of this.#unfunded.get(account) ?? []) {
+        yield packet;
+        // It still waits: those behind it must not overtake it.
+        if (packet.waitsFor === account) break;
+      }
+    }
+  }
+
+  #hold(packet: Packet, tokens: number): Shortage | null {
+    const id = holdId(packet.id, packet.attempts);
+    const { account } = packet.request;
+    const charge = worstCaseOf(packet, tokens);
+    const result = this.#budget.reserve({ id, account, charge, nowUs: this.#turn.nowUs });
+    if ("limit" in result) return result;
+    packet.hold = id;
+    this.#stopWaiting(packet);
+    this.#wait(packet, result, tokens);
+    return null;
+  }
+
+  #wait(packet: Packet, entry: LedgerEntry, heldTokens: number): void {
+    packet.heldTokens = heldTokens;
+    this.#pending.push({ sequence: entry.sequence, packet, hold: entry.hold, heldTokens });
+    this.#append(entry);
+  }
+
+  #release(entry: LedgerEntry): void {
+    this.#append(entry);
+    if (this.#unfunded.size === 0) return;
+    for (const account of pathOf(entry.account)) if (this.#unfunded.has(account)) this.#freed.add(account);
+  }
+
+  #stopWaiting(packet: Packet): void {
+    const { waitsFor: account, fundingTimer } = packet;
+    if (account === null) return;
+    packet.waitsFor = null;
+    packet.fundingTimer = null;
+    this.#turn.cancel(fundingTimer);
+    const waiting = this.#unfunded.get(account);
+    assert(waiting !== undefined && waiting.delete(packet), `${packet.id} waits for ${account}`);
+    // Whoever waited behind it may need less.
+    if (waiting.size > 0) this.#freed.add(account);
+    else this.#unfunded.delete(account);
   }
 
   #append(entry: LedgerEntry): void {

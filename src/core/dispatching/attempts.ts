@@ -1,7 +1,8 @@
 import type { CoreConfig } from "../config.ts";
 import type { Endpoint } from "../fleet/endpoint.ts";
 import type { Fleet } from "../fleet/fleet.ts";
-import { kvBytesNeeded } from "../placement/placement.ts";
+import { isRemote } from "../fleet/worker.ts";
+import { footprint } from "../placement/placement.ts";
 import type { Attempt, Packet } from "../request.ts";
 import { silentAtUs } from "../streaming/meter.ts";
 import type { Turn } from "../turn.ts";
@@ -33,16 +34,22 @@ export class Attempts {
 
   /** Sends the packet to the endpoint. */
   begin(packet: Packet, endpoint: Endpoint): void {
-    const { request, choice, choices } = packet;
+    const { request, choice, choices, maxTokens, creditTokens } = packet;
     packet.attempts++;
+    const { sessions: slots, sessionKvBytes } = footprint(packet, endpoint);
+    // A remote endpoint mixes its choices in one stream of its own.
+    const streams = isRemote(endpoint.worker) ? 1 : choices;
     const attempt: Attempt = {
       id: `${packet.id}#${packet.attempts}`,
       packet,
       endpoint,
-      creditTokens: request.maxTokens * choices,
-      kvBytes: kvBytesNeeded(packet, endpoint),
+      slots,
+      streams: Array.from({ length: streams }, () => ({ generatedTokens: 0, end: null })),
+      creditTokens: (creditTokens * choices) / streams,
+      kvBytes: sessionKvBytes * slots,
       prompt: null,
       generatedTokens: 0,
+      isShort: false,
       progressUs: this.#turn.nowUs,
       silence: null,
     };
@@ -59,9 +66,18 @@ export class Attempts {
       choices,
       worker: endpoint.worker.id,
       model: endpoint.model,
-      maxTokens: request.maxTokens,
+      maxTokens,
       creditTokens: attempt.creditTokens,
     });
+  }
+
+  /** Its hold has become longer, and is durable. */
+  grant(attempt: Attempt, creditTokens: number): void {
+    attempt.creditTokens = creditTokens;
+    attempt.isShort = false;
+    // It may have had to stop and wait for it.
+    this.progressed(attempt);
+    this.#turn.emit({ kind: "grant_credit", attempt: attempt.id, creditTokens });
   }
 
   /** The endpoint has nothing more to do with it. */
@@ -107,8 +123,9 @@ export class Attempts {
 
   /** Looks back when the timer fires: true when nothing has come for too long, else it waits on. */
   isSilent(attempt: Attempt): boolean {
-    // Nobody reads from the endpoint while the client does not read.
-    if (attempt.packet.request.slowClient !== null) attempt.progressUs = this.#turn.nowUs;
+    const { request, heldTokens, creditTokens } = attempt.packet;
+    // Nobody reads from the endpoint while the client does not read; nor can it go on while its credit is on its way to the disk.
+    if (request.slowClient !== null || heldTokens > creditTokens) attempt.progressUs = this.#turn.nowUs;
     if (silentAtUs(attempt, this.#timeouts) <= this.#turn.nowUs) return true;
     this.#watch(attempt);
     return false;

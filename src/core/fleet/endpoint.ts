@@ -10,7 +10,7 @@ export interface Endpoint {
   slots: number;
   contextTokens: number;
   kvBytesPerToken: number;
-  /** Packets this supervisor has running here. */
+  /** Slots that this supervisor's attempts take here. */
   inFlight: number;
   /** Set while it is left alone because it has turned an attempt away. */
   refusal: TimerHandle | null;

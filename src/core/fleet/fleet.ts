@@ -41,7 +41,7 @@ export class Fleet {
     this.#index();
   }
 
-  /** Attempts running on all workers together. */
+  /** Sessions that attempts run on all workers together. */
   get sessions(): number {
     return this.#sessions;
   }
@@ -51,10 +51,10 @@ export class Fleet {
     return this.#kvBytes;
   }
 
-  /** Whether the limits of the whole system leave room for one more session of that size. */
-  hasRoom(kvBytes: number): boolean {
+  /** Whether the limits of the whole system leave room for that. */
+  hasRoom({ sessions, kvBytes }: { sessions: number; kvBytes: number }): boolean {
     const { sessionsMax, kvBytesMax } = this.#limits;
-    return this.#sessions < sessionsMax && this.#kvBytes + kvBytes <= kvBytesMax;
+    return this.#sessions + sessions <= sessionsMax && this.#kvBytes + kvBytes <= kvBytesMax;
   }
 
   get workers(): Iterable<Worker> {
@@ -81,8 +81,8 @@ export class Fleet {
     const known = this.#workers.get(report.worker);
     if (known === undefined) {
       if (this.#workers.size >= this.#limits.workersMax) return refused("too_many_workers");
-      const { worker: id, url, epoch, limits } = report;
-      const worker = newWorker({ id, url, epoch, heardUs: nowUs, limits });
+      const { worker: id, url, epoch, dialect, limits } = report;
+      const worker = newWorker({ id, url, epoch, dialect, heardUs: nowUs, limits });
       this.#workers.set(worker.id, worker);
       this.#apply(nowUs, worker, report);
       return { kind: "joined", worker };
@@ -115,12 +115,13 @@ export class Fleet {
 
   /** Counts an attempt on its endpoint from now on. */
   occupy(attempt: Attempt): void {
-    const { endpoint } = attempt;
-    endpoint.inFlight++;
+    const { endpoint, slots } = attempt;
+    endpoint.inFlight += slots;
     endpoint.pickedAt = ++this.#picks;
     endpoint.worker.attempts.add(attempt);
+    endpoint.worker.ownSessions += slots;
     endpoint.worker.kvBytesReserved += attempt.kvBytes;
-    this.#sessions++;
+    this.#sessions += slots;
     this.#kvBytes += attempt.kvBytes;
   }
 
@@ -132,11 +133,12 @@ export class Fleet {
   }
 
   release(attempt: Attempt): void {
-    const { endpoint } = attempt;
+    const { endpoint, slots } = attempt;
     assert(endpoint.worker.attempts.delete(attempt), `${attempt.id} is released once`);
-    endpoint.inFlight--;
+    endpoint.inFlight -= slots;
+    endpoint.worker.ownSessions -= slots;
     endpoint.worker.kvBytesReserved -= attempt.kvBytes;
-    this.#sessions--;
+    this.#sessions -= slots;
     this.#kvBytes -= attempt.kvBytes;
     assert(endpoint.inFlight >= 0 && this.#sessions >= 0 && this.#kvBytes >= 0, "load is never negative");
   }
@@ -145,9 +147,10 @@ export class Fleet {
   #apply(nowUs: Micros, worker: Worker, report: HeartbeatReceived): boolean {
     worker.heardUs = nowUs;
     worker.url = report.url;
+    worker.dialect = report.dialect;
     worker.reportedMs = report.timestampMs;
     worker.limits = report.limits;
-    const own = report.ownSessions ?? worker.attempts.size;
+    const own = report.ownSessions ?? worker.ownSessions;
     worker.foreignSessions = Math.max(0, report.sessions - own);
     worker.foreignKvBytes =
       report.sessions > 0 ? Math.floor((report.kvBytes * worker.foreignSessions) / report.sessions) : 0;
@@ -165,6 +168,7 @@ export class Fleet {
       id: remote.name,
       url: null,
       epoch: "",
+      dialect: "headgate",
       heardUs: null,
       limits: { sessionsMax: remote.concurrencyMax, sessionKvBytesMax: Infinity, kvBytesMax: Infinity },
     });
@@ -201,13 +205,16 @@ function append(index: Map<string, Endpoint[]>, endpoint: Endpoint): void {
   else list.push(endpoint);
 }
 
-function newWorker(identity: Pick<Worker, "id" | "url" | "epoch" | "heardUs" | "limits">): Worker {
+function newWorker(
+  identity: Pick<Worker, "id" | "url" | "epoch" | "dialect" | "heardUs" | "limits">,
+): Worker {
   return {
     ...identity,
     status: "alive",
     reportedMs: 0,
     endpoints: [],
     attempts: new Set(),
+    ownSessions: 0,
     kvBytesReserved: 0,
     foreignSessions: 0,
     foreignKvBytes: 0,

@@ -21,8 +21,8 @@ export class Health {
     this.#limits = limits;
   }
 
-  /** Answers the report; returns the worker, unless the report is refused, and the attempts a restart has lost. */
-  heard(report: HeartbeatReceived): { worker: Worker; lost: readonly Attempt[] } | null {
+  /** Answers the report; null when it is refused. A worker that has restarted has lost its attempts. */
+  heard(report: HeartbeatReceived): { worker: Worker; hasJoined: boolean; lost: readonly Attempt[] } | null {
     const outcome = this.#fleet.heartbeat(this.#turn.nowUs, report);
     const refusal = outcome.kind === "refused" ? outcome.refusal : null;
     this.#turn.emit({ kind: "answer_heartbeat", report: report.report, refusal });
@@ -33,7 +33,7 @@ export class Health {
       this.#watch(worker);
       this.#announce(worker, kind);
     }
-    return { worker, lost: kind === "restarted" ? outcome.lost : [] };
+    return { worker, hasJoined: kind === "joined", lost: kind === "restarted" ? outcome.lost : [] };
   }
 
   /** Its time to be silent is up, if it was silent; returns whether it is given up. */

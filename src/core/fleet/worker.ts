@@ -1,7 +1,7 @@
 import type { TimerHandle } from "../deadlines.ts";
 import type { Attempt } from "../request.ts";
 import type { Micros } from "../units.ts";
-import type { WorkerLimits } from "../vocabulary.ts";
+import type { WorkerDialect, WorkerLimits } from "../vocabulary.ts";
 import type { Endpoint } from "./endpoint.ts";
 
 /**
@@ -20,6 +20,7 @@ export interface Worker {
   readonly id: string;
   url: string | null;
   epoch: string;
+  dialect: WorkerDialect;
   status: WorkerStatus;
   /** When it was last heard of; null for a remote, which is not expected to say anything. */
   heardUs: Micros | null;
@@ -29,6 +30,8 @@ export interface Worker {
   endpoints: Endpoint[];
   /** What this supervisor has running here: counted from dispatch on, not from the next report. */
   readonly attempts: Set<Attempt>;
+  /** Sessions they take: one for each choice of an attempt. */
+  ownSessions: number;
   kvBytesReserved: number;
   /** What others have running here, by the last report. */
   foreignSessions: number;
@@ -42,8 +45,13 @@ export function isRemote(worker: Worker): boolean {
   return worker.heardUs === null;
 }
 
+/** Whether it stops where the tokens it has been granted end. */
+export function takesCredit(worker: Worker): boolean {
+  return !isRemote(worker) && worker.dialect === "headgate";
+}
+
 export function sessionsOn(worker: Worker): number {
-  return worker.attempts.size + worker.foreignSessions;
+  return worker.ownSessions + worker.foreignSessions;
 }
 
 export function kvBytesOn(worker: Worker): number {

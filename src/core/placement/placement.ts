@@ -1,6 +1,6 @@
 import { type Endpoint, isRefusing } from "../fleet/endpoint.ts";
 import { sessionKvBytes } from "../fleet/kv.ts";
-import { kvBytesOn, sessionsOn } from "../fleet/worker.ts";
+import { isRemote, kvBytesOn, sessionsOn, takesCredit } from "../fleet/worker.ts";
 import type { Packet } from "../request.ts";
 
 /**
@@ -18,32 +18,37 @@ export interface PlacementProfile {
   readonly scorers: readonly { scorer: Scorer; weight: number }[];
 }
 
-/** KV cache the packet would need on that endpoint, in bytes. */
-export function kvBytesNeeded(packet: Packet, endpoint: Endpoint): number {
-  const { arrival, maxTokens } = packet.request;
-  return sessionKvBytes({
-    promptTokens: arrival.promptTokensMax,
-    maxTokens,
-    contextTokens: endpoint.contextTokens,
-    bytesPerToken: endpoint.kvBytesPerToken,
-  });
+/** What the packet would take on that endpoint: slots, as many sessions, and KV cache for each of them, in bytes. */
+export function footprint(packet: Packet, endpoint: Endpoint): { sessions: number; sessionKvBytes: number } {
+  const { arrival } = packet.request;
+  return {
+    // A remote endpoint counts requests.
+    sessions: isRemote(endpoint.worker) ? 1 : packet.choices,
+    sessionKvBytes: sessionKvBytes({
+      promptTokens: arrival.promptTokensMax,
+      maxTokens: packet.maxTokens,
+      contextTokens: endpoint.contextTokens,
+      bytesPerToken: endpoint.kvBytesPerToken,
+    }),
+  };
 }
 
 /** Whether there is any point in sending the packet there, now or later. */
 export function isWorthTrying(endpoint: Endpoint, packet: Packet): boolean {
-  return !packet.tried.has(endpoint.id) && endpoint.contextTokens >= packet.contextTokensMin;
+  if (packet.tried.has(endpoint.id) || endpoint.contextTokens < packet.contextTokensMin) return false;
+  // One that can't be stopped at a token is only given what is held to its end.
+  return packet.heldTokens >= packet.maxTokens || takesCredit(endpoint.worker);
 }
 
 /** The filter every policy shares: an endpoint that is worth trying and has room for the packet now. */
 export function canTake(endpoint: Endpoint, packet: Packet): boolean {
   const { worker } = endpoint;
   if (!isWorthTrying(endpoint, packet) || isRefusing(endpoint)) return false;
-  if (endpoint.inFlight >= endpoint.slots) return false;
-  if (sessionsOn(worker) >= worker.limits.sessionsMax) return false;
-  const kvBytes = kvBytesNeeded(packet, endpoint);
-  return (
-    kvBytes <= worker.limits.sessionKvBytesMax && kvBytesOn(worker) + kvBytes <= worker.limits.kvBytesMax
-  );
+  const { sessions, sessionKvBytes: bytes } = footprint(packet, endpoint);
+  const { sessionsMax, sessionKvBytesMax, kvBytesMax } = worker.limits;
+  if (endpoint.inFlight + sessions > endpoint.slots) return false;
+  if (sessionsOn(worker) + sessions > sessionsMax) return false;
+  return bytes <= sessionKvBytesMax && kvBytesOn(worker) + bytes * sessions <= kvBytesMax;
 }
 
 /** Filters, scores and picks; among equals the endpoint that was picked longest ago. Null when none has room. */

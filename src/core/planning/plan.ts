@@ -1,16 +1,23 @@
+import type { Price } from "../budget/money.ts";
 import type { CoreConfig } from "../config.ts";
 import type { HeadgateError } from "../errors.ts";
 import type { RequestArrived } from "../events.ts";
 import type { Endpoint } from "../fleet/endpoint.ts";
+import type { Fleet } from "../fleet/fleet.ts";
 import { sessionKvBytes } from "../fleet/kv.ts";
-import { isRemote } from "../fleet/worker.ts";
+import { isRemote, takesCredit } from "../fleet/worker.ts";
+import { ANY_MODEL } from "../vocabulary.ts";
 
-/** How a request will be carried out. */
-export interface Plan {
+/** How a request will be carried out: one entry a packet. */
+export type Plan = PlannedPacket[];
+
+export interface PlannedPacket {
+  /** The first of the client's choices that it answers, and how many. */
+  choice: number;
+  choices: number;
   /** Ceiling on generated tokens of each choice. */
   maxTokens: number;
-  /** One entry a packet: the choices it answers. */
-  packets: { choice: number; choices: number }[];
+  isOnCredit: boolean;
 }
 
 /** The model behind the name a client used. */
@@ -18,9 +25,22 @@ export function resolveModel(name: string, aliases: CoreConfig["aliases"]): stri
   return Object.hasOwn(aliases, name) ? aliases[name]! : name;
 }
 
+/** The name it is served under: its own, or that of the workers that take any model where nobody else knows it. */
+export function servedModel(model: string, state: { config: CoreConfig; fleet: Fleet }): string {
+  const { config, fleet } = state;
+  const isKnown = fleet.known(model).length > 0 || Object.hasOwn(config.models, model);
+  return isKnown || fleet.known(ANY_MODEL).length === 0 ? model : ANY_MODEL;
+}
+
+/** What the model costs, or why it can't be served: nothing is free in silence. */
+export function priceOf(model: string, config: CoreConfig): Price | HeadgateError {
+  const price = Object.hasOwn(config.prices, model) ? config.prices[model]! : config.defaultPrice;
+  return price ?? { code: "model_unpriced", message: `The model ${JSON.stringify(model)} has no price.` };
+}
+
 /**
- * Cuts a request into packets: one for each choice, so that choices run side by side and fail
- * alone. A remote endpoint bills the prompt once for all choices, so there they stay together.
+ * Cuts a request into packets. All choices share one reading of the prompt, as far as one endpoint
+ * can take them together; a remote endpoint takes them all.
  */
 export function plan(
   arrival: RequestArrived,
@@ -38,26 +58,42 @@ export function plan(
   const contextTokens = Math.max(...endpoints.map((endpoint) => endpoint.contextTokens));
   const wanted = arrival.maxTokens ?? config.models[model]?.maxTokensDefault ?? contextTokens;
   const maxTokens = Math.min(wanted, contextTokens);
-  const fits = endpoints.some((endpoint) => {
-    const bytes = sessionKvBytes({
-      promptTokens: arrival.promptTokensMax,
-      maxTokens,
-      contextTokens: endpoint.contextTokens,
-      bytesPerToken: endpoint.kvBytesPerToken,
-    });
-    const { sessionKvBytesMax, kvBytesMax } = endpoint.worker.limits;
-    return bytes <= Math.min(sessionKvBytesMax, kvBytesMax, config.limits.kvBytesMax);
-  });
-  if (!fits) {
+  const together = Math.max(
+    ...endpoints.map((endpoint) => choicesTogether(endpoint, { arrival, maxTokens, config })),
+  );
+  if (together === 0) {
     return {
       code: "context_length_exceeded",
       param: "max_tokens",
       message: "Prompt and answer could need more KV cache than a session may hold on any worker.",
     };
   }
-  const areRemote = endpoints.every(({ worker }) => isRemote(worker));
-  const packets = areRemote
-    ? [{ choice: 0, choices: arrival.choices }]
-    : Array.from({ length: arrival.choices }, (_, choice) => ({ choice, choices: 1 }));
-  return { maxTokens, packets };
+  const isOnCredit = endpoints.every(({ worker }) => takesCredit(worker));
+  const packets: Plan = [];
+  for (let choice = 0; choice < arrival.choices; choice += together) {
+    const choices = Math.min(together, arrival.choices - choice);
+    packets.push({ choice, choices, maxTokens, isOnCredit });
+  }
+  return packets;
+}
+
+/** How many choices of the request the endpoint could ever run at the same time, on one reading of the prompt. */
+function choicesTogether(
+  endpoint: Endpoint,
+  request: { arrival: RequestArrived; maxTokens: number; config: CoreConfig },
+): number {
+  const { arrival, maxTokens, config } = request;
+  const { worker, slots } = endpoint;
+  if (isRemote(worker)) return arrival.choices;
+  const bytes = sessionKvBytes({
+    promptTokens: arrival.promptTokensMax,
+    maxTokens,
+    contextTokens: endpoint.contextTokens,
+    bytesPerToken: endpoint.kvBytesPerToken,
+  });
+  const { sessionKvBytesMax, kvBytesMax, sessionsMax } = worker.limits;
+  if (bytes > sessionKvBytesMax) return 0;
+  const fitting = bytes === 0 ? Infinity : Math.floor(Math.min(kvBytesMax, config.limits.kvBytesMax) / bytes);
+  if (!takesCredit(worker)) return Math.min(1, fitting);
+  return Math.min(slots, sessionsMax, config.limits.sessionsMax, fitting, arrival.choices);
 }

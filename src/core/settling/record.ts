@@ -1,3 +1,4 @@
+import type { Charge } from "../budget/charge.ts";
 import type { ErrorCode } from "../errors.ts";
 import type { Stage } from "../lifecycle.ts";
 import type { Micros } from "../units.ts";
@@ -10,6 +11,7 @@ export type Outcome = "completed" | "failed" | "abandoned" | "dropped";
 export interface SettledRecord {
   request: string;
   tenant: string;
+  key: string | null;
   model: string;
   outcome: Outcome;
   /** Null unless the outcome is `failed`. */
@@ -28,5 +30,8 @@ export interface SettledRecord {
   attempts: number;
   /** Workers that attempts were sent to, in order. */
   workers: string[];
+  /** Of the answer that the client was given. */
   usage: TokenUsage;
+  /** What was posted to its accounts, for all its attempts. */
+  charged: Charge;
 }

@@ -1,31 +1,35 @@
-import type { HeadgateError } from "../errors.ts";
+import { isRemote } from "../fleet/worker.ts";
 import type { Attempt, Packet, Request } from "../request.ts";
+import { usageSoFar } from "../request.ts";
+import type { HeadgateError } from "../errors.ts";
+import type { Use } from "../budget/reservations.ts";
+import { chargeFor } from "../budget/coverage.ts";
 import type { Micros } from "../units.ts";
-import type { Charge, TokenUsage } from "../vocabulary.ts";
+import type { FailureReason, TokenUsage } from "../vocabulary.ts";
 import type { Outcome, SettledRecord } from "./record.ts";
 
-/** What a packet is charged for one attempt's use. The request itself is counted once, with its first packet. */
-export function chargeFor(packet: Packet, usage: TokenUsage): Charge {
-  return {
-    inputTokens: usage.promptTokens,
-    outputTokens: usage.completionTokens,
-    requests: packet.choice === 0 ? 1 : 0,
-  };
-}
-
-/** The most a packet can come to. */
-export function worstCaseOf(packet: Packet): Charge {
-  const { arrival, maxTokens } = packet.request;
-  return chargeFor(packet, {
-    promptTokens: arrival.promptTokensMax,
-    cachedTokens: 0,
-    completionTokens: maxTokens * packet.choices,
-  });
-}
+/** Failures in which the endpoint has not taken the work on, so that it bills nothing. */
+const UNBILLED: ReadonlySet<FailureReason> = new Set<FailureReason>([
+  "unreachable",
+  "at_capacity",
+  "endpoint_error",
+  "request_rejected",
+  "context_length_exceeded",
+]);
 
 /** Whether the endpoint has begun to work on the attempt, so that there is something to charge. */
 export function hasUse(attempt: Attempt): boolean {
   return attempt.prompt !== null || attempt.generatedTokens > 0;
+}
+
+/**
+ * What an attempt that has not come to its end is charged. A remote API that was working without
+ * having shown anything bills all the same, and nobody knows how much.
+ */
+export function useOf(attempt: Attempt, failure: FailureReason | null): Use {
+  if (hasUse(attempt)) return chargeFor(attempt.packet, usageSoFar(attempt));
+  const isUnbilled = failure !== null && UNBILLED.has(failure);
+  return isRemote(attempt.endpoint.worker) && !isUnbilled ? "unknown" : "none";
 }
 
 /** All choices together; their common prompt counts once. */
@@ -52,6 +56,7 @@ export function recordOf(
   return {
     request: request.id,
     tenant: arrival.tenant,
+    key: arrival.key,
     model: request.model,
     outcome: end.outcome,
     code: end.error?.code ?? null,
@@ -65,5 +70,6 @@ export function recordOf(
     attempts: packets.reduce((sum, packet) => sum + packet.attempts, 0),
     workers: request.workers,
     usage: totalUsage(packets),
+    charged: request.charged,
   };
 }
