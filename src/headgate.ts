@@ -1,12 +1,15 @@
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { readSecret } from "./config/environment.ts";
 import { toCoreConfig } from "./config/core-config.ts";
+import { stateFolder } from "./config/load.ts";
 import type { Config } from "./config/schema.ts";
 import { NO_HEARTBEAT } from "./core/fleet/health.ts";
 import type { Inspection } from "./core/inspection.ts";
+import { Access, assertGuarded } from "./gateway/access.ts";
 import { serveGateway } from "./gateway/serve.ts";
 import { createShell, type Shell, type ShellOptions } from "./gateway/shell.ts";
-import { createVolatileLedger } from "./ledger/volatile.ts";
+import { type Ledger, openLedger } from "./ledger/ledger.ts";
 import type { Log } from "./observability/log.ts";
 import { createRecorder } from "./recording/recorder.ts";
 import { createLoop, type Loop, type Submit } from "./supervisor/loop.ts";
@@ -20,7 +23,7 @@ const GRACE_MS = 2_000;
 
 export interface HeadgateOptions {
   config: Config;
-  /** Where the configuration was read from; embedded workers read it too. */
+  /** Where the configuration was read from; embedded workers read it too, and `state` is relative to it. */
   configPath: string;
   variables: NodeJS.ProcessEnv;
   log: Log;
@@ -37,9 +40,22 @@ export interface RunningHeadgate {
   stop(): Promise<void>;
 }
 
-/** Puts a supervisor together: loop, ports, HTTP server and embedded workers. */
+/** Puts a supervisor together: ledger, loop, ports, HTTP server and embedded workers. */
 export async function startHeadgate(options: HeadgateOptions): Promise<RunningHeadgate> {
+  const { config, configPath, log } = options;
+  const ledger = openLedger({ stateFolder: stateFolder(config, configPath), log });
+  try {
+    return await startWith(ledger, options);
+  } catch (error) {
+    await ledger.close();
+    throw error;
+  }
+}
+
+async function startWith(ledger: Ledger, options: HeadgateOptions): Promise<RunningHeadgate> {
   const { config, log, workerEvents } = options;
+  const { host, port, keyless } = config.server;
+  assertGuarded({ keys: ledger.keys, keyless, host });
   const workers = createWorkerProcesses(CLI, {
     started: (id, pid) => workerEvents?.started?.(id, pid),
     progress: (id, progress) => workerEvents?.progress?.(id, progress),
@@ -50,22 +66,27 @@ export async function startHeadgate(options: HeadgateOptions): Promise<RunningHe
       workerEvents?.exited?.(id, reason, restartMs);
     },
   });
-  const { loop, shell, drained, close } = assemble(options, workers.restart);
+  const { loop, shell, drained, close } = assemble(options, ledger, workers.restart);
+  loop.submit({ kind: "ledger_restored", ...ledger.restore() });
   const gateway = await serveGateway({
     shell,
     inspect: loop.inspect,
-    host: config.server.host,
-    port: config.server.port,
+    host,
+    port,
     limits: {
       bodyBytesMax: config.server.body_bytes_max,
       connectionsMax: config.server.connections_max,
     },
   });
   log.info({ url: gateway.url }, "supervisor listens");
+  const receipts = join(stateFolder(config, options.configPath), "receipts");
   workers.start(
     config.workers.map(({ id }) => ({
       id,
-      arguments: ["--config", options.configPath, "--id", id, "--supervisor", gateway.url],
+      arguments: [
+        ...["--config", options.configPath, "--id", id, "--supervisor", gateway.url],
+        ...["--receipts", join(receipts, `${encodeURIComponent(id)}.jsonl`)],
+      ],
     })),
   );
 
@@ -74,6 +95,7 @@ export async function startHeadgate(options: HeadgateOptions): Promise<RunningHe
     await drained;
     await Promise.all([gateway.close({ graceMs: GRACE_MS }), workers.stop(GRACE_MS)]);
     await shell.close();
+    await ledger.close();
     close();
   };
   let stopping: Promise<void> | undefined;
@@ -89,7 +111,11 @@ interface Assembly {
 }
 
 /** The loop with the ports of a live process behind it. A worker of ours that fell silent hangs: it has to be ended. */
-function assemble(options: HeadgateOptions, onSilentWorker: (worker: string) => void): Assembly {
+function assemble(
+  options: HeadgateOptions,
+  ledger: Ledger,
+  onSilentWorker: (worker: string) => void,
+): Assembly {
   const { config, log, variables, recordPath } = options;
   const coreConfig = toCoreConfig(config);
   const recorder = recordPath === undefined ? null : createRecorder(recordPath, coreConfig);
@@ -97,19 +123,37 @@ function assemble(options: HeadgateOptions, onSilentWorker: (worker: string) => 
   const createWorld = (submit: Submit): { shell: Shell; timer: SystemTimer; ports: Ports } => {
     const remotes = config.remotes.map((remote) => remoteEndpoint(remote, variables));
     const { models, aliases } = config;
-    const shell = createShell({ submit, log, models: Object.keys(models), aliases, remotes });
+    const budgetWaitMaxUs = coreConfig.timeouts.totalUs;
+    const { keyless, host } = config.server;
+    const shell = createShell({
+      submit,
+      log,
+      access: new Access({ keys: ledger.keys, keyless, host }),
+      ledgerTrouble: ledger.trouble,
+      models: Object.keys(models),
+      aliases,
+      remotes,
+      budgetWaitMaxUs,
+    });
     const timer = createSystemTimer(submit);
     const { observer: teller } = shell.ports;
     const observer: ObserverPort = {
       ...teller,
-      ...(recorder === null ? {} : { event: recorder.event, effects: recorder.effects }),
+      event: (nowUs, event) => {
+        teller.event(nowUs, event);
+        recorder?.event(nowUs, event);
+      },
+      effects: (effects) => {
+        teller.effects(effects);
+        recorder?.effects(effects);
+      },
       drained: drained.resolve,
       workerChanged: (effect) => {
         teller.workerChanged(effect);
         if (effect.status === "evicted" && effect.reason === NO_HEARTBEAT) onSilentWorker(effect.worker);
       },
     };
-    return { shell, timer, ports: { ...shell.ports, observer, timer, ledger: createVolatileLedger(submit) } };
+    return { shell, timer, ports: { ...shell.ports, observer, timer, ledger: ledger.connect(submit) } };
   };
   let world: ReturnType<typeof createWorld> | undefined;
   const loop = createLoop(coreConfig, (submit) => (world = createWorld(submit)).ports);

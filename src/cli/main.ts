@@ -1,6 +1,8 @@
 #!/usr/bin/env node
 import { Command } from "commander";
 import packageJson from "../../package.json" with { type: "json" };
+import { addBudgetsCommand } from "./budgets.ts";
+import { addKeysCommand } from "./keys.ts";
 import { addReplayCommand } from "./replay.ts";
 import { addSimulateCommand } from "./simulate.ts";
 import { addStatusCommand } from "./status.ts";
@@ -15,6 +17,8 @@ const program = new Command("headgate")
 addUpCommand(program);
 addWorkerCommand(program);
 addStatusCommand(program);
+addKeysCommand(program);
+addBudgetsCommand(program);
 addSimulateCommand(program);
 addReplayCommand(program);
 

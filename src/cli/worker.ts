@@ -20,6 +20,7 @@ interface WorkerArguments {
   contextTokens?: number;
   threads?: number;
   gpu?: boolean;
+  receipts?: string;
 }
 
 export function addWorkerCommand(program: Command): void {
@@ -36,6 +37,7 @@ export function addWorkerCommand(program: Command): void {
     .option("--context-tokens <count>", "tokens of prompt and answer together", parseCount)
     .option("--threads <count>", "CPU threads (default: measured)", parseCount)
     .option("--gpu", "use a GPU build of the engine, if one is installed")
+    .option("--receipts <file>", "keep receipts of what was generated for supervisors in this file")
     .addOption(new Option("--config <file>", "take the worker named by --id from this file").hideHelp())
     .addHelpText(
       "after",
@@ -78,6 +80,7 @@ function fromArguments(given: WorkerArguments): WorkerOptions {
     ...(workerUrl === undefined ? {} : { workerUrl }),
     ...(host === undefined ? {} : { host }),
     ...(port === undefined ? {} : { port }),
+    ...(given.receipts === undefined ? {} : { receipts: given.receipts }),
   };
 }
 
@@ -108,10 +111,12 @@ function fromConfig(given: WorkerArguments, path: string): WorkerOptions {
     },
     timing: {
       heartbeatMs: heartbeats.interval * MILLIS_PER_SECOND,
+      sessionTtlMs: timeouts.session * MILLIS_PER_SECOND,
       slowReaderMs: timeouts.slow_client * MILLIS_PER_SECOND,
       drainMs: timeouts.drain * MILLIS_PER_SECOND,
     },
     log: createLog(config.log.level).child({ worker: worker.id }),
+    ...(given.receipts === undefined ? {} : { receipts: given.receipts }),
   };
 }
 

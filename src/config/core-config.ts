@@ -20,6 +20,9 @@ export function toCoreConfig(config: Config): CoreConfig {
       contextTokens: remote.context_tokens,
     })),
     placement: config.placement,
+    prices: config.prices,
+    defaultPrice: config.default_price ?? null,
+    packetTokens: config.budgets.packet_tokens,
     limits: {
       workersMax: limits.workers_max,
       sessionsMax: limits.sessions_max,

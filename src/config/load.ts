@@ -27,6 +27,11 @@ export function loadConfig(path: string): LoadedConfig {
   return { config: parseConfig(text, { path, folder }), folder };
 }
 
+/** The folder that the ledger and the keys are kept in. */
+export function stateFolder(config: Config, configPath: string): string {
+  return resolve(dirname(resolve(configPath)), config.state);
+}
+
 /** `path` is used in messages only; with a folder, the files that the configuration names have to be there. */
 export function parseConfig(text: string, { path, folder }: { path: string; folder?: string }): Config {
   const lines = new LineCounter();

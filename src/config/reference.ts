@@ -2,7 +2,7 @@ import { z } from "zod";
 import { configSchema } from "./schema.ts";
 
 interface JsonSchema {
-  type?: string;
+  type?: string | string[];
   description?: string;
   default?: unknown;
   enum?: unknown[];
@@ -23,6 +23,10 @@ sizes in bytes. \`<name>\` stands for a name of your choice, \`[]\` for each ent
 `;
 
 const FOOTER = `
+Every model that is configured needs a price, or falls under \`default_price\`. \`prices\` may also name models that
+only workers started elsewhere will serve. Limits and keys are not settings: \`headgate budgets\` and \`headgate keys\`
+keep them in the ledger, where they bind without a restart.
+
 Environment variables: \`HOST\` and \`PORT\` stand for \`server.host\` and \`server.port\`; for \`headgate worker\`,
 \`MODEL_PATH\`, \`HOST\`, \`PORT\`, \`WORKER_ID\`, \`WORKER_URL\` and \`COORDINATOR_URL\` stand for its options. A
 command-line option wins over its variable, and both win over the file.
@@ -63,7 +67,7 @@ function row(path: string, schema: JsonSchema, isRequired: boolean): string {
 
 function typeName({ type, enum: choices, items, additionalProperties }: JsonSchema): string {
   if (choices !== undefined) return choices.map((choice) => `\`${String(choice)}\``).join(" or ");
-  if (items !== undefined) return `list of ${items.type}s`;
+  if (items !== undefined) return `list of ${String(items.type)}s`;
   if (typeof additionalProperties === "object") return "map of names";
-  return type ?? "any";
+  return [type ?? "any"].flat().join(" or ");
 }

@@ -1,13 +1,33 @@
 import { z } from "zod";
+import { NANO_PER_USD, parseUsd, type Price } from "../core/budget/money.ts";
 import { PLACEMENT_POLICY_NAMES } from "../core/placement/registry.ts";
 
 const MIB = 1024 * 1024;
 const GIB = 1024 * MIB;
 
+/** Decimal digits that a YAML number keeps. */
+const NUMBER_DIGITS_MAX = 15;
+const NANO_USD_MAX = 1_000_000n * NANO_PER_USD;
+
 const name = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._:/-]*$/, "use letters, digits and . _ : / -");
 const seconds = z.number().positive().max(86_400);
 const count = z.number().int().positive();
 const bytes = z.number().int().positive();
+
+/** USD as a decimal, exact to the nano-USD: a number, or text where a number would be rounded. */
+const usd = z
+  .union([z.number(), z.string()], "give USD as a decimal, such as 0.15")
+  .transform((given, context) => {
+    const text = String(given);
+    const nanoUsd = parseUsd(text);
+    const isExact = typeof given === "string" || significantDigits(text) <= NUMBER_DIGITS_MAX;
+    if (nanoUsd !== null && nanoUsd <= NANO_USD_MAX && isExact) return Number(nanoUsd);
+    const problem = isExact
+      ? "give USD as a decimal, such as 0.15, at most a million and with at most 9 digits after the point"
+      : "a number this long is rounded: write it in quotes";
+    context.addIssue({ code: "custom", message: problem });
+    return z.NEVER;
+  });
 
 /** A model that an embedded worker loads. */
 const model = z.strictObject({
@@ -42,6 +62,24 @@ const remote = z.strictObject({
   context_tokens: count.default(131_072).describe("tokens of prompt and answer together"),
 });
 
+/** What a model costs, in nano-USD for a million tokens and for each request. */
+const price = z
+  .strictObject({
+    input: usd.describe("USD for a million tokens of prompt, such as `0.15`"),
+    output: usd.describe("USD for a million generated tokens"),
+    cached_input: usd
+      .optional()
+      .describe("USD for a million tokens of prompt found in a cache; as `input` if absent"),
+    request: usd.prefault(0).describe("USD for each request, whatever its length"),
+  })
+  .superRefine((given, context) => {
+    if (given.cached_input === undefined || given.cached_input <= given.input) return;
+    context.addIssue({ code: "custom", path: ["cached_input"], message: "must not be above input" });
+  })
+  .transform(({ input, output, cached_input: cachedInput = input, request }): Price => {
+    return { input, cachedInput, output, request };
+  });
+
 /** The whole of `headgate.yaml`; sizes are in bytes and times in seconds. */
 export const configSchema = z
   .strictObject({
@@ -51,10 +89,31 @@ export const configSchema = z
         port: z.number().int().min(0).max(65_535).default(1337).describe("0 lets the system choose"),
         body_bytes_max: bytes.default(10 * MIB).describe("largest request body"),
         connections_max: count.default(10_000).describe("client connections open at the same time"),
+        keyless: z
+          .enum(["loopback", "never", "anywhere"])
+          .default("loopback")
+          .describe("who may call without a key, as tenant `local`; `never` behind a proxy on this machine"),
       })
       .prefault({}),
+    state: z
+      .string()
+      .min(1)
+      .default(".headgate")
+      .describe("folder of the ledger and the keys, relative to the configuration file; made if absent"),
     models: z.record(name, model).default({}),
     aliases: z.record(name, name).default({}).describe("other names for models; `default` is one"),
+    prices: z.record(name, price).default({}),
+    default_price: price.optional(),
+    budgets: z
+      .strictObject({
+        packet_tokens: count
+          .max(65_536)
+          .default(128)
+          .describe(
+            "generated tokens of each choice that are paid for at a time, where a worker can stop in between",
+          ),
+      })
+      .prefault({}),
     workers: z.array(worker).default([]),
     remotes: z.array(remote).default([]),
     placement: z
@@ -137,10 +196,30 @@ function checkReferences(config: z.infer<typeof configSchema>, context: z.Refine
     if (known.has(alias)) report(["aliases", alias], `"${alias}" is a model's own name`);
     if (!known.has(target)) report(["aliases", alias], `there is no model "${target}"`);
   }
+  if (config.default_price === undefined) reportUnpriced(config, report);
   if (config.heartbeats.dead <= config.heartbeats.stale) {
     report(["heartbeats", "dead"], "must be longer than heartbeats.stale");
   }
   if (config.heartbeats.stale <= config.heartbeats.interval) {
     report(["heartbeats", "stale"], "must be longer than heartbeats.interval");
   }
+}
+
+/** A model that costs nothing because nobody said what it costs would be free in silence. */
+function reportUnpriced(
+  { models, remotes, prices }: z.infer<typeof configSchema>,
+  report: (path: (string | number)[], message: string) => void,
+): void {
+  const check = (served: string, path: (string | number)[]): void => {
+    if (Object.hasOwn(prices, served)) return;
+    report(path, `it has no price: add prices.${served}, or a default_price`);
+  };
+  for (const served of Object.keys(models)) check(served, ["models", served]);
+  for (const [i, { models: named }] of remotes.entries()) {
+    for (const served of Object.keys(named)) check(served, ["remotes", i, "models", served]);
+  }
+}
+
+function significantDigits(number: string): number {
+  return number.replace(/e.*$/i, "").replace(/\D/g, "").replace(/^0+/, "").length;
 }

@@ -54,8 +54,14 @@ function carryOut(ports: Ports, effect: Effect): void {
       return ports.ledger.append(effect);
     case "dispatch":
       return ports.endpoints.dispatch(effect);
+    case "grant_credit":
+      return ports.endpoints.grantCredit(effect);
     case "cancel_attempt":
       return ports.endpoints.cancel(effect);
+    case "ask_receipts":
+      return ports.endpoints.askReceipts(effect);
+    case "budget_told":
+      return ports.clients.tellBudgets(effect);
     case "relay":
       return ports.clients.relay(effect);
     case "finish_answer":

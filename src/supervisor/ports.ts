@@ -1,6 +1,8 @@
 import type {
   AnswerHeartbeat,
   AppendLedger,
+  AskReceipts,
+  BudgetTold,
   CancelAttempt,
   Dispatch,
   DropClient,
@@ -8,6 +10,7 @@ import type {
   FailRequest,
   FinishAnswer,
   FinishRequest,
+  GrantCredit,
   Relay,
   RequestSettled,
   WorkerChanged,
@@ -42,13 +45,18 @@ export interface LedgerPort {
 }
 
 export interface EndpointsPort {
-  /** Send the attempt; submit `attempt_started`, `_output`, then `_finished` or `_failed`. */
+  /** Send the attempt; submit `attempt_started`, `_output` and `choice_finished`, then `_finished` or `_failed`. */
   dispatch(effect: Dispatch): void;
+  /** Let the attempt go on; submit nothing, whatever becomes of it. */
+  grantCredit(effect: GrantCredit): void;
+  /** Submit `receipts_read` with what the worker knows, if it answers and knows anything. */
+  askReceipts(effect: AskReceipts): void;
   /** Stop the attempt; submit nothing about it any more. */
   cancel(effect: CancelAttempt): void;
 }
 
 export interface ClientsPort {
+  tellBudgets(effect: BudgetTold): void;
   relay(effect: Relay): void;
   finishAnswer(effect: FinishAnswer): void;
   finish(effect: FinishRequest): void;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { toCoreConfig } from "../../src/config/core-config.ts";
-import { ConfigError, loadConfig, parseConfig } from "../../src/config/load.ts";
+import { ConfigError, loadConfig, parseConfig, stateFolder } from "../../src/config/load.ts";
 
 const DEFAULT_CONFIG = fileURLToPath(new URL("../../headgate.yaml", import.meta.url));
 
@@ -41,6 +41,26 @@ const mistakes = [
     "h.yaml:5: workers.1.port: port 9 is taken by another",
   ],
   ["server: [1\n", "h.yaml:2: "],
+  ["models:\n  m: {path: m.gguf}\n", "h.yaml:2: models.m: it has no price: add prices.m, or a default_price"],
+  [
+    "remotes:\n  - name: r\n    url: http://localhost\n    models:\n      m: theirs\n",
+    "h.yaml:5: remotes.0.models.m: it has no price: add prices.m, or a default_price",
+  ],
+  ["prices:\n  m:\n    input: 1\n", "h.yaml:2: prices.m.output: give USD as a decimal"],
+  ["prices:\n  m: {input: -1, output: 1}\n", "h.yaml:2: prices.m.input: give USD as a decimal"],
+  [
+    "prices:\n  m: {input: 0.0000000001, output: 1}\n",
+    "h.yaml:2: prices.m.input: give USD as a decimal, such as 0.15, at most a million",
+  ],
+  [
+    "prices:\n  m: {input: 123456.7890123456, output: 1}\n",
+    "h.yaml:2: prices.m.input: a number this long is rounded: write it in quotes",
+  ],
+  [
+    "default_price:\n  input: 1\n  output: 1\n  cached_input: 1.01\n",
+    "h.yaml:4: default_price.cached_input: must not be above input",
+  ],
+  ["server: {keyless: sometimes}\n", "h.yaml:1: server.keyless: Invalid option"],
 ] as const;
 
 for (const [text, message] of mistakes) {
@@ -65,11 +85,57 @@ test("a file that cannot be read is named", () => {
 });
 
 test("a model's file has to be there; an address of a hub is left for the worker to find", () => {
-  const text = "models:\n  here: {path: no.gguf}\n  there: {path: 'hf:someone/something/model.gguf'}\n";
+  const models = "models:\n  here: {path: no.gguf}\n  there: {path: 'hf:someone/something/model.gguf'}\n";
+  const text = `${models}default_price: {input: 1, output: 1}\n`;
   assert.throws(
     () => parseConfig(text, { path: "h.yaml", folder: import.meta.dirname }),
     (error) =>
       error instanceof ConfigError &&
       error.message === "h.yaml:2: models.here.path: there is no file no.gguf",
   );
+});
+
+test("prices are exact to the nano-USD, of whatever kind of number they are written as", () => {
+  const text = `
+prices:
+  plain: { input: 0.15, output: 0.6 }
+  fine: { input: 1e-7, output: "0.123456789", cached_input: 0, request: 0.0005 }
+  large: { input: "999999.999999999", output: 1000000 }
+default_price: { input: 0, output: 0 }
+`;
+  const core = toCoreConfig(parseConfig(text, { path: "h.yaml" }));
+  assert.deepEqual(core.prices, {
+    plain: { input: 150_000_000, cachedInput: 150_000_000, output: 600_000_000, request: 0 },
+    fine: { input: 100, cachedInput: 0, output: 123_456_789, request: 500_000 },
+    large: {
+      input: 999_999_999_999_999,
+      cachedInput: 999_999_999_999_999,
+      output: 1_000_000_000_000_000,
+      request: 0,
+    },
+  });
+  assert.deepEqual(core.defaultPrice, { input: 0, cachedInput: 0, output: 0, request: 0 });
+});
+
+test("models of the default configuration cost more the larger they are", () => {
+  const { prices } = loadConfig(DEFAULT_CONFIG).config;
+  const rising = ["headgate-0.3m", "headgate-1m", "headgate-4m-q8", "headgate-4m"].map(
+    (name) => prices[name]!.output,
+  );
+  assert.deepEqual(
+    rising,
+    rising.toSorted((a, b) => a - b),
+  );
+  assert.equal(new Set(rising).size, rising.length);
+});
+
+test("the state folder is beside the configuration, unless it says otherwise", () => {
+  const folders = [
+    ["", "/etc/hg/.headgate"],
+    ["state: ../lib\n", "/etc/lib"],
+    ["state: /var/lib/headgate\n", "/var/lib/headgate"],
+  ] as const;
+  for (const [text, folder] of folders) {
+    assert.equal(stateFolder(parseConfig(text, { path: "h.yaml" }), "/etc/hg/h.yaml"), folder);
+  }
 });

@@ -17,6 +17,8 @@ const POLL_MS = 20;
 /** A supervisor in this process with real workers in processes of their own. */
 export interface TestHeadgate extends RunningHeadgate {
   client: OpenAI;
+  /** For commands on its ledger. */
+  configPath: string;
   /** `SIGSTOP` makes a worker hang, `SIGCONT` lets it go on, `SIGKILL` ends it without a warning. */
   signalWorker(id: string, signal: NodeJS.Signals): void;
   workerUrl(id: string): string;
@@ -49,6 +51,7 @@ export async function startTestHeadgate(options: TestHeadgateOptions): Promise<T
   await until(() => aliveWorkers(headgate) === options.workers.length);
   return {
     ...headgate,
+    configPath,
     client: new OpenAI({ baseURL: `${headgate.url}/v1`, apiKey: "unused", maxRetries: 0 }),
     signalWorker: (id, signal) => process.kill(pids.get(id)!, signal),
     workerUrl: (id) => urls.get(id)!,
@@ -65,6 +68,7 @@ function testConfig({ workers, sections }: TestHeadgateOptions): object {
     models: { [MODEL]: { path: MODEL_FILE } },
     aliases: { default: MODEL },
     workers: workers.map((id) => ({ id, models: [MODEL], threads: 1 })),
+    default_price: { input: 1, output: 2 },
     log: { level: "silent" },
     ...sections,
   };

@@ -1,0 +1,79 @@
+import type { KeyRow } from "./key-table.ts";
+import { hashSecret, SECRET_PREFIX } from "./secret.ts";
+
+/** Whom a secret belongs to: together they name the account that pays. */
+export interface KeyOwner {
+  tenant: string;
+  key: string;
+}
+
+/** Secrets nobody knows that are remembered, so that whoever sends one again costs no look into the file. */
+const UNKNOWN_MAX = 1_000;
+/** Looks into the file: a flood of wrong secrets costs no more than these. */
+const LOOK_UPS_PER_SECOND_MAX = 50;
+const SECOND_MS = 1_000;
+
+/**
+ * All keys in memory, by the hash of their secret. Refreshed when the file has changed; a secret it
+ * does not know yet is looked for in the file, so that a key works from the moment it was created.
+ */
+export class KeyBook {
+  readonly #lookUp: (hash: string) => KeyRow | null;
+  readonly #byHash = new Map<string, KeyRow>();
+  readonly #byAccount = new Map<string, KeyRow>();
+  readonly #unknown = new Set<string>();
+  #lookUps = 0;
+  #lookUpsSinceMs = 0;
+
+  constructor(keys: readonly KeyRow[], lookUp: (hash: string) => KeyRow | null) {
+    this.#lookUp = lookUp;
+    this.update(keys);
+  }
+
+  /** Whether no key has ever been created. Keys are disabled, never deleted. */
+  get isEmpty(): boolean {
+    return this.#byHash.size === 0;
+  }
+
+  /** Null when no enabled key has that secret. */
+  find(secret: string): KeyOwner | null {
+    const hash = hashSecret(secret);
+    const key = this.#byHash.get(hash) ?? (secret.startsWith(SECRET_PREFIX) ? this.#find(hash) : null);
+    return key === null || key.disabledUs !== null ? null : { tenant: key.tenant, key: key.name };
+  }
+
+  /** Takes in keys that were created or changed. */
+  update(keys: readonly KeyRow[]): void {
+    for (const key of keys) this.#take(key);
+    this.#unknown.clear();
+  }
+
+  #find(hash: string): KeyRow | null {
+    if (this.#unknown.has(hash) || !this.#mayLookUp()) return null;
+    const key = this.#lookUp(hash);
+    if (key !== null) this.#take(key);
+    else if (this.#unknown.size < UNKNOWN_MAX) this.#unknown.add(hash);
+    return key;
+  }
+
+  #mayLookUp(): boolean {
+    const nowMs = performance.now();
+    if (nowMs - this.#lookUpsSinceMs >= SECOND_MS) {
+      this.#lookUpsSinceMs = nowMs;
+      this.#lookUps = 0;
+    }
+    return this.#lookUps++ < LOOK_UPS_PER_SECOND_MAX;
+  }
+
+  /** A rotated key has another secret now; a change that is known already, or older, is nothing new. */
+  #take(key: KeyRow): void {
+    const account = `${key.tenant}/${key.name}`;
+    const before = this.#byAccount.get(account);
+    if (before !== undefined) {
+      if (before.version >= key.version) return;
+      this.#byHash.delete(before.hash);
+    }
+    this.#byAccount.set(account, key);
+    this.#byHash.set(key.hash, key);
+  }
+}

@@ -1,0 +1,128 @@
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import OpenAI, { APIError } from "openai";
+import { MODEL, startTestHeadgate, type TestHeadgate } from "../system/headgate.ts";
+import { type CliResult, runCli } from "./run.ts";
+
+/** One real supervisor and worker; commands run beside it. */
+let headgate: TestHeadgate;
+before(async () => {
+  headgate = await startTestHeadgate({ workers: ["worker-1"] });
+});
+after(() => headgate.stop());
+
+const onLedger = (...given: string[]): Promise<CliResult> =>
+  runCli(...given, "--config", headgate.configPath);
+
+async function inJson<T>(...given: string[]): Promise<T> {
+  const { code, stdout, stderr } = await onLedger(...given, "--json");
+  assert.equal(code, 0, stderr);
+  return JSON.parse(stdout) as T;
+}
+
+interface Line {
+  account: string;
+  unit: string;
+  window: string;
+  limit: string | null;
+  used: string;
+  held: string;
+  remaining: string | null;
+}
+
+async function lineOf(account: string, unit: string): Promise<Line | undefined> {
+  const { budgets } = await inJson<{ budgets: Line[] }>("budgets");
+  return budgets.find((line) => line.account === account && line.unit === unit);
+}
+
+function ask(secret: string): Promise<unknown> {
+  const client = new OpenAI({ baseURL: `${headgate.url}/v1`, apiKey: secret, maxRetries: 0 });
+  return client.chat.completions.create({
+    model: MODEL,
+    messages: [{ role: "user", content: "What is 2 + 2?" }],
+    max_tokens: 4,
+  });
+}
+
+const refusedWith = (status: number, code: string) => (error: unknown) =>
+  error instanceof APIError && error.status === status && error.code === code;
+
+test("a key created beside a running supervisor works at once, spends under its limit, and no further", async () => {
+  const limits = ["--limit", "requests=2", "--limit", "usd=1/day"];
+  const created = await inJson<{ secret: string }>("keys", "create", "alice", "--tenant", "acme", ...limits);
+  await ask(created.secret);
+  await ask(created.secret);
+  await assert.rejects(ask(created.secret), refusedWith(402, "budget_insufficient"));
+  const requests = await lineOf("global/acme/alice", "requests");
+  assert.deepEqual([requests?.used, requests?.held, requests?.remaining], ["2", "0", "0"]);
+  const tenant = await lineOf("global/acme", "usd");
+  assert.equal(tenant?.limit, null);
+  assert.ok(Number(tenant.used) > 0);
+
+  assert.equal((await onLedger("budgets", "set", "acme/alice", "requests", "3")).code, 0);
+  await untilAnswered(created.secret);
+});
+
+/** A limit that was raised binds within a fraction of a second; until then the call is refused. */
+async function untilAnswered(secret: string): Promise<void> {
+  for (;;) {
+    try {
+      return void (await ask(secret));
+    } catch (error) {
+      if (!refusedWith(402, "budget_insufficient")(error)) throw error;
+    }
+  }
+}
+
+test("keys are listed without their secrets, refused once disabled, and good again with a new one", async () => {
+  const { secret } = await inJson<{ secret: string }>("keys", "create", "bob", "--tenant", "acme");
+  const { stdout } = await onLedger("keys", "list");
+  assert.match(stdout, /acme\/bob +hg-.{5}… +enabled/);
+  assert.ok(!stdout.includes(secret));
+  assert.equal((await onLedger("keys", "disable", "acme/bob")).code, 0);
+  await untilRefused(secret);
+  assert.equal((await onLedger("keys", "enable", "acme/bob")).code, 0);
+  const rotated = await inJson<{ secret: string }>("keys", "rotate", "acme/bob");
+  await ask(rotated.secret);
+  await assert.rejects(ask(secret), refusedWith(401, "invalid_api_key"));
+});
+
+async function untilRefused(secret: string): Promise<void> {
+  for (;;) {
+    try {
+      await ask(secret);
+    } catch (error) {
+      if (refusedWith(401, "invalid_api_key")(error)) return;
+      throw error;
+    }
+  }
+}
+
+test("limits are set, shown and removed", async () => {
+  const set = await onLedger("budgets", "set", "global", "usd", "0.25", "--per", "day");
+  assert.equal(set.stdout, "global: 0.25 USD a day\n");
+  const { stdout } = await onLedger("budgets");
+  assert.match(stdout, /^account +unit +window +limit +used +held +remaining +resets\n/);
+  assert.match(stdout, /\nglobal +usd +day +0\.25 .*T00:00:00\.000Z/);
+  const removed = await onLedger("budgets", "remove", "global", "usd", "--per", "day");
+  assert.equal(removed.code, 0);
+  assert.equal((await lineOf("global", "usd"))?.limit, null);
+});
+
+test("what can't be done is said, and what to do instead", async () => {
+  const mistakes: [string[], RegExp][] = [
+    [["budgets", "set", "acme", "usd", "five"], /"five" is no amount of usd: give USD as a decimal/],
+    [["budgets", "remove", "nobody", "usd"], /global\/nobody has no limit on usd/],
+    [["keys", "create", "carol", "--limit", "usd"], /write it as usd=5\/day/],
+    [["keys", "disable", "acme"], /write it as tenant\/name/],
+    [["keys", "rotate", "acme/nobody"], /There is no key acme\/nobody/],
+  ];
+  for (const [given, message] of mistakes) {
+    const { code, stderr } = await onLedger(...given);
+    assert.equal(code, 1, given.join(" "));
+    assert.match(stderr, message);
+  }
+  const twice = ["keys", "create", "dave"];
+  assert.equal((await onLedger(...twice)).code, 0);
+  assert.match((await onLedger(...twice)).stderr, /has a key named dave already.*keys rotate default\/dave/);
+});
