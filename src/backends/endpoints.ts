@@ -1,15 +1,19 @@
-import type { CancelAttempt, Dispatch } from "../core/effects.ts";
+import type { AskReceipts, CancelAttempt, Dispatch, GrantCredit } from "../core/effects.ts";
 import type { SupervisorEvent } from "../core/events.ts";
+import { ANY_MODEL } from "../core/vocabulary.ts";
 import type { FailureReason, TokenUsage } from "../core/vocabulary.ts";
-import type { Exchange, Exchanges } from "../gateway/exchange.ts";
-import { Outbox } from "../gateway/outbox.ts";
+import type { Exchange, Exchanges } from "../exchange/exchange.ts";
+import type { Outbox, Piece, PieceFormat, ToolCallForm } from "../exchange/outbox.ts";
+import { readPrompt } from "../exchange/read-prompt.ts";
 import type { EndpointsPort } from "../supervisor/ports.ts";
 import type { GenerationListener } from "./generation.ts";
 import { generateOnRemote } from "./openai-dialect.ts";
 import type { RemoteEndpoint } from "./openai-dialect.ts";
-import type { Upstream } from "./upstream.ts";
+import { generateByPrefillDecode } from "./prefill-decode-dialect.ts";
+import { readReceipts } from "./receipts.ts";
+import type { Upstream, UpstreamCall } from "./upstream.ts";
 import type { WorkerAddresses } from "./worker-addresses.ts";
-import { generateOnWorker } from "./worker-dialect.ts";
+import { generateOnWorker, grantCredit } from "./worker-dialect.ts";
 
 const MESSAGE_LENGTH_MAX = 500;
 
@@ -35,26 +39,61 @@ export class Endpoints implements EndpointsPort {
   }
 
   dispatch(effect: Dispatch): void {
-    const { upstream, exchanges, addresses, supervisor } = this.#options;
+    const { upstream, exchanges } = this.#options;
     const exchange = exchanges.get(effect.request);
     if (exchange === undefined) {
-      this.#reject(effect, "the client left before the attempt was sent");
+      this.#fail(effect, "unreachable", "the client left before the attempt was sent");
       return;
     }
-    const generation = { dispatch: effect, exchange };
     const remote = this.#remotes.get(effect.worker);
-    if (remote !== undefined) {
-      const attempt = this.#begin(effect, exchange, exchange.chat.stream ? "frames" : "document");
-      attempt.runs(generateOnRemote(upstream, remote, generation, attempt));
+    if (remote === undefined) {
+      this.#dispatchToWorker(effect, exchange);
       return;
     }
-    const origin = addresses.get(effect.worker);
-    if (origin === undefined) {
-      this.#reject(effect, `no address is known of worker ${effect.worker}`);
+    const format = exchange.asked.stream ? "frames" : "document";
+    const attempt = this.#begin(effect, exchange, { format, toolCalls: "none" });
+    attempt.runs(generateOnRemote(upstream, remote, { dispatch: effect, exchange }, attempt));
+  }
+
+  askReceipts({ worker, attempts }: AskReceipts): void {
+    const { upstream, addresses, submit } = this.#options;
+    const address = addresses.get(worker);
+    if (address === undefined) return;
+    readReceipts(upstream, { origin: address.origin, attempts }, (receipts) => {
+      submit({ kind: "receipts_read", worker, receipts });
+    });
+  }
+
+  #dispatchToWorker(effect: Dispatch, exchange: Exchange): void {
+    const { upstream, addresses, supervisor } = this.#options;
+    const address = addresses.get(effect.worker);
+    if (address === undefined) {
+      this.#fail(effect, "unreachable", `no address is known of worker ${effect.worker}`);
       return;
     }
-    const attempt = this.#begin(effect, exchange, "text");
-    attempt.runs(generateOnWorker(upstream, { origin, supervisor }, generation, attempt));
+    const prompt = exchange.prompt ?? readPrompt(exchange.asked);
+    if ("code" in prompt) {
+      // A remote API serves the model too, and may take what a worker can't.
+      this.#fail(effect, "request_rejected", prompt.message);
+      return;
+    }
+    const { origin, dialect } = address;
+    const attempt = this.#begin(effect, exchange, { format: "text", toolCalls: prompt.toolCalls });
+    const generation = { dispatch: effect, exchange, prompt };
+    switch (dialect) {
+      case "headgate":
+        attempt.origin = origin;
+        attempt.runs(generateOnWorker(upstream, { origin, supervisor }, generation, attempt));
+        return;
+      case "prefill_decode":
+        attempt.runs(generateByPrefillDecode(upstream, origin, generation, attempt));
+        return;
+    }
+  }
+
+  grantCredit({ attempt, creditTokens }: GrantCredit): void {
+    const origin = this.#attempts.get(attempt)?.origin ?? null;
+    if (origin !== null) grantCredit(this.#options.upstream, { origin, attempt, creditTokens });
   }
 
   cancel(effect: CancelAttempt): void {
@@ -66,31 +105,34 @@ export class Endpoints implements EndpointsPort {
     return this.#attempts.size;
   }
 
-  #begin(effect: Dispatch, exchange: Exchange, format: Outbox["format"]): Attempt {
-    const outbox = new Outbox({ attempt: effect.attempt, model: effect.model, format });
-    exchange.outboxes.set(effect.attempt, outbox);
+  #begin(
+    effect: Dispatch,
+    exchange: Exchange,
+    shape: { format: PieceFormat; toolCalls: ToolCallForm },
+  ): Attempt {
+    const { attempt: id, choice, choices } = effect;
+    // A worker that serves any model answers under the name it was asked by.
+    const model = effect.model === ANY_MODEL ? exchange.asked.model : effect.model;
     const attempt = new Attempt({
-      outbox,
+      id,
+      outboxes: exchange.open({ attempt: id, model, choice, choices, ...shape }),
       exchange,
       submit: this.#options.submit,
-      ended: () => this.#attempts.delete(effect.attempt),
+      ended: () => this.#attempts.delete(id),
     });
-    this.#attempts.set(effect.attempt, attempt);
+    this.#attempts.set(id, attempt);
     return attempt;
   }
 
-  #reject(effect: Dispatch, message: string): void {
-    this.#options.submit({
-      kind: "attempt_failed",
-      attempt: effect.attempt,
-      reason: "unreachable",
-      message,
-    });
+  #fail({ attempt }: Dispatch, reason: FailureReason, message: string): void {
+    this.#options.submit({ kind: "attempt_failed", attempt, reason, message });
   }
 }
 
 interface AttemptOptions {
-  outbox: Outbox;
+  id: string;
+  /** By the attempt's own choices. */
+  outboxes: readonly Outbox[];
   exchange: Exchange;
   submit: (event: SupervisorEvent) => void;
   ended: () => void;
@@ -98,58 +140,73 @@ interface AttemptOptions {
 
 /** An attempt under way. Once it has ended or was cancelled it submits nothing more. */
 class Attempt implements GenerationListener {
-  readonly #outbox: Outbox;
+  /** Where more credit goes; null where there is none to be had. */
+  origin: string | null = null;
+  readonly #id: string;
+  readonly #outboxes: readonly Outbox[];
   readonly #exchange: Exchange;
   readonly #submit: (event: SupervisorEvent) => void;
   readonly #ended: () => void;
+  #call: UpstreamCall | null = null;
   #over = false;
 
   constructor(options: AttemptOptions) {
-    this.#outbox = options.outbox;
+    this.#id = options.id;
+    this.#outboxes = options.outboxes;
     this.#exchange = options.exchange;
     this.#submit = options.submit;
     this.#ended = options.ended;
   }
 
-  runs(call: Outbox["source"]): void {
-    this.#outbox.source = call;
+  runs(call: UpstreamCall | null): void {
+    this.#call = call;
+    for (const outbox of this.#outboxes) outbox.source = call;
     if (this.#over) call?.abort();
     else if (this.#exchange.blocked) call?.pause();
   }
 
-  /** What has come stays in the outbox: an attempt that is cut short can still be the answer. */
+  /** What has come stays in the outboxes: an attempt that is cut short can still be the answer. */
   cancel(): void {
     this.#end();
-    this.#outbox.source?.abort();
+    this.#call?.abort();
   }
 
   started(promptTokens: number, cachedTokens: number): void {
     if (this.#over) return;
-    this.#submit({ kind: "attempt_started", attempt: this.#outbox.attempt, promptTokens, cachedTokens });
+    this.#submit({ kind: "attempt_started", attempt: this.#id, promptTokens, cachedTokens });
   }
 
-  output(tokens: number, text: string): void {
+  output(choice: number, piece: Piece): void {
     if (this.#over) return;
-    this.#outbox.push(tokens, text);
-    if (tokens > 0) this.#submit({ kind: "attempt_output", attempt: this.#outbox.attempt, tokens });
+    this.#outboxes[choice]?.push(piece);
+    const { tokens } = piece;
+    if (tokens > 0) this.#submit({ kind: "attempt_output", attempt: this.#id, choice, tokens });
+  }
+
+  choiceFinished(choice: number, finishReason: string): void {
+    const outbox = this.#outboxes[choice];
+    if (this.#over || outbox === undefined) return;
+    outbox.isComplete = true;
+    this.#submit({ kind: "choice_finished", attempt: this.#id, choice, finishReason });
+  }
+
+  usageChunk(data: string): void {
+    const [outbox] = this.#outboxes;
+    if (outbox !== undefined) outbox.usageChunk = data;
   }
 
   finished(finishReason: string, usage: TokenUsage): void {
     if (this.#over) return;
     this.#end();
-    this.#outbox.isComplete = true;
-    this.#submit({ kind: "attempt_finished", attempt: this.#outbox.attempt, finishReason, usage });
+    for (const outbox of this.#outboxes) outbox.isComplete = true;
+    this.#submit({ kind: "attempt_finished", attempt: this.#id, finishReason, usage });
   }
 
   failed(reason: FailureReason, message: string): void {
     if (this.#over) return;
     this.#end();
-    this.#submit({
-      kind: "attempt_failed",
-      attempt: this.#outbox.attempt,
-      reason,
-      message: message.slice(0, MESSAGE_LENGTH_MAX),
-    });
+    const shown = message.slice(0, MESSAGE_LENGTH_MAX);
+    this.#submit({ kind: "attempt_failed", attempt: this.#id, reason, message: shown });
   }
 
   #end(): void {

@@ -54,6 +54,11 @@ export class EventStreamParser {
     return this.#withinLimit();
   }
 
+  /** Whether a stream may end here without losing what has come of an event. */
+  get isBetweenEvents(): boolean {
+    return this.#partialLine === "" && this.#data === null;
+  }
+
   #withinLimit(): boolean {
     return this.#partialLine.length + (this.#data?.length ?? 0) <= EVENT_LENGTH_MAX;
   }

@@ -1,6 +1,8 @@
 import type { Dispatch } from "../core/effects.ts";
 import type { FailureReason, TokenUsage } from "../core/vocabulary.ts";
-import type { Exchange } from "../gateway/exchange.ts";
+import type { Exchange } from "../exchange/exchange.ts";
+import type { Piece } from "../exchange/outbox.ts";
+import type { Prompt } from "../exchange/prompt.ts";
 
 /** What a dialect is given to send: the core's decision, and the client's words that belong to it. */
 export interface Generation {
@@ -8,12 +10,21 @@ export interface Generation {
   exchange: Exchange;
 }
 
+/** With the client's words as a worker takes them. */
+export interface WorkerGeneration extends Generation {
+  prompt: Prompt;
+}
+
 /** What a dialect reports: `started`, `output`…, and then exactly one of `finished` and `failed`. */
 export interface GenerationListener {
   /** The first token is there or about to come. */
   started(promptTokens: number, cachedTokens: number): void;
-  /** Tokens, possibly none, and what the client will read of them. */
-  output(tokens: number, text: string): void;
+  /** By the attempt's own choices, counted from 0. */
+  output(choice: number, piece: Piece): void;
+  /** One of several choices has ended, and others have not. */
+  choiceFinished(choice: number, finishReason: string): void;
+  /** The chunk that tells the usage: it is relayed when the cost is known. */
+  usageChunk(data: string): void;
   finished(finishReason: string, usage: TokenUsage): void;
   failed(reason: FailureReason, message: string): void;
 }

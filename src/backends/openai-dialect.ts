@@ -1,4 +1,5 @@
 import type { FailureReason, TokenUsage } from "../core/vocabulary.ts";
+import type { ClientRequest, Document } from "../exchange/client-request.ts";
 import { EventStreamParser, eventFrame } from "./event-stream.ts";
 import { BodyCollector, refusalOf } from "./generation.ts";
 import type { Generation, GenerationListener } from "./generation.ts";
@@ -27,20 +28,21 @@ export function generateOnRemote(
   listener: GenerationListener,
 ): UpstreamCall {
   const address = new URL(remote.url);
-  const { chat } = generation.exchange;
+  const { asked } = generation.exchange;
   const headers: Record<string, string> = {
     "content-type": "application/json",
-    accept: chat.stream ? "text/event-stream" : "application/json",
+    accept: asked.stream ? "text/event-stream" : "application/json",
   };
   if (remote.apiKey !== null) headers["authorization"] = `Bearer ${remote.apiKey}`;
 
-  const reader = chat.stream
-    ? new RemoteStream(listener, { promptTokensMax: chat.promptTokensMax, usageWanted: chat.includeUsage })
-    : new RemoteDocument(listener, { promptTokensMax: chat.promptTokensMax });
+  const { creditTokens } = generation.dispatch;
+  const reader = asked.stream
+    ? new RemoteStream(listener, asked)
+    : new RemoteDocument(listener, asked, creditTokens);
   const call = upstream.post(
     {
       origin: address.origin,
-      path: `${address.pathname.replace(/\/$/, "")}/chat/completions`,
+      path: `${address.pathname.replace(/\/$/, "")}/${asked.surface === "chat" ? "chat/completions" : "completions"}`,
       headers,
       body: remoteBody(remote, generation),
     },
@@ -52,30 +54,31 @@ export function generateOnRemote(
 
 /** The client's own bytes, unless something in them has to change. */
 export function remoteBody(remote: RemoteEndpoint, { dispatch, exchange }: Generation): Buffer | string {
-  const { chat, body } = exchange;
+  const { asked, body } = exchange;
+  const { document } = asked;
   const model = remote.models[dispatch.model] ?? dispatch.model;
-  const usageMissing = chat.stream && !chat.includeUsage;
-  if (model === chat.model && dispatch.maxTokens === chat.maxTokens && !usageMissing) return body;
+  const usageMissing = asked.stream && !asked.includeUsage;
+  const ceilings = ceilingNames(document);
+  const ceilingDiffers = ceilings.some((name) => document[name] !== dispatch.maxTokens);
+  if (model === asked.model && !ceilingDiffers && !usageMissing) return body;
 
-  const document: Record<string, unknown> = { ...chat.document, model };
-  if (dispatch.maxTokens !== chat.maxTokens) {
-    // Under the name the client used: some servers know only the old one, some models only the new.
-    const name =
-      (chat.document["max_completion_tokens"] ?? null) === null ? "max_tokens" : "max_completion_tokens";
-    document[name] = dispatch.maxTokens;
-  }
+  const changed: Record<string, unknown> = { ...document, model };
+  for (const name of ceilings) changed[name] = dispatch.maxTokens;
   if (usageMissing) {
-    document["stream_options"] = {
-      ...(chat.document["stream_options"] as object | null),
-      include_usage: true,
-    };
+    changed["stream_options"] = { ...(document["stream_options"] as object | null), include_usage: true };
   }
-  return JSON.stringify(document);
+  return JSON.stringify(changed);
+}
+
+/** Those the client used: some servers know only the old name, some models only the new. */
+function ceilingNames(document: Document): string[] {
+  const used = ["max_tokens", "max_completion_tokens"].filter((name) => (document[name] ?? null) !== null);
+  return used.length > 0 ? used : ["max_tokens"];
 }
 
 /** The parts of a chunk or an answer that decide what to do with it; the client reads the rest. */
-interface ChatDocument {
-  choices?: { delta?: Record<string, unknown>; finish_reason?: string | null }[];
+interface RemoteAnswer {
+  choices?: { delta?: Record<string, unknown>; text?: string; finish_reason?: string | null }[];
   usage?: {
     prompt_tokens?: number;
     completion_tokens?: number;
@@ -93,9 +96,9 @@ abstract class RemoteReader implements ResponseReader {
   #status = 0;
   readonly #refusal = new BodyCollector(ERROR_BODY_BYTES_MAX);
 
-  constructor(listener: GenerationListener, options: { promptTokensMax: number }) {
+  constructor(listener: GenerationListener, asked: ClientRequest) {
     this.listener = listener;
-    this.promptTokensMax = options.promptTokensMax;
+    this.promptTokensMax = asked.promptTokensMax;
   }
 
   protected abstract accept(chunk: Buffer): void;
@@ -144,7 +147,7 @@ abstract class RemoteReader implements ResponseReader {
   }
 
   /** What the server counted; where it did not count, an upper bound for the prompt and what we saw of the answer. */
-  protected usageOf(document: ChatDocument | null, tokensSeen: number): TokenUsage {
+  protected usageOf(document: RemoteAnswer | null, tokensSeen: number): TokenUsage {
     const usage = document?.usage;
     return {
       promptTokens: usage?.prompt_tokens ?? this.promptTokensMax,
@@ -155,16 +158,10 @@ abstract class RemoteReader implements ResponseReader {
 }
 
 class RemoteStream extends RemoteReader {
-  readonly #usageWanted: boolean;
   readonly #parser = new EventStreamParser((data) => this.#read(data));
   #tokens = 0;
   #finishReason: string | null = null;
-  #usage: ChatDocument | null = null;
-
-  constructor(listener: GenerationListener, options: { promptTokensMax: number; usageWanted: boolean }) {
-    super(listener, options);
-    this.#usageWanted = options.usageWanted;
-  }
+  #usage: RemoteAnswer | null = null;
 
   protected override accept(chunk: Buffer): void {
     if (!this.#parser.push(chunk)) this.fail("endpoint_error", "the upstream sent an endless event");
@@ -192,24 +189,34 @@ class RemoteStream extends RemoteReader {
     const hasUsage = (chunk.usage ?? null) !== null;
     if (hasUsage) this.#usage = chunk;
     const choices = chunk.choices ?? [];
-    if (choices.length === 0 && hasUsage && !this.#usageWanted) return;
+    if (choices.length === 0 && hasUsage) {
+      this.listener.usageChunk(data);
+      return;
+    }
 
     let tokens = 0;
     for (const choice of choices) {
-      if (carriesToken(choice.delta)) tokens += 1;
+      if (choice.text || carriesToken(choice.delta)) tokens += 1;
       this.#finishReason = choice.finish_reason ?? this.#finishReason;
     }
     if (tokens > 0 && this.#tokens === 0) this.listener.started(this.promptTokensMax, 0);
     this.#tokens += tokens;
-    this.listener.output(tokens, eventFrame(data));
+    this.listener.output(0, { tokens, text: eventFrame(data), logprobs: null });
   }
 }
 
+/** An answer in one piece. Once it is accepted it is billed, whatever becomes of it: what can't be read is a broken answer. */
 class RemoteDocument extends RemoteReader {
   readonly #body = new BodyCollector(DOCUMENT_BYTES_MAX);
+  readonly #creditTokens: number;
+
+  constructor(listener: GenerationListener, asked: ClientRequest, creditTokens: number) {
+    super(listener, asked);
+    this.#creditTokens = creditTokens;
+  }
 
   protected override accept(chunk: Buffer): void {
-    if (!this.#body.add(chunk)) this.fail("endpoint_error", "the upstream's answer is too long");
+    if (!this.#body.add(chunk)) this.fail("stream_broken", "the upstream's answer is too long");
   }
 
   protected override complete(): void {
@@ -217,12 +224,14 @@ class RemoteDocument extends RemoteReader {
     const answer = parseDocument(text);
     const choice = answer?.choices?.[0];
     if (answer === null || choice === undefined) {
-      this.fail("endpoint_error", refusalOf(200, text).message);
+      this.fail("stream_broken", refusalOf(200, text).message);
       return;
     }
     const usage = this.usageOf(answer, 0);
     this.listener.started(usage.promptTokens, usage.cachedTokens);
-    this.listener.output(usage.completionTokens, text);
+    // One that is longer than it was allowed to be has come all the same, and its excess is charged as overage.
+    const tokens = Math.min(usage.completionTokens, this.#creditTokens);
+    this.listener.output(0, { tokens, text, logprobs: null });
     this.finish(choice.finish_reason ?? "stop", usage);
   }
 }
@@ -236,7 +245,7 @@ function carriesToken(delta: Record<string, unknown> | undefined): boolean {
   return false;
 }
 
-function parseDocument(text: string): ChatDocument | null {
+function parseDocument(text: string): RemoteAnswer | null {
   try {
     const document: unknown = JSON.parse(text);
     return typeof document === "object" && document !== null ? document : null;

@@ -1,6 +1,6 @@
 import { Client, Pool } from "undici";
 import type { Dispatcher } from "undici";
-import type { ResponseReader, Upstream, UpstreamCall, UpstreamRequest } from "./upstream.ts";
+import type { ResponseHeaders, ResponseReader, Upstream, UpstreamCall, UpstreamRequest } from "./upstream.ts";
 
 /** How long a connection may take to open, in ms. */
 const CONNECT_TIMEOUT_MS = 5_000;
@@ -155,11 +155,15 @@ class Call implements Dispatcher.DispatchHandler, UpstreamCall {
     if (this.#state === "waiting") this.#state = "answering";
   }
 
-  onResponseStart(_controller: Dispatcher.DispatchController, status: number): void {
+  onResponseStart(
+    _controller: Dispatcher.DispatchController,
+    status: number,
+    headers: ResponseHeaders,
+  ): void {
     // Informational responses come before the real one.
     if (this.#state === "over" || status < 200) return;
     try {
-      this.#reader.head(status);
+      this.#reader.head(status, headers);
     } catch (error) {
       throwOutside(error);
     }

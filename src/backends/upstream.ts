@@ -19,9 +19,12 @@ export interface UpstreamRequest {
   body: string | Buffer;
 }
 
+/** By name in lower case. */
+export type ResponseHeaders = Readonly<Record<string, string | string[] | undefined>>;
+
 /** Called in the order `head`, `data`…, and then either `end` or, at any time, `broken`. */
 export interface ResponseReader {
-  head(status: number): void;
+  head(status: number, headers: ResponseHeaders): void;
   data(chunk: Buffer): void;
   /** The response is complete as far as HTTP can tell. */
   end(): void;

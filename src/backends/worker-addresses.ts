@@ -1,27 +1,38 @@
-/** Where each worker listens, as its heartbeats say; the core decides by name and never sees an address used. */
-export class WorkerAddresses {
-  readonly #origins = new Map<string, string>();
+import type { WorkerDialect } from "../core/vocabulary.ts";
 
-  get(worker: string): string | undefined {
-    return this.#origins.get(worker);
+export interface ReportedAddress {
+  /** Scheme, host and port. */
+  origin: string;
+  dialect: WorkerDialect;
+}
+
+/** Where each worker listens and how it is spoken to, as its heartbeats say; the core decides by name and never sees an address used. */
+export class WorkerAddresses {
+  readonly #addresses = new Map<string, ReportedAddress>();
+
+  get(worker: string): ReportedAddress | undefined {
+    return this.#addresses.get(worker);
   }
 
   /** What was known before, so that a report the core refuses can be undone. */
-  learn(worker: string, url: string): string | undefined {
-    const before = this.#origins.get(worker);
-    this.#origins.set(worker, new URL(url).origin);
+  learn(
+    worker: string,
+    { url, dialect }: { url: string; dialect: WorkerDialect },
+  ): ReportedAddress | undefined {
+    const before = this.#addresses.get(worker);
+    this.#addresses.set(worker, { origin: new URL(url).origin, dialect });
     return before;
   }
 
-  restore(worker: string, origin: string | undefined): void {
-    if (origin === undefined) this.#origins.delete(worker);
-    else this.#origins.set(worker, origin);
+  restore(worker: string, address: ReportedAddress | undefined): void {
+    if (address === undefined) this.#addresses.delete(worker);
+    else this.#addresses.set(worker, address);
   }
 
   /** The address it had, whose connections can go. */
-  forget(worker: string): string | undefined {
-    const origin = this.#origins.get(worker);
-    this.#origins.delete(worker);
-    return origin;
+  forget(worker: string): ReportedAddress | undefined {
+    const address = this.#addresses.get(worker);
+    this.#addresses.delete(worker);
+    return address;
   }
 }

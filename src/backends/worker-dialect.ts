@@ -1,8 +1,8 @@
 import type { FailureReason, TokenUsage } from "../core/vocabulary.ts";
-import { readPrompt } from "../gateway/prompt.ts";
+import type { Piece, TokenLogprob } from "../exchange/outbox.ts";
 import { EventStreamParser } from "./event-stream.ts";
 import { BodyCollector, refusalOf } from "./generation.ts";
-import type { Generation, GenerationListener } from "./generation.ts";
+import type { GenerationListener, WorkerGeneration } from "./generation.ts";
 import type { ResponseReader, Upstream, UpstreamCall } from "./upstream.ts";
 
 const ERROR_BODY_BYTES_MAX = 64 * 1024;
@@ -21,45 +21,63 @@ export interface WorkerAddress {
 export function generateOnWorker(
   upstream: Upstream,
   address: WorkerAddress,
-  generation: Generation,
+  generation: WorkerGeneration,
   listener: GenerationListener,
-): UpstreamCall | null {
+): UpstreamCall {
   const body = workerRequest(address.supervisor, generation);
-  if (typeof body !== "string") {
-    listener.failed("request_rejected", body.refused);
-    return null;
-  }
-  const stream = new WorkerStream(listener);
+  const stream = new WorkerStream(listener, generation.dispatch.choices);
   const request = { origin: address.origin, path: "/worker/generate", headers: HEADERS, body };
   const call = upstream.post(request, stream);
   stream.call = call;
   return call;
 }
 
-function workerRequest(supervisor: string, { dispatch, exchange }: Generation): string | { refused: string } {
-  const prompt = exchange.prompt ?? readPrompt(exchange.chat.document);
-  // A model that is served both by a remote API and by a worker: the worker may be unable to take what the API can.
-  if ("code" in prompt) return { refused: prompt.message };
-  const { messages, stop, ignoreEos, sampling } = prompt;
+function workerRequest(supervisor: string, { dispatch, prompt }: WorkerGeneration): string {
+  const { sampling, grammar, logitBias, topLogprobs } = prompt;
   return JSON.stringify({
     id: dispatch.attempt,
     supervisor,
     model: dispatch.model,
-    prompt: { messages },
+    prompt: prompt.input,
     session: null,
+    n: dispatch.choices,
     max_tokens: dispatch.maxTokens,
     credit: dispatch.creditTokens,
-    // With one seed for all of them, the choices would be copies of each other.
+    // The worker counts on from it for its own choices: with one seed for all they would be copies of each other.
     sampling: sampling.seed === undefined ? sampling : { ...sampling, seed: sampling.seed + dispatch.choice },
-    stop,
-    ignore_eos: ignoreEos,
+    stop: prompt.stop,
+    ignore_eos: prompt.ignoreEos,
+    // What is undefined is left out: most requests ask for none of these.
+    grammar: grammar ?? undefined,
+    logit_bias: logitBias ?? undefined,
+    logprobs: topLogprobs ?? undefined,
   });
+}
+
+/**
+ * Tells the worker how far the hold covers the generation now. Nobody waits for it: without it the
+ * worker halts where the hold ends, and the stream ends by itself. As it says a total and no
+ * difference, it may be said twice, and is when the connection failed.
+ */
+export function grantCredit(
+  upstream: Upstream,
+  grant: { origin: string; attempt: string; creditTokens: number },
+): void {
+  const request = {
+    origin: grant.origin,
+    path: `/worker/generate/${encodeURIComponent(grant.attempt)}/credit`,
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ credit: grant.creditTokens }),
+  };
+  const ignored = { head() {}, data() {}, end() {}, broken() {} };
+  upstream.post(request, { ...ignored, broken: () => upstream.post(request, ignored) });
 }
 
 type WorkerEvent =
   | { type: "started"; prompt_tokens: number; cached_tokens: number }
-  | { type: "tokens"; ids: number[]; text: string }
-  | { type: "credit"; used: number }
+  | { type: "tokens"; choice?: number; ids: number[]; text: string; logprobs?: TokenLogprob[] }
+  | { type: "credit"; choice?: number; used: number }
+  | { type: "finished"; choice: number; finish_reason: string }
   | { type: "done"; finish_reason: string; usage: WorkerUsage }
   | { type: "error"; code: string; message: string };
 
@@ -82,9 +100,12 @@ class WorkerStream implements ResponseReader {
   #state: "waiting" | "streaming" | "refused" | "over" = "waiting";
   #status = 0;
   #refusal: BodyCollector | null = null;
+  readonly #choices: number;
+  readonly #finished = new Set<number>();
 
-  constructor(listener: GenerationListener) {
+  constructor(listener: GenerationListener, choices: number) {
     this.#listener = listener;
+    this.#choices = choices;
   }
 
   head(status: number): void {
@@ -121,7 +142,7 @@ class WorkerStream implements ResponseReader {
   #read(data: string): void {
     if (this.#state !== "streaming") return;
     const event = parseEvent(data);
-    if (event === null) {
+    if (event === null || ("choice" in event && !this.#isRunning(event.choice))) {
       this.#fail("endpoint_error", `the worker sent something that is no event: ${data.slice(0, 100)}`);
       return;
     }
@@ -130,7 +151,10 @@ class WorkerStream implements ResponseReader {
         this.#listener.started(event.prompt_tokens, event.cached_tokens);
         return;
       case "tokens":
-        this.#listener.output(event.ids.length, event.text);
+        this.#listener.output(event.choice ?? 0, pieceOf(event));
+        return;
+      case "finished":
+        this.#finishChoice(event.choice, event.finish_reason);
         return;
       case "credit":
         // Halted until there is more credit. The core knows how much it granted and sees the silence.
@@ -142,6 +166,16 @@ class WorkerStream implements ResponseReader {
         this.#fail("endpoint_error", `${event.message} (${event.code})`);
         return;
     }
+  }
+
+  #isRunning(choice: number): boolean {
+    return isCount(choice) && choice < this.#choices && !this.#finished.has(choice);
+  }
+
+  #finishChoice(choice: number, reason: string): void {
+    this.#finished.add(choice);
+    // The end of the last one is the end of them all, which `done` tells.
+    if (this.#finished.size < this.#choices) this.#listener.choiceFinished(choice, finishReason(reason));
   }
 
   #finish(event: { finish_reason: string; usage: WorkerUsage }): void {
@@ -156,7 +190,7 @@ class WorkerStream implements ResponseReader {
       cachedTokens: event.usage.cached_tokens,
       completionTokens: event.usage.completion_tokens,
     };
-    this.#listener.finished(event.finish_reason === "stop" ? "stop" : "length", usage);
+    this.#listener.finished(finishReason(event.finish_reason), usage);
   }
 
   #fail(reason: FailureReason, message: string): void {
@@ -179,7 +213,11 @@ function parseEvent(data: string): WorkerEvent | null {
     case "started":
       return isCount(event.prompt_tokens) && isCount(event.cached_tokens) ? event : null;
     case "tokens":
-      return Array.isArray(event.ids) && typeof event.text === "string" ? event : null;
+      return Array.isArray(event.ids) && typeof event.text === "string" && areLogprobs(event.logprobs)
+        ? event
+        : null;
+    case "finished":
+      return isCount(event.choice) ? event : null;
     case "done":
       return isCount(event.usage?.prompt_tokens) &&
         isCount(event.usage.cached_tokens) &&
@@ -196,4 +234,25 @@ function parseEvent(data: string): WorkerEvent | null {
 
 function isCount(value: unknown): boolean {
   return Number.isSafeInteger(value) && (value as number) >= 0;
+}
+
+function areLogprobs(logprobs: unknown): boolean {
+  if (logprobs === undefined) return true;
+  return (
+    Array.isArray(logprobs) &&
+    logprobs.every((one) => isCandidate(one) && Array.isArray(one.top) && one.top.every(isCandidate))
+  );
+}
+
+function isCandidate(value: unknown): value is TokenLogprob {
+  const { token, bytes, logprob } = (value ?? {}) as Partial<TokenLogprob>;
+  return typeof token === "string" && typeof logprob === "number" && Array.isArray(bytes);
+}
+
+function pieceOf({ ids, text, logprobs }: { ids: number[]; text: string; logprobs?: TokenLogprob[] }): Piece {
+  return { tokens: ids.length, text, logprobs: logprobs ?? null };
+}
+
+function finishReason(reason: string): string {
+  return reason === "stop" ? "stop" : "length";
 }

@@ -1,15 +1,12 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
+import type { IncomingMessage, OutgoingHttpHeaders } from "node:http";
 import type { HeadgateError } from "../core/errors.ts";
-import { respondWithError } from "./respond.ts";
 
 export interface BodyOptions {
   request: IncomingMessage;
-  response: ServerResponse;
-  /** The request's id. */
-  id: string;
   bytesMax: number;
   onBody: (body: Buffer) => void;
-  onRefused: () => void;
+  /** Has to answer, with these headers. */
+  onRefused: (error: HeadgateError, headers: OutgoingHttpHeaders) => void;
 }
 
 /**
@@ -52,8 +49,7 @@ export function declaredLength(request: IncomingMessage): number {
  * So the answer goes out, then what still comes is read and thrown away until the client stops
  * (or has sent as much again), then the connection closes.
  */
-function refuse({ request, response, id, bytesMax, onRefused }: BodyOptions): void {
-  onRefused();
+function refuse({ request, bytesMax, onRefused }: BodyOptions): void {
   const error: HeadgateError = {
     code: "body_too_large",
     message: `The body is longer than ${bytesMax} bytes.`,
@@ -65,5 +61,5 @@ function refuse({ request, response, id, bytesMax, onRefused }: BodyOptions): vo
     if (discarded > bytesMax) close();
   });
   request.on("end", close);
-  respondWithError(response, id, error, { connection: "close" });
+  onRefused(error, { connection: "close" });
 }

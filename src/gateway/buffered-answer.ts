@@ -1,68 +1,75 @@
-import type { ServerResponse } from "node:http";
+import type { OutgoingHttpHeaders, ServerResponse } from "node:http";
+import type { BudgetView } from "../core/effects.ts";
 import type { HeadgateError } from "../core/errors.ts";
-import type { TokenUsage } from "../core/vocabulary.ts";
-import { completionId, usageObject } from "./answer.ts";
-import type { Answer, AnswerIdentity } from "./answer.ts";
-import type { Outbox } from "./outbox.ts";
+import type { Answer, Bill, Ending } from "../exchange/answer.ts";
+import type { Outbox } from "../exchange/outbox.ts";
+import { budgetHeaders, costHeaders, usageObject, withBill } from "./bill.ts";
 import { respond, respondWithError } from "./respond.ts";
+import type { AnswerIdentity, Surface } from "./surface.ts";
+
+export interface BufferedAnswerOptions extends AnswerIdentity {
+  response: ServerResponse;
+  surface: Surface;
+}
 
 /** An answer given as one document. Until then its pieces stay in the outboxes, so an attempt can start over elsewhere. */
 export class BufferedAnswer implements Answer {
-  readonly #response: ServerResponse;
-  readonly #identity: AnswerIdentity;
+  readonly #options: BufferedAnswerOptions;
   /** In order of choice, with holes while others are still running. */
   readonly #choices: object[] = [];
   #model = "";
-  /** The whole answer of a remote API, which needs nothing from us. */
+  /** The whole answer of a remote API, to which only the cost has to be added. */
   #document: string | null = null;
+  /** The limit that made it shorter. */
+  #shortage: BudgetView | null = null;
+  #headers: OutgoingHttpHeaders = {};
 
-  constructor(response: ServerResponse, identity: AnswerIdentity) {
-    this.#response = response;
-    this.#identity = identity;
+  constructor(options: BufferedAnswerOptions) {
+    this.#options = options;
+  }
+
+  tellBudgets(budgets: readonly BudgetView[]): void {
+    this.#headers = budgetHeaders(budgets);
   }
 
   relay(): void {}
 
-  finishChoice(choice: number, outbox: Outbox, finishReason: string): void {
+  finishChoice(choice: number, outbox: Outbox, ending: Ending): void {
+    const { request, surface } = this.#options;
     const text = outbox.takeGranted();
     if (outbox.format === "document") {
-      this.#document = text;
+      // All choices of a remote API come in one document, with the first of them.
+      this.#document ??= text;
+      this.#shortage ??= ending.shortage;
       return;
     }
     this.#model = outbox.model;
-    this.#choices[choice] = {
-      index: choice,
-      message: { role: "assistant", content: text, refusal: null },
-      logprobs: null,
-      finish_reason: finishReason,
-    };
+    this.#choices[choice] = surface.choice(choice, outbox, { text, ending, request });
   }
 
-  finish(usage: TokenUsage): void {
-    const { request, createdSeconds } = this.#identity;
+  finish(bill: Bill): void {
+    const { response, request } = this.#options;
     if (this.#document === "") {
       const message = "The upstream answered with more tokens than it was allowed.";
       this.fail({ code: "upstream_failed", message });
       return;
     }
-    const body =
-      this.#document ??
-      JSON.stringify({
-        id: completionId(request),
-        object: "chat.completion",
-        created: createdSeconds,
-        model: this.#model,
-        choices: this.#choices,
-        usage: usageObject(usage),
-      });
-    respond(this.#response, { status: 200, request, body });
+    // What is left once all is posted is more than what was left when all was held.
+    const headers = { ...budgetHeaders(bill.budgets), ...costHeaders(bill) };
+    respond(response, { status: 200, request, body: this.#body(bill), headers });
   }
 
   fail(error: HeadgateError): void {
-    respondWithError(this.#response, this.#identity.request, error);
+    respondWithError(this.#options.response, this.#options.request, error, this.#headers);
   }
 
   drop(): void {
-    this.#response.destroy();
+    this.#options.response.destroy();
+  }
+
+  #body(bill: Bill): string {
+    if (this.#document !== null) return withBill(this.#document, bill, this.#shortage);
+    const head = this.#options.surface.head(this.#options, this.#model);
+    return JSON.stringify({ ...head, choices: this.#choices, usage: usageObject(bill) });
   }
 }

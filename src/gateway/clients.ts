@@ -1,6 +1,13 @@
-import type { DropClient, FailRequest, FinishAnswer, FinishRequest, Relay } from "../core/effects.ts";
+import type {
+  BudgetTold,
+  DropClient,
+  FailRequest,
+  FinishAnswer,
+  FinishRequest,
+  Relay,
+} from "../core/effects.ts";
+import type { Exchanges } from "../exchange/exchange.ts";
 import type { ClientsPort } from "../supervisor/ports.ts";
-import type { Exchanges } from "./exchange.ts";
 
 /** Carries out what the core wants clients to get. Clients that have left are passed over in silence. */
 export class Clients implements ClientsPort {
@@ -10,9 +17,13 @@ export class Clients implements ClientsPort {
     this.#exchanges = exchanges;
   }
 
+  tellBudgets(effect: BudgetTold): void {
+    this.#exchanges.get(effect.request)?.answer.tellBudgets(effect.budgets);
+  }
+
   relay(effect: Relay): void {
     const exchange = this.#exchanges.get(effect.request);
-    const outbox = exchange?.outboxes.get(effect.attempt);
+    const outbox = exchange?.outbox(effect.attempt, effect.choice);
     if (exchange === undefined || outbox === undefined) return;
     outbox.grant(effect.tokens);
     exchange.answer.relay(effect.choice, outbox);
@@ -20,13 +31,13 @@ export class Clients implements ClientsPort {
 
   finishAnswer(effect: FinishAnswer): void {
     const exchange = this.#exchanges.get(effect.request);
-    const outbox = exchange?.outboxes.get(effect.attempt);
+    const outbox = exchange?.outbox(effect.attempt, effect.choice);
     if (exchange === undefined || outbox === undefined) return;
-    exchange.answer.finishChoice(effect.choice, outbox, effect.finishReason);
+    exchange.answer.finishChoice(effect.choice, outbox, effect);
   }
 
   finish(effect: FinishRequest): void {
-    this.#exchanges.end(effect.request)?.answer.finish(effect.usage);
+    this.#exchanges.end(effect.request)?.answer.finish(effect);
   }
 
   fail(effect: FailRequest): void {

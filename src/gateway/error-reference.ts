@@ -9,7 +9,8 @@ export function errorReference(): string {
 
 Made from \`src/core/errors.ts\` by \`npm run docs\`. Every error has OpenAI's shape:
 \`{"error": {"message", "type", "code", "param", …}}\`, with \`reason\`, \`tried\` or \`stage\` beside it where they
-help. When an answer has begun to stream, the error comes as its last event, and \`[DONE]\` does not follow.
+help, and \`account\`, \`limit\`, \`needed\` and \`remaining\` where a budget is short. When an answer has begun to
+stream, the error comes as its last event, and \`[DONE]\` does not follow.
 
 | code | status | type | retry | what to do |
 | --- | --- | --- | --- | --- |
@@ -26,6 +27,7 @@ ${rows.join("\n")}
 | \`system_kv_cache_full\` | \`limits.kv_bytes_max\` is reached. |
 | \`queue_full\` | \`limits.queue_packets_max\` or \`limits.queue_bytes_max\` is reached. |
 | \`queue_timeout\` | No worker had room within \`timeouts.queue\`. |
+| \`ledger_unavailable\` | What is spent can't be written down at the moment, for example because the disk is full. |
 | \`draining\` | Headgate is shutting down. |
 
 ## \`upstream_failed\`

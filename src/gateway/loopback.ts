@@ -11,12 +11,22 @@ export function isLoopbackAddress(address: string): boolean {
   return LOOPBACK.check(address, isIPv6(address) ? "ipv6" : "ipv4");
 }
 
-/** Without keys, whoever can connect can spend: so only this machine may. */
+/** Whether a server that listens there can only be reached from this machine. */
+export function isLoopbackHost(host: string): boolean {
+  return host === "localhost" || isLoopbackAddress(host);
+}
+
+/** Whoever can connect to a worker can use it: so only this machine may. */
 export function assertLoopbackHost(host: string): void {
-  if (host === "localhost" || isLoopbackAddress(host)) return;
+  if (isLoopbackHost(host)) return;
   throw new Error(
     `Headgate can't listen on ${host}: calls from other machines need keys, which it does not have yet. Use 127.0.0.1.`,
   );
+}
+
+/** Whether the call comes from this machine. */
+export function isFromLoopback({ socket }: IncomingMessage): boolean {
+  return socket.remoteAddress !== undefined && isLoopbackAddress(socket.remoteAddress);
 }
 
 /**
@@ -36,6 +46,5 @@ export function isForeignPage({ headers }: IncomingMessage): boolean {
  * this machine, and it must not be a page in a browser here, which always names its origin.
  */
 export function mayReport(request: IncomingMessage): boolean {
-  const address = request.socket.remoteAddress;
-  return address !== undefined && isLoopbackAddress(address) && request.headers.origin === undefined;
+  return isFromLoopback(request) && request.headers.origin === undefined;
 }

@@ -1,3 +1,4 @@
+import { ANY_MODEL } from "../core/vocabulary.ts";
 import type { Inspection } from "../core/inspection.ts";
 
 export interface ModelNamesOptions {
@@ -39,6 +40,7 @@ export class ModelNames {
   /** Names a client can use at this moment, sorted, aliases included. */
   served(inspection: Inspection): string[] {
     const served = new Set(inspection.workers.flatMap((worker) => worker.models.map(({ model }) => model)));
+    served.delete(ANY_MODEL);
     for (const alias in this.#aliases) {
       if (served.has(this.#target(alias))) served.add(alias);
     }

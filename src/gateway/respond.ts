@@ -30,20 +30,26 @@ export function respondWithJson(response: ServerResponse, request: string, docum
   respond(response, { status: 200, request, body: JSON.stringify(document) });
 }
 
+/** How an error is told: in OpenAI's shape, or in another. */
+export type RespondWithError = typeof respondWithError;
+
 export function respondWithError(
   response: ServerResponse,
   request: string,
   error: HeadgateError,
   headers: OutgoingHttpHeaders = {},
 ): void {
-  const retry: OutgoingHttpHeaders =
-    error.retryAfterSeconds === undefined ? {} : { "retry-after": String(error.retryAfterSeconds) };
   respond(response, {
     status: ERRORS[error.code].status,
     request,
     body: JSON.stringify(errorDocument(error)),
-    headers: { ...headers, ...retry },
+    headers: { ...headers, ...retryHeaders(error) },
   });
+}
+
+/** When to ask again, for an error that knows. */
+export function retryHeaders({ retryAfterSeconds }: HeadgateError): OutgoingHttpHeaders {
+  return retryAfterSeconds === undefined ? {} : { "retry-after": String(retryAfterSeconds) };
 }
 
 /** The last write. What the client leaves in its buffers does not stay there for ever. */
@@ -64,6 +70,10 @@ export function errorDocument(error: HeadgateError): { error: Record<string, unk
   if (error.reason !== undefined) document["reason"] = error.reason;
   if (error.tried !== undefined) document["tried"] = error.tried;
   if (error.stage !== undefined) document["stage"] = error.stage;
+  if (error.account !== undefined) document["account"] = error.account;
+  if (error.limit !== undefined) document["limit"] = error.limit;
+  if (error.needed !== undefined) document["needed"] = error.needed;
+  if (error.remaining !== undefined) document["remaining"] = error.remaining;
   if (error.retryAfterSeconds !== undefined) document["retry_after_seconds"] = error.retryAfterSeconds;
   return { error: document };
 }

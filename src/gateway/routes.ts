@@ -1,10 +1,14 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
+import type { IncomingMessage, OutgoingHttpHeaders } from "node:http";
+import { noCapacity } from "../core/admission/admission.ts";
 import type { HeadgateError } from "../core/errors.ts";
 import type { Inspection } from "../core/inspection.ts";
 import { readBody } from "./body.ts";
+import type { Call, PaidCall } from "./call.ts";
+import { respondWithCoordinatorError } from "./coordinator-error.ts";
 import { availableWorkers, modelById, modelList, notReadyReason, workerList } from "./fleet-pages.ts";
-import { isForeignPage } from "./loopback.ts";
+import { openApiDocument } from "./openapi/document.ts";
 import { respond, respondWithError, respondWithJson } from "./respond.ts";
+import type { RespondWithError } from "./respond.ts";
 import type { Shell } from "./shell.ts";
 
 export interface RoutesOptions {
@@ -15,12 +19,7 @@ export interface RoutesOptions {
   startedMs: number;
 }
 
-/** One call: its request and response, and the id that names it in logs, headers and errors. */
-interface Call {
-  request: IncomingMessage;
-  response: ServerResponse;
-  id: string;
-}
+type Refuse = (error: HeadgateError, headers?: OutgoingHttpHeaders) => void;
 
 interface Route {
   method: "GET" | "POST";
@@ -37,34 +36,48 @@ export class Routes {
   constructor(options: RoutesOptions) {
     this.#options = options;
     const { shell, inspect, startedMs } = options;
-    const { chat, coordinator, names } = shell;
-    const page = (make: (inspection: Inspection) => unknown): Route => ({
-      method: "GET",
-      handle: ({ response, id }) => respondWithJson(response, id, make(inspect())),
-    });
+    const { completions, coordinator, infer, names } = shell;
+    const document = openApiDocument();
+    const page = (make: (inspection: Inspection) => unknown): Route =>
+      this.#view(({ response, id }) => respondWithJson(response, id, make(inspect())));
     this.#routes = new Map<string, Route>([
-      ["/v1/chat/completions", this.#withBody((call, body) => chat.handle(call.response, call.id, body))],
+      ["/v1/chat/completions", this.#paid((call, body) => completions.chat(call, body))],
+      ["/v1/completions", this.#paid((call, body) => completions.completion(call, body))],
       ["/v1/models", page((inspection) => modelList(names, inspection, startedMs))],
       ["/healthz", { method: "GET", handle: (call) => respondWithText(call, "ok\n") }],
       ["/readyz", { method: "GET", handle: (call) => this.#readiness(call) }],
-      ["/metrics", { method: "GET", handle: (call) => this.#metrics(call) }],
+      ["/metrics", this.#view((call) => this.#metrics(call))],
       ["/headgate/status", page((inspection) => inspection)],
+      [
+        "/openapi.json",
+        { method: "GET", handle: ({ response, id }) => respondWithJson(response, id, document) },
+      ],
+      [
+        "/coordinator/infer",
+        this.#paid((call, body) => infer.handle(call, body), respondWithCoordinatorError),
+      ],
       ["/coordinator/health", { method: "GET", handle: (call) => respondWithText(call, "OK") }],
       ["/coordinator/health/workers", page(workerList)],
       ["/coordinator/health/workers/available", page(availableWorkers)],
       [
         "/coordinator/health/heartbeat",
-        this.#withBody(({ request, response, id }, body) =>
+        this.#reported(({ request, response, id }, body) =>
           coordinator.heartbeat(request, response, { id, body }),
         ),
       ],
       [
         "/coordinator/health/deregister",
-        this.#withBody(({ request, response, id }, body) =>
+        this.#reported(({ request, response, id }, body) =>
           coordinator.deregister(request, response, { id, body }),
         ),
       ],
     ]);
+  }
+
+  /** Every address that is served. */
+  list(): { method: string; path: string }[] {
+    const served = Array.from(this.#routes, ([path, { method }]) => ({ method, path }));
+    return [...served, { method: "GET", path: `${MODELS_PREFIX}{model}` }];
   }
 
   handle(call: Call): void {
@@ -86,42 +99,67 @@ export class Routes {
     this.#refuse(call, error, { allow: route.method === "GET" ? "GET, HEAD" : route.method });
   }
 
-  #withBody(handle: (call: Call, body: Buffer) => void): Route {
-    const bytesMax = this.#options.bodyBytesMax;
-    const { metrics } = this.#options.shell;
+  /** What the supervisor shows of itself, to whoever may look. */
+  #view(handle: (call: Call) => void): Route {
+    const { access } = this.#options.shell;
+    return {
+      method: "GET",
+      handle: (call) => {
+        const refusal = access.mayLook(call.request);
+        if (refusal === null) handle(call);
+        else this.#refuse(call, refusal);
+      },
+    };
+  }
+
+  /** What costs something: who pays is known before the body is read. */
+  #paid(
+    handle: (call: PaidCall, body: Buffer) => void,
+    respondWith: RespondWithError = respondWithError,
+  ): Route {
+    const { access, ledgerTrouble } = this.#options.shell;
     return {
       method: "POST",
       handle: (call) => {
-        if (isForeignPage(call.request)) {
-          return this.#refuse(call, { code: "origin_not_allowed", message: "This page may not call." });
-        }
-        readBody({
-          ...call,
-          bytesMax,
-          onBody: (body) => handle(call, body),
-          onRefused: () => metrics.refused("body_too_large"),
-        });
+        const caller = access.identify(call.request);
+        const refuse = this.#refusal(call, respondWith);
+        if ("code" in caller) return refuse(caller);
+        if (ledgerTrouble() !== null) return refuse(noCapacity("ledger_unavailable"));
+        this.#readBody(call.request, (body) => handle({ ...call, caller }, body), refuse);
       },
     };
+  }
+
+  /** What workers say. */
+  #reported(handle: (call: Call, body: Buffer) => void): Route {
+    return {
+      method: "POST",
+      handle: (call) => {
+        const refuse = this.#refusal(call, respondWithCoordinatorError);
+        this.#readBody(call.request, (body) => handle(call, body), refuse);
+      },
+    };
+  }
+
+  #readBody(request: IncomingMessage, onBody: (body: Buffer) => void, onRefused: Refuse): void {
+    readBody({ request, bytesMax: this.#options.bodyBytesMax, onBody, onRefused });
   }
 
   #modelRoute(path: string): Route | null {
     if (!path.startsWith(MODELS_PREFIX)) return null;
     const { shell, inspect, startedMs } = this.#options;
-    return {
-      method: "GET",
-      handle: (call) => {
-        const name = decode(path.slice(MODELS_PREFIX.length));
-        const model = modelById(shell.names, inspect(), { id: name, startedMs });
-        if (model !== null) return respondWithJson(call.response, call.id, model);
-        const message = `The model \`${name.slice(0, 100)}\` is not served here.`;
-        this.#refuse(call, { code: "model_not_found", message, param: "model" });
-      },
-    };
+    return this.#view((call) => {
+      const name = decode(path.slice(MODELS_PREFIX.length));
+      const model = modelById(shell.names, inspect(), { id: name, startedMs });
+      if (model !== null) return respondWithJson(call.response, call.id, model);
+      const message = `The model \`${name.slice(0, 100)}\` is not served here.`;
+      this.#refuse(call, { code: "model_not_found", message, param: "model" });
+    });
   }
 
   #readiness({ response, id }: Call): void {
-    const reason = notReadyReason(this.#options.inspect());
+    const { shell, inspect } = this.#options;
+    const reason = shell.ledgerTrouble() === null ? notReadyReason(inspect()) : "ledger_unavailable";
     const body = reason === null ? { status: "ready" } : { status: "not_ready", reason };
     respond(response, { status: reason === null ? 200 : 503, request: id, body: JSON.stringify(body) });
   }
@@ -138,9 +176,16 @@ export class Routes {
     );
   }
 
-  #refuse(call: Call, error: HeadgateError, headers: Record<string, string> = {}): void {
-    this.#options.shell.metrics.refused(error.code);
-    respondWithError(call.response, call.id, error, headers);
+  #refuse(call: Call, error: HeadgateError, headers: OutgoingHttpHeaders = {}): void {
+    this.#refusal(call, respondWithError)(error, headers);
+  }
+
+  /** Counts an error and tells it. */
+  #refusal({ response, id }: Call, respondWith: RespondWithError): Refuse {
+    return (error, headers) => {
+      this.#options.shell.metrics.refused(error.code);
+      respondWith(response, id, error, headers);
+    };
   }
 }
 

@@ -6,7 +6,6 @@ import type { ErrorCode } from "../core/errors.ts";
 import { ERRORS } from "../core/errors.ts";
 import type { Inspection } from "../core/inspection.ts";
 import { declaredLength } from "./body.ts";
-import { assertLoopbackHost } from "./loopback.ts";
 import { errorDocument } from "./respond.ts";
 import { Routes } from "./routes.ts";
 import type { Shell } from "./shell.ts";
@@ -54,10 +53,9 @@ export interface RunningGateway {
   close(options: { graceMs: number }): Promise<void>;
 }
 
-/** Starts the HTTP server; rejects when the address is taken, or not on this machine only. */
+/** Starts the HTTP server; rejects when the address is taken. */
 export async function serveGateway(options: GatewayOptions): Promise<RunningGateway> {
   const { shell, inspect, host, port } = options;
-  assertLoopbackHost(host);
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const server = createLimitedServer(limits);
   const startedMs = Date.now();

@@ -5,24 +5,36 @@ import { UndiciUpstream } from "../backends/undici-upstream.ts";
 import { WorkerAddresses } from "../backends/worker-addresses.ts";
 import type { WorkerChanged } from "../core/effects.ts";
 import type { SupervisorEvent } from "../core/events.ts";
+import type { Micros } from "../core/units.ts";
+import { Exchanges } from "../exchange/exchange.ts";
 import type { Log } from "../observability/log.ts";
 import { Metrics } from "../observability/metrics.ts";
 import { createObserver } from "../observability/observer.ts";
 import type { ClientsPort, EndpointsPort, ObserverPort, WorkersPort } from "../supervisor/ports.ts";
-import { ChatCompletions } from "./chat-completions.ts";
+import type { Access } from "./access.ts";
 import { Clients } from "./clients.ts";
+import { Completions } from "./completions.ts";
 import { Coordinator } from "./coordinator.ts";
-import { Exchanges } from "./exchange.ts";
+import { Infer } from "./infer.ts";
+import { Intake } from "./intake.ts";
 import { ModelNames } from "./model-names.ts";
+import { StreamKeeper } from "./stream-keeper.ts";
 
 export interface ShellOptions {
   /** How ports answer. */
   submit: (event: SupervisorEvent) => void;
   log: Log;
+  access: Access;
+  /** Why nothing can be charged at the moment, so that nothing new may start; null when all is well. */
+  ledgerTrouble: () => string | null;
   /** Names of configured models. */
   models: string[];
   aliases: Record<string, string>;
   remotes: RemoteEndpoint[];
+  /** The longest that a client may ask to wait for its budget. */
+  budgetWaitMaxUs: Micros;
+  /** How long a stream may be silent, in ms; as `StreamKeeper` has it if absent. */
+  silenceMs?: number;
   /** This supervisor's id, as workers know it. A new one for each life if absent. */
   supervisor?: string;
 }
@@ -35,7 +47,10 @@ export interface Shell {
     workers: WorkersPort;
     observer: ObserverPort;
   };
-  chat: ChatCompletions;
+  access: Access;
+  ledgerTrouble: () => string | null;
+  completions: Completions;
+  infer: Infer;
   coordinator: Coordinator;
   names: ModelNames;
   metrics: Metrics;
@@ -47,7 +62,7 @@ export interface Shell {
 }
 
 export function createShell(options: ShellOptions): Shell {
-  const { submit, log, models, aliases, remotes } = options;
+  const { submit, log, access, ledgerTrouble, models, aliases, remotes, budgetWaitMaxUs } = options;
   const supervisor = options.supervisor ?? randomUUID();
   const exchanges = new Exchanges();
   const addresses = new WorkerAddresses();
@@ -57,6 +72,8 @@ export function createShell(options: ShellOptions): Shell {
   const metrics = new Metrics({ modelLabel: (model) => names.label(model) });
   const coordinator = new Coordinator({ addresses, names, supervisor, submit });
   const endpoints = new Endpoints({ upstream, exchanges, addresses, remotes, supervisor, submit });
+  const keeper = new StreamKeeper(options.silenceMs);
+  const intake = new Intake({ exchanges, names, keeper, submit, budgetWaitMaxUs });
   const observer = createObserver({ log, metrics });
 
   return {
@@ -69,12 +86,15 @@ export function createShell(options: ShellOptions): Shell {
         workerChanged(effect: WorkerChanged) {
           observer.workerChanged(effect);
           if (effect.status !== "evicted") return;
-          const origin = addresses.forget(effect.worker);
-          if (origin !== undefined) upstream.release(origin);
+          const address = addresses.forget(effect.worker);
+          if (address !== undefined) upstream.release(address.origin);
         },
       },
     },
-    chat: new ChatCompletions({ exchanges, names, metrics, submit }),
+    access,
+    ledgerTrouble,
+    completions: new Completions({ intake, metrics }),
+    infer: new Infer({ intake, metrics }),
     coordinator,
     names,
     metrics,

@@ -1,156 +1,77 @@
-import type { ServerResponse } from "node:http";
+import { eventFrame } from "../backends/event-stream.ts";
+import type { BudgetView } from "../core/effects.ts";
 import type { HeadgateError } from "../core/errors.ts";
-import type { TokenUsage } from "../core/vocabulary.ts";
-import { completionId, usageObject } from "./answer.ts";
-import type { Answer, AnswerIdentity } from "./answer.ts";
-import type { Outbox } from "./outbox.ts";
-import { end, errorDocument, respondWithError } from "./respond.ts";
-import type { TickFlusher } from "./tick-flusher.ts";
+import type { Answer, Bill, Ending } from "../exchange/answer.ts";
+import type { Outbox } from "../exchange/outbox.ts";
+import { budgetHeaders, withBill } from "./bill.ts";
+import { ClientStream } from "./client-stream.ts";
+import type { ClientStreamOptions } from "./client-stream.ts";
+import { errorDocument, respondWithError } from "./respond.ts";
+import type { AnswerIdentity, ChoiceChunks, Surface } from "./surface.ts";
 
-export interface StreamedAnswerOptions extends AnswerIdentity {
-  response: ServerResponse;
-  includeUsage: boolean;
-  flusher: TickFlusher;
-  /** The client has stopped reading: its socket's buffer is full. */
-  onBlocked: () => void;
-  /** It has read that buffer empty. */
-  onDrained: () => void;
+export interface StreamedAnswerOptions extends ClientStreamOptions, AnswerIdentity {
+  surface: Surface;
 }
 
-/**
- * An answer given as server-sent events.
- *
- * The status line waits for the first token, so a failure before it can still be told by
- * status. Everything relayed in one turn of the event loop leaves in one write.
- */
+/** An answer given as server-sent events. */
 export class StreamedAnswer implements Answer {
   readonly #options: StreamedAnswerOptions;
-  readonly #response: ServerResponse;
-  readonly #framesByChoice: ChoiceFrames[] = [];
-  /** The variant that answered, for the chunk with the usage; null while there is none to send. */
-  #model: string | null = null;
-  /** Frames not written yet. */
-  #pending = "";
-  #blocked = false;
-  #ended = false;
+  readonly #stream: ClientStream;
+  readonly #chunksByChoice: ChoiceChunks[] = [];
+  /** What the last choice to end came from, for the chunk with the usage. */
+  #last: Outbox | null = null;
+  /** The limit that made some choice shorter. */
+  #shortage: BudgetView | null = null;
 
   constructor(options: StreamedAnswerOptions) {
     this.#options = options;
-    this.#response = options.response;
+    this.#stream = new ClientStream(options);
+  }
+
+  tellBudgets(budgets: readonly BudgetView[]): void {
+    this.#stream.headers = budgetHeaders(budgets);
   }
 
   relay(choice: number, outbox: Outbox): void {
-    if (this.#pending === "") this.#options.flusher.schedule(this);
-    this.#append(choice, outbox);
+    const taken = outbox.takeGranted();
+    if (outbox.format === "text") this.#stream.append(this.#chunks(choice, outbox).text(taken));
+    else this.#stream.append(taken);
   }
 
-  finishChoice(choice: number, outbox: Outbox, finishReason: string): void {
+  finishChoice(choice: number, outbox: Outbox, ending: Ending): void {
+    this.#last = outbox;
+    this.#shortage ??= ending.shortage;
     this.relay(choice, outbox);
     // The frames of a remote API close with its own reason, unless they were cut short.
     if (outbox.format === "frames" && outbox.isComplete) return;
-    this.#pending += this.#frames(choice, outbox).finish(finishReason);
-    // A remote API has sent its own usage among its frames.
-    if (outbox.format === "text") this.#model = outbox.model;
+    this.#stream.append(this.#chunks(choice, outbox).finish(ending));
   }
 
-  finish(usage: TokenUsage): void {
-    if (this.#options.includeUsage && this.#model !== null) {
-      const head = chunkHead(this.#options, this.#model);
-      this.#pending += `${head}"choices":[],"usage":${JSON.stringify(usageObject(usage))}}\n\n`;
-    }
-    this.#end(`${this.#pending}data: [DONE]\n\n`);
+  finish(bill: Bill): void {
+    this.#stream.end(`${this.#usageFrame(bill)}data: [DONE]\n\n`);
   }
 
   /** Without `[DONE]`: no client may take a broken answer for a short one. */
   fail(error: HeadgateError): void {
-    if (!this.#response.headersSent && this.#pending === "") {
-      this.#ended = true;
-      respondWithError(this.#response, this.#options.request, error);
-      return;
-    }
-    this.#end(`${this.#pending}data: ${JSON.stringify(errorDocument(error))}\n\n`);
+    if (this.#stream.hasBegun) this.#stream.end(eventFrame(JSON.stringify(errorDocument(error))));
+    else respondWithError(this.#options.response, this.#options.request, error, this.#stream.headers);
   }
 
   drop(): void {
-    this.#ended = true;
-    this.#response.destroy();
+    this.#stream.drop();
   }
 
-  /** Called by the flusher at the end of the turn. While the client is blocked, frames wait for it to drain. */
-  flush(): void {
-    if (this.#ended || this.#blocked || this.#pending === "" || this.#response.destroyed) return;
-    const pending = this.#pending;
-    this.#pending = "";
-    this.#sendHead();
-    if (this.#response.write(pending)) return;
-    this.#blocked = true;
-    this.#response.once("drain", () => this.#drained());
-    this.#options.onBlocked();
+  /** A remote API's own chunk where it has sent one, with what it can't know added. */
+  #usageFrame(bill: Bill): string {
+    if (!this.#options.includeUsage || this.#last === null) return "";
+    const { usageChunk, model } = this.#last;
+    if (usageChunk === null) {
+      return eventFrame(JSON.stringify(this.#options.surface.usageChunk(this.#options, model, bill)));
+    }
+    return eventFrame(withBill(usageChunk, bill, this.#shortage));
   }
 
-  #drained(): void {
-    this.#blocked = false;
-    this.flush();
-    if (!this.#blocked) this.#options.onDrained();
+  #chunks(choice: number, outbox: Outbox): ChoiceChunks {
+    return (this.#chunksByChoice[choice] ??= this.#options.surface.chunks(this.#options, choice, outbox));
   }
-
-  #append(choice: number, outbox: Outbox): void {
-    const taken = outbox.takeGranted();
-    if (taken === "") return;
-    this.#pending += outbox.format === "text" ? this.#frames(choice, outbox).content(taken) : taken;
-  }
-
-  #frames(choice: number, outbox: Outbox): ChoiceFrames {
-    return (this.#framesByChoice[choice] ??= new ChoiceFrames(this.#options, choice, outbox.model));
-  }
-
-  #end(text: string): void {
-    this.#ended = true;
-    if (this.#response.destroyed) return;
-    this.#sendHead();
-    end(this.#response, text);
-  }
-
-  #sendHead(): void {
-    if (this.#response.headersSent) return;
-    this.#response.writeHead(200, {
-      "content-type": "text/event-stream; charset=utf-8",
-      "cache-control": "no-cache",
-      "x-request-id": this.#options.request,
-    });
-  }
-}
-
-/** The chunks of one choice: all but the text is the same in each, and made once. */
-class ChoiceFrames {
-  readonly #beforeDelta: string;
-  readonly #afterDelta: string;
-  readonly #usage: string;
-  #opened = false;
-
-  constructor(options: StreamedAnswerOptions, choice: number, model: string) {
-    // With usage asked for, OpenAI sends a null in all chunks but the last.
-    this.#usage = options.includeUsage ? `],"usage":null}\n\n` : `]}\n\n`;
-    this.#beforeDelta = `${chunkHead(options, model)}"choices":[{"index":${choice},"delta":`;
-    this.#afterDelta = `,"logprobs":null,"finish_reason":null}${this.#usage}`;
-  }
-
-  content(text: string): string {
-    return `${this.#open()}${this.#beforeDelta}{"content":${JSON.stringify(text)}}${this.#afterDelta}`;
-  }
-
-  finish(reason: string): string {
-    const open = this.#open();
-    return `${open}${this.#beforeDelta}{},"logprobs":null,"finish_reason":${JSON.stringify(reason)}}${this.#usage}`;
-  }
-
-  #open(): string {
-    if (this.#opened) return "";
-    this.#opened = true;
-    return `${this.#beforeDelta}{"role":"assistant","content":"","refusal":null}${this.#afterDelta}`;
-  }
-}
-
-function chunkHead({ request, createdSeconds }: AnswerIdentity, model: string): string {
-  return `data: {"id":"${completionId(request)}","object":"chat.completion.chunk","created":${createdSeconds},"model":${JSON.stringify(model)},`;
 }

@@ -1,24 +1,49 @@
 import { destination, pino } from "pino";
-import type { Logger } from "pino";
+import type { DestinationStream, Logger } from "pino";
 
 export type Log = Logger;
 
 export type LogLevel = "debug" | "info" | "warn" | "error" | "silent";
 
-/** Lines are gathered until they are this many bytes, or this old in ms: one write for each would cost more than the line. */
-const LINES_BYTES = 8 * 1024;
-const LINES_MS = 100;
-
-/** JSON lines on standard output. What is still gathered at exit is written then. */
+/** JSON lines on standard output. */
 export function createLog(level: LogLevel): Log {
-  return pino(
-    {
-      level,
-      base: null,
-      messageKey: "message",
-      timestamp: () => `,"time":"${new Date().toISOString()}"`,
-      formatters: { level: (label) => ({ level: label }) },
+  const options = {
+    level,
+    base: null,
+    messageKey: "message",
+    timestamp: () => `,"time":"${new Date().toISOString()}"`,
+    formatters: { level: (label: string) => ({ level: label }) },
+  };
+  return pino(options, gatheredLines());
+}
+
+/** Lines are gathered until they are this long together, in UTF-16 units, or this old in ms. */
+const LINES_LENGTH = 32 * 1024;
+const LINES_MS = 200;
+
+/**
+ * Standard output, in few writes: one for each line would cost more than the line. What is still
+ * gathered when the process exits, for whatever reason it can tell, is written then.
+ */
+function gatheredLines(): DestinationStream {
+  const output = destination({ dest: 1, sync: false, maxWrite: 2 * LINES_LENGTH });
+  let lines = "";
+  let timer: NodeJS.Timeout | null = null;
+  const flush = (): void => {
+    if (timer !== null) clearTimeout(timer);
+    timer = null;
+    output.write(lines);
+    lines = "";
+  };
+  process.once("exit", () => {
+    if (lines !== "") flush();
+    output.flushSync();
+  });
+  return {
+    write(line) {
+      lines += line;
+      if (lines.length >= LINES_LENGTH) flush();
+      else timer ??= setTimeout(flush, LINES_MS).unref();
     },
-    destination({ dest: 1, sync: false, minLength: LINES_BYTES, periodicFlush: LINES_MS }),
-  );
+  };
 }

@@ -1,91 +1,90 @@
-import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from "prom-client";
+import { Counter, Gauge, Registry, collectDefaultMetrics } from "prom-client";
 import type { ErrorCode } from "../core/errors.ts";
 import type { Inspection } from "../core/inspection.ts";
+import type { Stage } from "../core/lifecycle.ts";
 import type { SettledRecord } from "../core/settling/record.ts";
 import { MICROS_PER_MILLI, MILLIS_PER_SECOND } from "../core/units.ts";
 import type { Micros } from "../core/units.ts";
-
-/** From a quick stage to a request at its deadline, in seconds. */
-const BUCKETS_SECONDS = [
-  0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300,
-];
+import { CostCounters } from "./cost-counters.ts";
+import { DurationHistogram, histogramText } from "./duration-histogram.ts";
 
 export interface MetricsOptions {
   /** What stands for a model's name in labels; must be bounded, whatever clients send. */
   modelLabel: (model: string) => string;
 }
 
+/** Settled requests that have all three labels in common. */
+interface RequestCount {
+  model: string;
+  outcome: string;
+  code: string;
+  requests: number;
+}
+
 /**
- * Prometheus metrics. Counters and histograms are fed by settled requests; gauges are read
- * from an inspection when somebody scrapes. No label holds what a client can invent.
+ * Prometheus metrics. Settled requests only count up numbers here; counters are filled from them, and
+ * gauges from an inspection, when somebody scrapes. No label holds what a client can invent.
  */
 export class Metrics {
   readonly #registry = new Registry();
   readonly #modelLabel: (model: string) => string;
   readonly #gauges: FleetGauges;
-  readonly #stageSeconds: Histogram<"stage">;
-  readonly #stageObservers = new Map<string, Histogram.Internal<"stage">>();
-  readonly #requestCounters = new Map<string, Counter.Internal>();
-
-  readonly #requests: Counter<"model" | "outcome" | "code">;
   readonly #refusals: Counter<"code">;
-  readonly #attempts: Counter;
-  readonly #ttftSeconds: Histogram;
-  readonly #totalSeconds: Histogram;
-  readonly #promptTokens: Counter.Internal;
-  readonly #cachedTokens: Counter.Internal;
-  readonly #completionTokens: Counter.Internal;
+  readonly #costs: CostCounters;
+
+  readonly #requests = new Map<string, RequestCount>();
+  #attempts = 0;
+  readonly #tokens = { prompt: 0, cached: 0, completion: 0 };
+
+  readonly #commitSeconds = new DurationHistogram();
+  readonly #ttftSeconds = new DurationHistogram();
+  readonly #totalSeconds = new DurationHistogram();
+  readonly #stageSeconds = new Map<string, DurationHistogram>();
 
   constructor({ modelLabel }: MetricsOptions) {
     const registers = [this.#registry];
     this.#modelLabel = modelLabel;
     collectDefaultMetrics({ register: this.#registry });
     this.#gauges = new FleetGauges(this.#registry);
-    this.#requests = new Counter({
-      name: "headgate_requests_total",
-      help: "Requests that reached the scheduler, by how they ended.",
-      labelNames: ["model", "outcome", "code"],
-      registers,
-    });
+    this.#costs = new CostCounters(this.#registry);
     this.#refusals = new Counter({
       name: "headgate_refusals_total",
       help: "Requests refused before they reached the scheduler, by error code.",
       labelNames: ["code"],
       registers,
     });
-    this.#attempts = new Counter({
+    const requests = this.#requests;
+    new Counter({
+      name: "headgate_requests_total",
+      help: "Requests that reached the scheduler, by how they ended.",
+      labelNames: ["model", "outcome", "code"],
+      registers,
+      collect() {
+        this.reset();
+        for (const { requests: count, ...labels } of requests.values()) this.inc(labels, count);
+      },
+    });
+    const attempts = (): number => this.#attempts;
+    new Counter({
       name: "headgate_attempts_total",
       help: "Attempts sent to endpoints by settled requests.",
       registers,
+      collect() {
+        this.reset();
+        this.inc(attempts());
+      },
     });
-    this.#stageSeconds = new Histogram({
-      name: "headgate_stage_seconds",
-      help: "Time the slowest packet of each request spent in each stage.",
-      labelNames: ["stage"],
-      buckets: BUCKETS_SECONDS,
-      registers,
-    });
-    this.#ttftSeconds = new Histogram({
-      name: "headgate_ttft_seconds",
-      help: "Time from a request's arrival to its first token.",
-      buckets: BUCKETS_SECONDS,
-      registers,
-    });
-    this.#totalSeconds = new Histogram({
-      name: "headgate_request_seconds",
-      help: "Time from a request's arrival to its end.",
-      buckets: BUCKETS_SECONDS,
-      registers,
-    });
-    const tokens = new Counter({
+    const tokens = this.#tokens;
+    new Counter({
       name: "headgate_tokens_total",
       help: "Tokens of settled requests; cached is the part of prompt that was not computed again.",
       labelNames: ["kind"],
       registers,
+      collect() {
+        this.reset();
+        for (const [kind, count] of Object.entries(tokens)) this.inc({ kind }, count);
+      },
     });
-    this.#promptTokens = tokens.labels({ kind: "prompt" });
-    this.#cachedTokens = tokens.labels({ kind: "cached" });
-    this.#completionTokens = tokens.labels({ kind: "completion" });
   }
 
   get contentType(): string {
@@ -93,16 +92,23 @@ export class Metrics {
   }
 
   settled(record: SettledRecord): void {
-    this.#requestCounter(record).inc();
-    this.#attempts.inc(record.attempts);
-    this.#promptTokens.inc(record.usage.promptTokens);
-    this.#cachedTokens.inc(record.usage.cachedTokens);
-    this.#completionTokens.inc(record.usage.completionTokens);
+    const { usage, stagesUs } = record;
+    const model = this.#modelLabel(record.model);
+    this.#requestCount(model, record).requests += 1;
+    this.#costs.settled(record, model);
+    this.#attempts += record.attempts;
+    this.#tokens.prompt += usage.promptTokens;
+    this.#tokens.cached += usage.cachedTokens;
+    this.#tokens.completion += usage.completionTokens;
     this.#totalSeconds.observe(inSeconds(record.totalUs));
     if (record.ttftUs !== null) this.#ttftSeconds.observe(inSeconds(record.ttftUs));
-    for (const [stage, us] of Object.entries(record.stagesUs)) {
-      this.#stageObserver(stage).observe(inSeconds(us));
+    for (const stage in stagesUs) {
+      this.#stage(stage).observe(inSeconds(stagesUs[stage as Stage]!));
     }
+  }
+
+  committed(seconds: number): void {
+    this.#commitSeconds.observe(seconds);
   }
 
   refused(code: ErrorCode): void {
@@ -110,31 +116,53 @@ export class Metrics {
   }
 
   /** The exposition text. */
-  scrape(inspection: Inspection): Promise<string> {
+  async scrape(inspection: Inspection): Promise<string> {
     this.#gauges.set(inspection);
-    return this.#registry.metrics();
+    return [await this.#registry.metrics(), ...this.#histograms(), ""].join("\n");
   }
 
-  /** Looking a label up costs more than the observation. */
-  #stageObserver(stage: string): Histogram.Internal<"stage"> {
-    let observer = this.#stageObservers.get(stage);
-    if (observer === undefined) {
-      observer = this.#stageSeconds.labels({ stage });
-      this.#stageObservers.set(stage, observer);
-    }
-    return observer;
+  #histograms(): string[] {
+    const stages = [...this.#stageSeconds].flatMap(([stage, histogram]) => {
+      return histogram.lines("headgate_stage_seconds", `stage="${stage}"`);
+    });
+    return [
+      histogramText({
+        name: "headgate_ledger_commit_seconds",
+        help: "Time until holds were durable, of the oldest hold in each group.",
+        lines: this.#commitSeconds.lines("headgate_ledger_commit_seconds"),
+      }),
+      histogramText({
+        name: "headgate_stage_seconds",
+        help: "Time the slowest packet of each request spent in each stage.",
+        lines: stages,
+      }),
+      histogramText({
+        name: "headgate_ttft_seconds",
+        help: "Time from a request's arrival to its first token.",
+        lines: this.#ttftSeconds.lines("headgate_ttft_seconds"),
+      }),
+      histogramText({
+        name: "headgate_request_seconds",
+        help: "Time from a request's arrival to its end.",
+        lines: this.#totalSeconds.lines("headgate_request_seconds"),
+      }),
+    ];
   }
 
-  #requestCounter(record: SettledRecord): Counter.Internal {
-    const model = this.#modelLabel(record.model);
-    const code = record.code ?? "";
-    const key = `${model} ${record.outcome} ${code}`;
-    let counter = this.#requestCounters.get(key);
-    if (counter === undefined) {
-      counter = this.#requests.labels({ model, outcome: record.outcome, code });
-      this.#requestCounters.set(key, counter);
+  #stage(stage: string): DurationHistogram {
+    let histogram = this.#stageSeconds.get(stage);
+    if (histogram === undefined) this.#stageSeconds.set(stage, (histogram = new DurationHistogram()));
+    return histogram;
+  }
+
+  #requestCount(model: string, { outcome, code }: SettledRecord): RequestCount {
+    const key = `${model} ${outcome} ${code}`;
+    let count = this.#requests.get(key);
+    if (count === undefined) {
+      count = { model, outcome, code: code ?? "", requests: 0 };
+      this.#requests.set(key, count);
     }
-    return counter;
+    return count;
   }
 }
 
@@ -149,6 +177,7 @@ class FleetGauges {
   readonly #sessions: Gauge;
   readonly #kvBytes: Gauge;
   readonly #requests: Gauge;
+  readonly #holds: Gauge;
   readonly #workers: Gauge<"status">;
   readonly #inFlight: Gauge<"worker">;
 
@@ -161,6 +190,7 @@ class FleetGauges {
     this.#sessions = gauge("sessions", "Packets dispatched and not ended.");
     this.#kvBytes = gauge("kv_reserved_bytes", "KV cache reserved for them.");
     this.#requests = gauge("requests_open", "Requests admitted and not settled yet.");
+    this.#holds = gauge("holds_open", "Holds that are neither posted nor void yet.");
     this.#workers = new Gauge({
       name: "headgate_workers",
       help: "Workers and remote endpoints by status.",
@@ -181,6 +211,7 @@ class FleetGauges {
     this.#sessions.set(inspection.sessions);
     this.#kvBytes.set(inspection.kvBytes);
     this.#requests.set(inspection.requests);
+    this.#holds.set(inspection.openHolds);
     // Workers come and go: those that went must not be shown with their last value.
     this.#workers.reset();
     this.#inFlight.reset();

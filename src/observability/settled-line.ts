@@ -1,3 +1,4 @@
+import { formatUsd } from "../core/budget/money.ts";
 import { ERRORS } from "../core/errors.ts";
 import type { SettledRecord } from "../core/settling/record.ts";
 import { MICROS_PER_MILLI } from "../core/units.ts";
@@ -11,6 +12,7 @@ export function logSettled(log: Log, record: SettledRecord): void {
   const line = {
     request: record.request,
     tenant: record.tenant,
+    key: record.key ?? undefined,
     model: record.model,
     stage: "settle",
     outcome: record.outcome,
@@ -25,6 +27,7 @@ export function logSettled(log: Log, record: SettledRecord): void {
     prompt_tokens: record.usage.promptTokens,
     cached_tokens: record.usage.cachedTokens,
     completion_tokens: record.usage.completionTokens,
+    cost_usd: formatUsd(BigInt(record.charged.nanoUsd)),
   };
   if (isOurTrouble(record)) log.warn(line, "request settled");
   else log.info(line, "request settled");

@@ -63,11 +63,11 @@ export class FakeCompletion {
   }
 
   /** The whole of an answer that is not streamed. */
-  document(text: string): void {
+  document(text: string, finishReason = "stop"): void {
     this.call.json(200, {
       ...HEAD,
       object: "chat.completion",
-      choices: [{ index: 0, message: { role: "assistant", content: text }, finish_reason: "stop" }],
+      choices: [{ index: 0, message: { role: "assistant", content: text }, finish_reason: finishReason }],
       usage: { prompt_tokens: 7, completion_tokens: 3, total_tokens: 10 },
     });
   }

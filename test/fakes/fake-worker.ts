@@ -60,8 +60,26 @@ export class FakeWorker {
     assert.equal(response.status, 200, await response.text());
   }
 
+  /** The next generation, when it comes. Credit for those before it is read and taken note of. */
   async next(): Promise<FakeGeneration> {
-    return new FakeGeneration(await this.server.next());
+    for (;;) {
+      const call = await this.server.next();
+      if (!call.path.endsWith("/credit")) return new FakeGeneration(call);
+      this.#take(call);
+    }
+  }
+
+  /** The next grant of credit, when it comes: for which generation, and up to where. */
+  async nextCredit(): Promise<{ id: string; credit: unknown }> {
+    const call = await this.server.next();
+    assert.match(call.path, /\/credit$/);
+    return this.#take(call);
+  }
+
+  #take(call: ScriptedCall): { id: string; credit: unknown } {
+    const id = decodeURIComponent(call.path.split("/").at(-2)!);
+    call.json(200, { ok: true });
+    return { id, credit: call.body["credit"] };
   }
 
   close(): Promise<void> {
@@ -72,15 +90,22 @@ export class FakeWorker {
 /** One generation, told what to say. */
 export class FakeGeneration {
   readonly call: ScriptedCall;
-  #tokens = 0;
+  /** By choice. */
+  readonly #tokens: number[];
 
   constructor(call: ScriptedCall) {
     assert.equal(call.path, "/worker/generate");
     this.call = call;
+    this.#tokens = Array.from({ length: this.choices }, () => 0);
   }
 
   get request(): Record<string, unknown> {
     return this.call.body;
+  }
+
+  /** `n` as it was asked for. */
+  get choices(): number {
+    return (this.request["n"] as number | undefined) ?? 1;
   }
 
   started(promptTokens = 5, cachedTokens = 2): void {
@@ -88,16 +113,28 @@ export class FakeGeneration {
     this.call.event({ type: "started", prompt_tokens: promptTokens, cached_tokens: cachedTokens });
   }
 
-  token(text: string): void {
-    this.call.event({ type: "tokens", seq: this.#tokens, ids: [this.#tokens], text });
-    this.#tokens += 1;
+  /** Fields such as `logprobs` can be added. */
+  token(text: string, choice = 0, fields: object = {}): void {
+    const seq = this.#tokens[choice]!++;
+    this.call.event({ type: "tokens", ...this.#named(choice), seq, ids: [seq], text, ...fields });
+  }
+
+  /** It halts until there is more credit. */
+  outOfCredit(choice = 0): void {
+    this.call.event({ type: "credit", ...this.#named(choice), used: this.#tokens[choice] });
+  }
+
+  /** One choice of several ends. */
+  finished(choice: number, reason = "stop"): void {
+    this.call.event({ type: "finished", choice, finish_reason: reason });
   }
 
   done(reason = "stop"): void {
+    const completionTokens = this.#tokens.reduce((sum, tokens) => sum + tokens, 0);
     this.call.event({
       type: "done",
       finish_reason: reason,
-      usage: { prompt_tokens: 5, cached_tokens: 2, completion_tokens: this.#tokens },
+      usage: { prompt_tokens: 5, cached_tokens: 2, completion_tokens: completionTokens },
     });
     this.call.end();
   }
@@ -107,5 +144,10 @@ export class FakeGeneration {
     this.started();
     for (const text of texts) this.token(text);
     this.done();
+  }
+
+  /** With one choice, events do not say which one they are about. */
+  #named(choice: number): { choice?: number } {
+    return this.choices > 1 ? { choice } : {};
   }
 }

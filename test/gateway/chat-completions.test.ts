@@ -36,6 +36,8 @@ describe("chat completions through the openai client, served by a worker", () =>
       completion_tokens: 2,
       total_tokens: 7,
       prompt_tokens_details: { cached_tokens: 2 },
+      // 3 tokens read, 2 found in the cache at half the price, and 2 generated.
+      cost_usd: 8e-9,
     });
     assert.ok(completion._request_id);
   });
@@ -85,31 +87,83 @@ describe("chat completions through the openai client, served by a worker", () =>
     assert.ok(chunks.slice(0, -1).every(({ usage }) => usage === null));
   });
 
-  it("gives several choices their own generations, each with a seed of its own", async () => {
+  it("asks a worker for several choices of one prompt at once, and counts the prompt once", async () => {
     const answer = gateway.client.chat.completions.create({
       model: "tiny",
       messages: MESSAGES,
       n: 3,
       seed: 40,
     });
-    const generations = [await worker.next(), await worker.next(), await worker.next()];
-    const seeds = generations.map(({ request }) => (request["sampling"] as { seed: number }).seed);
-    assert.deepEqual(
-      seeds.toSorted((a, b) => a - b),
-      [40, 41, 42],
-    );
-    for (const [index, generation] of generations.entries()) generation.say(`seed ${seeds[index]}`);
+    const generation = await worker.next();
+    assert.equal(generation.choices, 3);
+    assert.deepEqual(generation.request["sampling"], { seed: 40 });
+    generation.started();
+    for (const choice of [2, 0, 1]) generation.token(`choice ${choice}`, choice);
+    generation.finished(1, "length");
+    generation.token(" goes on", 2);
+    generation.finished(0);
+    generation.finished(2);
+    generation.done();
     const { choices, usage } = await answer;
     assert.deepEqual(
-      choices.map(({ index, message }) => [index, message.content]),
+      choices.map(({ index, message, finish_reason }) => [index, message.content, finish_reason]),
       [
-        [0, "seed 40"],
-        [1, "seed 41"],
-        [2, "seed 42"],
+        [0, "choice 0", "stop"],
+        [1, "choice 1", "length"],
+        [2, "choice 2 goes on", "stop"],
       ],
     );
-    assert.equal(usage?.completion_tokens, 3);
+    assert.deepEqual([usage?.prompt_tokens, usage?.completion_tokens], [5, 4]);
   });
+
+  it("streams several choices side by side, each with its own end", async () => {
+    const [stream] = await Promise.all([
+      gateway.client.chat.completions.create({ model: "tiny", messages: MESSAGES, n: 2, stream: true }),
+      (async () => {
+        const generation = await worker.next();
+        generation.started();
+        generation.token("a", 0);
+        generation.token("b", 1);
+        generation.finished(0);
+        generation.token("c", 1);
+        generation.finished(1, "length");
+        generation.done("length");
+      })(),
+    ]);
+    const texts = ["", ""];
+    const reasons: (string | null)[] = [null, null];
+    for await (const { choices } of stream) {
+      for (const { index, delta, finish_reason } of choices) {
+        assert.equal(reasons[index], null, "nothing comes after the end");
+        texts[index] += delta.content ?? "";
+        reasons[index] = finish_reason;
+      }
+    }
+    assert.deepEqual(
+      [texts, reasons],
+      [
+        ["a", "bc"],
+        ["stop", "length"],
+      ],
+    );
+  });
+
+  for (const [what, event] of [
+    ["a choice that was not asked for", { type: "tokens", choice: 2, seq: 0, ids: [1], text: "x" }],
+    ["more of a choice that has ended", { type: "tokens", choice: 0, seq: 1, ids: [1], text: "x" }],
+    ["logprobs that are none", { type: "tokens", choice: 1, seq: 0, ids: [1], text: "x", logprobs: [1] }],
+  ] as [string, object][]) {
+    it(`takes a worker that sends ${what} for broken`, async () => {
+      const answer = gateway.post(chatBody({ n: 2 }));
+      const generation = await worker.next();
+      generation.started();
+      generation.token("a", 0);
+      generation.finished(0);
+      generation.call.event(event);
+      assert.equal((await answer).status, 502);
+      await generation.call.closed;
+    });
+  }
 
   it("sends the worker what the client asked for, in the worker's words", async () => {
     const answer = gateway.client.chat.completions.create({

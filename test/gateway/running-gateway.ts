@@ -6,14 +6,18 @@ import { setImmediate } from "node:timers/promises";
 import OpenAI from "openai";
 import { pino } from "pino";
 import type { RemoteEndpoint } from "../../src/backends/openai-dialect.ts";
+import { EMPTY_LEDGER } from "../../src/core/budget/accounts.ts";
+import type { LimitRow } from "../../src/core/budget/limits.ts";
 import type { CoreConfig } from "../../src/core/config.ts";
 import type { SettledRecord } from "../../src/core/settling/record.ts";
 import { seconds } from "../../src/core/units.ts";
+import { Access } from "../../src/gateway/access.ts";
+import type { AccessOptions } from "../../src/gateway/access.ts";
 import { serveGateway } from "../../src/gateway/serve.ts";
 import type { RunningGateway, ServerLimits } from "../../src/gateway/serve.ts";
 import { createShell } from "../../src/gateway/shell.ts";
 import type { Shell } from "../../src/gateway/shell.ts";
-import { createVolatileLedger } from "../../src/ledger/volatile.ts";
+import { createVolatileLedger } from "../fakes/volatile-ledger.ts";
 import { createLoop } from "../../src/supervisor/loop.ts";
 import { createSystemTimer } from "../../src/supervisor/system-timer.ts";
 import type { SystemTimer } from "../../src/supervisor/system-timer.ts";
@@ -31,7 +35,17 @@ export interface TestGatewayOptions {
   remotes?: RemoteEndpoint[];
   limits?: Partial<ServerLimits>;
   timeouts?: Partial<CoreConfig["timeouts"]>;
+  /** Merged over the core's configuration. */
+  core?: Partial<CoreConfig>;
+  /** In effect from the beginning. */
+  budgets?: LimitRow[];
+  /** Nobody has a key if absent. */
+  keys?: AccessOptions["keys"];
+  /** How long a stream may be silent, in ms. */
+  silenceMs?: number;
 }
+
+const NO_KEYS: AccessOptions["keys"] = { find: () => null, isEmpty: true };
 
 /** The real loop, core and server around fake endpoints. */
 export class TestGateway {
@@ -62,7 +76,7 @@ export class TestGateway {
     const settled: SettledRecord[] = [];
     let shell: Shell | undefined;
     let timer: SystemTimer | undefined;
-    const config = coreConfig(remotes, options.timeouts ?? {});
+    const config = { ...coreConfig(remotes, options.timeouts ?? {}), ...options.core };
     const loop = createLoop(config, (submit) => {
       shell = createShell({
         submit,
@@ -71,6 +85,10 @@ export class TestGateway {
         aliases: config.aliases,
         remotes,
         supervisor: "test-supervisor",
+        access: new Access({ keys: options.keys ?? NO_KEYS, keyless: "loopback", host: "127.0.0.1" }),
+        ledgerTrouble: () => null,
+        budgetWaitMaxUs: config.timeouts.totalUs,
+        ...(options.silenceMs === undefined ? {} : { silenceMs: options.silenceMs }),
       });
       timer = createSystemTimer(submit);
       const { observer } = shell.ports;
@@ -89,6 +107,7 @@ export class TestGateway {
     });
     assert.ok(shell);
     assert.ok(timer);
+    loop.submit({ kind: "ledger_restored", state: EMPTY_LEDGER, limits: options.budgets ?? [] });
     const limits = options.limits ?? {};
     const gateway = await serveGateway({
       shell,
@@ -142,6 +161,9 @@ function coreConfig(remotes: RemoteEndpoint[], timeouts: Partial<CoreConfig["tim
       return { name, models: Object.keys(models), concurrencyMax: 64, contextTokens: 100_000 };
     }),
     placement: { policy: "least-request" },
+    prices: {},
+    defaultPrice: { input: 1_000_000, cachedInput: 500_000, output: 2_000_000, request: 0 },
+    packetTokens: 64,
     limits: {
       workersMax: 1_000,
       sessionsMax: 1_000,

@@ -1,16 +1,18 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { readChatRequest } from "../../src/gateway/chat-request.ts";
-import { readPrompt } from "../../src/gateway/prompt.ts";
+import { readChatRequest } from "../../src/exchange/chat-request.ts";
+import { readPrompt } from "../../src/exchange/read-prompt.ts";
 
+const TOOL = { type: "function", function: { name: "f", parameters: { type: "object" } } };
+const CALL = { id: "c", type: "function", function: { name: "f", arguments: "{}" } };
 const VALID = { model: "tiny", messages: [{ role: "user", content: "Hi" }] };
 
 /** The parameter that is at fault in a request for one of our workers; null when none is. */
 function faultOf(body: object): string | null {
   const chat = readChatRequest(Buffer.from(JSON.stringify(body)));
   if ("code" in chat) return chat.param ?? "(body)";
-  const prompt = readPrompt(chat.document);
+  const prompt = readPrompt(chat);
   return "code" in prompt ? (prompt.param ?? "(body)") : null;
 }
 
@@ -27,8 +29,12 @@ describe("a chat completion request", () => {
     [{ messages: "Hi" }, "messages"],
     [{ messages: ["Hi"] }, "messages[0]"],
     [{ messages: [{ content: "Hi" }] }, "messages[0].role"],
-    [{ messages: [{ role: "tool", content: "Hi" }] }, "messages[0].role"],
-    [{ messages: [{ role: "assistant", tool_calls: [{}] }] }, "messages[0].tool_calls"],
+    [{ messages: [{ role: "function", content: "Hi" }] }, "messages[0].role"],
+    [{ messages: [{ role: "tool", content: "Hi" }] }, "messages[0].tool_call_id"],
+    [{ messages: [{ role: "assistant", tool_calls: [{}] }] }, "messages[0].tool_calls[0]"],
+    [{ messages: [{ role: "assistant", tool_calls: CALL }] }, "messages[0].tool_calls"],
+    [{ messages: [{ role: "user", content: "Hi", tool_calls: [CALL] }] }, "messages[0].tool_calls"],
+    [{ messages: [{ role: "assistant", function_call: {} }] }, "messages[0].function_call"],
     [user(null), "messages[0].content"],
     [user(1), "messages[0].content"],
     [user([]), "messages[0].content"],
@@ -54,14 +60,36 @@ describe("a chat completion request", () => {
     [{ stop: [1] }, "stop"],
     [{ stop: ["a", "b", "c", "d", "e"] }, "stop"],
     [{ ignore_eos: 1 }, "ignore_eos"],
-    // What would change the meaning of the answer.
-    [{ tools: [{ type: "function" }] }, "tools"],
+    [{ tools: {} }, "tools"],
+    [{ tools: [{ type: "custom", custom: { name: "f" } }] }, "tools[0]"],
+    [{ tools: [{ type: "function" }] }, "tools[0]"],
+    [{ tools: [{ type: "function", function: { name: "a b" } }] }, "tools[0].function.name"],
+    [{ tools: [TOOL, TOOL] }, "tools[1].function.name"],
+    [{ tools: [{ ...TOOL, function: { name: "g", parameters: 1 } }] }, "tools[0].function.parameters"],
+    [{ tools: Array.from({ length: 129 }, () => TOOL) }, "tools"],
     [{ tool_choice: "required" }, "tool_choice"],
+    [{ tools: [TOOL], tool_choice: "any" }, "tool_choice"],
+    [{ tools: [TOOL], tool_choice: { type: "function", function: { name: "g" } } }, "tool_choice"],
+    [{ tools: [TOOL], parallel_tool_calls: 1 }, "parallel_tool_calls"],
+    [{ tools: [TOOL], response_format: { type: "json_object" } }, "response_format"],
     [{ functions: [{}] }, "functions"],
-    [{ response_format: { type: "json_object" } }, "response_format"],
-    [{ logprobs: true }, "logprobs"],
+    [{ function_call: { name: "f" } }, "function_call"],
+    [{ response_format: "json" }, "response_format"],
+    [{ response_format: { type: "xml" } }, "response_format"],
+    [{ response_format: { type: "json_schema" } }, "response_format.json_schema"],
+    [{ response_format: { type: "json_schema", json_schema: {} } }, "response_format.json_schema"],
+    [
+      { response_format: { type: "json_schema", json_schema: { name: "s", schema: [] } } },
+      "response_format.json_schema.schema",
+    ],
+    [{ logprobs: 1 }, "logprobs"],
+    [{ logprobs: true, top_logprobs: 21 }, "top_logprobs"],
     [{ top_logprobs: 5 }, "top_logprobs"],
-    [{ logit_bias: { "50256": -100 } }, "logit_bias"],
+    [{ logit_bias: [] }, "logit_bias"],
+    [{ logit_bias: { a: 1 } }, "logit_bias"],
+    [{ logit_bias: { "1": 101 } }, "logit_bias"],
+    [{ logit_bias: { "1": "1" } }, "logit_bias"],
+    // What would change the meaning of the answer.
     [{ modalities: ["text", "audio"] }, "modalities"],
     [{ audio: {} }, "audio"],
     [{ prediction: {} }, "prediction"],
@@ -73,6 +101,21 @@ describe("a chat completion request", () => {
     [{ max_tokens: 5, max_completion_tokens: 5 }, null],
     [{ temperature: 0, top_p: 1, seed: -1, stop: ["a", "b"], top_k: 40, min_p: 0.1 }, null],
     [{ tools: [], tool_choice: "none", response_format: { type: "text" }, logprobs: false }, null],
+    [{ tools: [TOOL], tool_choice: "none", response_format: { type: "json_object" } }, null],
+    [{ tools: [TOOL], tool_choice: "required", parallel_tool_calls: false }, null],
+    [{ tools: [TOOL], tool_choice: { type: "function", function: { name: "f" } } }, null],
+    [{ functions: [], function_call: "none" }, null],
+    [{ response_format: { type: "json_schema", json_schema: { name: "s", schema: {} } } }, null],
+    [{ logprobs: true, top_logprobs: 20, logit_bias: { "50256": -100 } }, null],
+    [
+      {
+        messages: [
+          { role: "assistant", tool_calls: [CALL] },
+          { role: "tool", tool_call_id: "c", content: "1" },
+        ],
+      },
+      null,
+    ],
     [{ logit_bias: {}, modalities: ["text"], top_logprobs: 0 }, null],
     [{ metadata: { a: "b" }, store: true, user: "u", service_tier: "auto", safety_identifier: "s" }, null],
     [user([{ type: "text", text: "Hi" }]), null],
@@ -86,7 +129,8 @@ describe("a chat completion request", () => {
 
   it("never makes the reader throw, whatever JSON it is", () => {
     fc.assert(fc.property(fc.json(), (body) => void readChatRequest(Buffer.from(body))));
-    const names = "model messages stream n stop temperature tools response_format content role max_tokens";
+    const names =
+      "model messages stream n stop temperature tools tool_choice response_format content role max_tokens";
     const key = fc.constantFrom(...names.split(" "));
     const changes = fc.dictionary(key, fc.jsonValue({ maxDepth: 3 }));
     fc.assert(fc.property(changes, (document) => void faultOf({ ...VALID, ...document })));
@@ -100,7 +144,7 @@ describe("a chat completion request", () => {
         const chat = readChatRequest(Buffer.from(JSON.stringify({ model: "tiny", messages })));
         assert.ok(!("code" in chat));
         const bytes = texts.reduce((sum, text) => sum + Buffer.byteLength(text), 0);
-        assert.equal(chat.promptTokensMax, bytes + 16 * (texts.length + 1));
+        assert.equal(chat.promptTokensMax, bytes + 16 * texts.length + 128);
       }),
     );
   });

@@ -1,33 +1,60 @@
 import type { Answer } from "./answer.ts";
-import type { ChatRequest } from "./chat-request.ts";
-import type { Outbox } from "./outbox.ts";
+import type { ClientRequest } from "./client-request.ts";
+import { Outbox } from "./outbox.ts";
+import type { OutboxOptions, Source } from "./outbox.ts";
 import type { Prompt } from "./prompt.ts";
+
+/** What one attempt answers, and how. */
+export interface AttemptShape extends OutboxOptions {
+  /** The first of the client's choices that it answers, and how many. */
+  choice: number;
+  choices: number;
+}
+
+interface AttemptOutboxes {
+  firstChoice: number;
+  /** In order of choice; a remote API answers all of its choices in one. */
+  outboxes: Outbox[];
+}
 
 /** A request under way: what the client said, and the answer it is being given. Events carry only its id. */
 export class Exchange {
   readonly request: string;
-  readonly chat: ChatRequest;
+  readonly asked: ClientRequest;
   /** The body in the bytes it was sent in. */
   readonly body: Buffer;
   /** Read already where a worker of ours is to serve it; null for a remote API. */
   readonly prompt: Prompt | null;
   readonly answer: Answer;
-  /** By attempt. */
-  readonly outboxes = new Map<string, Outbox>();
+  readonly #attempts = new Map<string, AttemptOutboxes>();
   #blocked = false;
 
   constructor(options: {
     request: string;
-    chat: ChatRequest;
+    asked: ClientRequest;
     body: Buffer;
     prompt: Prompt | null;
     answer: Answer;
   }) {
     this.request = options.request;
-    this.chat = options.chat;
+    this.asked = options.asked;
     this.body = options.body;
     this.prompt = options.prompt;
     this.answer = options.answer;
+  }
+
+  /** Where an attempt puts what it produces, choice by choice. */
+  open(shape: AttemptShape): readonly Outbox[] {
+    const count = shape.format === "text" ? shape.choices : 1;
+    const outboxes = Array.from({ length: count }, () => new Outbox(shape));
+    this.#attempts.set(shape.attempt, { firstChoice: shape.choice, outboxes });
+    return outboxes;
+  }
+
+  /** By the client's choice. */
+  outbox(attempt: string, choice: number): Outbox | undefined {
+    const found = this.#attempts.get(attempt);
+    return found?.outboxes[choice - found.firstChoice] ?? found?.outboxes[0];
   }
 
   /** True while the client does not read: nothing is read from the endpoints either. */
@@ -37,18 +64,26 @@ export class Exchange {
 
   block(): void {
     this.#blocked = true;
-    for (const outbox of this.outboxes.values()) outbox.source?.pause();
+    for (const source of this.#sources()) source.pause();
   }
 
   unblock(): void {
     this.#blocked = false;
-    for (const outbox of this.outboxes.values()) outbox.source?.resume();
+    for (const source of this.#sources()) source.resume();
   }
 
   /** Nobody will unblock it any more, and a paused connection is no use to anyone else. */
   end(): void {
     if (!this.#blocked) return;
-    for (const outbox of this.outboxes.values()) outbox.source?.abort();
+    for (const source of this.#sources()) source.abort();
+  }
+
+  /** All choices of an attempt come over one connection. */
+  *#sources(): Iterable<Source> {
+    for (const { outboxes } of this.#attempts.values()) {
+      const source = outboxes[0]?.source;
+      if (source) yield source;
+    }
   }
 }
 

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { Outbox } from "../../src/gateway/outbox.ts";
+import { Outbox } from "../../src/exchange/outbox.ts";
 
 function outboxOf(...pieces: [tokens: number, text: string][]): Outbox {
   const outbox = new Outbox({ attempt: "a", model: "tiny", format: "text" });
-  for (const [tokens, text] of pieces) outbox.push(tokens, text);
+  for (const [tokens, text] of pieces) outbox.push({ tokens, text, logprobs: null });
   return outbox;
 }
 
@@ -41,7 +41,7 @@ describe("outbox", () => {
         let granted = 0;
         for (const one of steps) {
           if ("push" in one) {
-            outbox.push(one.push, "x".repeat(one.push));
+            outbox.push({ tokens: one.push, text: "x".repeat(one.push), logprobs: null });
             pushed += "x".repeat(one.push);
           } else if ("grant" in one) {
             outbox.grant(one.grant);

@@ -1,0 +1,67 @@
+import type { OutgoingHttpHeaders } from "node:http";
+import { formatUsd } from "../core/budget/money.ts";
+import type { BudgetView } from "../core/effects.ts";
+import { MICROS_PER_MILLI } from "../core/units.ts";
+import type { Bill } from "../exchange/answer.ts";
+import { addToMember } from "./json-splice.ts";
+
+/** Usage as OpenAI writes it, and what it cost. */
+export function usageObject(bill: Bill): Record<string, unknown> {
+  const { promptTokens, cachedTokens, completionTokens } = bill.usage;
+  return {
+    prompt_tokens: promptTokens,
+    completion_tokens: completionTokens,
+    total_tokens: promptTokens + completionTokens,
+    prompt_tokens_details: { cached_tokens: cachedTokens },
+    ...costFields(bill),
+  };
+}
+
+/** What we add to usage. */
+function costFields({ cost, budgets }: Bill): Record<string, unknown> {
+  const fields = { cost_usd: Number(costUsd(cost)) };
+  return budgets.length === 0 ? fields : { ...fields, budgets: budgets.map(budgetObject) };
+}
+
+/**
+ * A remote API's own answer, or the chunk in which it told its usage, with what it can't know added
+ * to its usage. Its choices stay as they are, so a limit that made one shorter is named here too.
+ */
+export function withBill(document: string, bill: Bill, shortage: BudgetView | null): string {
+  const fields = { ...costFields(bill), ...shortageField(shortage) };
+  return addToMember(document, { name: "usage", fields, fallback: usageObject(bill) });
+}
+
+function budgetObject({ account, unit, window, limit, remaining, resetUs }: BudgetView): object {
+  const resetsAt = resetUs === null ? null : new Date(resetUs / MICROS_PER_MILLI).toISOString();
+  return { account, unit, window, limit, remaining, resets_at: resetsAt };
+}
+
+/** Names the limit that made an answer shorter; nothing where none did. */
+export function shortageField(shortage: BudgetView | null): { headgate?: object } {
+  if (shortage === null) return {};
+  const { account, unit, window, limit, remaining } = shortage;
+  return { headgate: { reason: "budget_exhausted", account, unit, window, limit, remaining } };
+}
+
+export function costHeaders({ cost }: Bill): OutgoingHttpHeaders {
+  return { "x-headgate-cost-usd": costUsd(cost) };
+}
+
+/** For each unit, what the tightest limit in it leaves: `x-headgate-remaining-usd`, `-tokens`, `-requests` and so on. */
+export function budgetHeaders(budgets: readonly BudgetView[]): OutgoingHttpHeaders {
+  const least = new Map<string, string>();
+  for (const { unit, remaining } of budgets) {
+    const before = least.get(unit);
+    if (before === undefined || Number(remaining) < Number(before)) least.set(unit, remaining);
+  }
+  const headers: OutgoingHttpHeaders = {};
+  for (const [unit, remaining] of least) {
+    headers[`x-headgate-remaining-${unit.replace("_", "-")}`] = remaining;
+  }
+  return headers;
+}
+
+function costUsd({ nanoUsd }: Bill["cost"]): string {
+  return formatUsd(BigInt(nanoUsd));
+}

@@ -1,0 +1,90 @@
+import { z } from "zod";
+import type { HeartbeatReceived } from "../core/events.ts";
+import { ANY_MODEL } from "../core/vocabulary.ts";
+import type { ServedModel } from "../core/vocabulary.ts";
+
+/** A worker's report, without what is known only once it has arrived. */
+export type WorkerReport = Omit<HeartbeatReceived, "kind" | "report" | "receivedMs">;
+
+/** What is wrong with the time in a report, whether we or the core find it. */
+export const TIMESTAMP_ERROR = "Stale or invalid timestamp";
+
+const MIB = 1024 * 1024;
+const count = z.int().min(0);
+
+const limitsSchema = z
+  .object({ sessions_max: count, session_kv_bytes_max: count, kv_bytes_max: count })
+  .default({ sessions_max: 100, session_kv_bytes_max: 512 * MIB, kv_bytes_max: 8_192 * MIB });
+
+const modelSchema = z.object({
+  model: z
+    .string()
+    .min(1)
+    .max(256)
+    .refine((name) => name !== ANY_MODEL, `"${ANY_MODEL}" is no model's name`),
+  context_tokens: z.int().min(1),
+  slots: z.int().min(1),
+  kv_bytes_per_token: z.number().min(0),
+});
+
+const heartbeatSchema = z.object({
+  worker_id: z.string().min(1).max(256),
+  worker_url: z.url({ protocol: /^https?$/ }),
+  timestamp: z.number(),
+  health: z.object({ alive: z.boolean(), active_sessions: count, kv_cache_bytes: z.number().min(0) }),
+  epoch: z.string().max(256).default(""),
+  draining: z.boolean().default(false),
+  own_sessions: count.nullable().default(null),
+  limits: limitsSchema,
+  models: z.array(modelSchema).max(1_000).default([]),
+});
+
+/** Reads a report, or says what is wrong with it. */
+export function readHeartbeat(document: unknown): WorkerReport | { error: string } {
+  const result = heartbeatSchema.safeParse(document);
+  if (!result.success) return { error: describe(result.error) };
+  const { worker_id, worker_url, timestamp, health, epoch, own_sessions, limits, models } = result.data;
+  const isForeign = isForeignReport(document as object);
+  return {
+    worker: worker_id,
+    url: worker_url,
+    dialect: isForeign ? "prefill_decode" : "headgate",
+    epoch,
+    timestampMs: timestamp,
+    draining: result.data.draining || !health.alive,
+    limits: {
+      sessionsMax: limits.sessions_max,
+      sessionKvBytesMax: limits.session_kv_bytes_max,
+      kvBytesMax: limits.kv_bytes_max,
+    },
+    models: isForeign ? [anyModel(limits.sessions_max)] : models.map(servedModel),
+    sessions: health.active_sessions,
+    ownSessions: own_sessions,
+    kvBytes: health.kv_cache_bytes,
+  };
+}
+
+/** A worker that says nothing of its models, limits and lives has never heard of Headgate. */
+function isForeignReport(document: object): boolean {
+  return !("models" in document || "limits" in document || "epoch" in document);
+}
+
+/** Such a worker is sent any model's requests; how long they may be and what they cost it, only it knows. */
+function anyModel(slots: number): ServedModel {
+  return { model: ANY_MODEL, contextTokens: 131_072, slots, kvBytesPerToken: 0 };
+}
+
+function servedModel(served: z.infer<typeof modelSchema>): ServedModel {
+  return {
+    model: served.model,
+    contextTokens: served.context_tokens,
+    slots: served.slots,
+    kvBytesPerToken: served.kv_bytes_per_token,
+  };
+}
+
+function describe({ issues: [issue] }: z.ZodError): string {
+  if (issue?.path[0] === "timestamp") return TIMESTAMP_ERROR;
+  const path = issue?.path.join(".") ?? "";
+  return path === "" ? `The report: ${issue?.message}` : `${path}: ${issue?.message}`;
+}

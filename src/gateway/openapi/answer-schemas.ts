@@ -1,0 +1,227 @@
+import { z } from "zod";
+import { LIMIT_UNITS, LIMIT_WINDOWS } from "../../core/budget/limits.ts";
+import { ERRORS } from "../../core/errors.ts";
+import type { ErrorCode } from "../../core/errors.ts";
+
+const count = z.int().min(0);
+const unit = z.enum(LIMIT_UNITS);
+const window = z.enum(LIMIT_WINDOWS);
+const decimal = z.string().describe("a decimal in the limit's unit");
+
+export const budget = z
+  .strictObject({
+    account: z.string(),
+    unit,
+    window,
+    limit: decimal,
+    remaining: decimal,
+    resets_at: z.iso.datetime().nullable().describe("when the window ends; null for `total`"),
+  })
+  .describe("What is left of one limit that the request counts under.");
+
+export const shortage = z
+  .strictObject({
+    reason: z.literal("budget_exhausted"),
+    account: z.string(),
+    unit,
+    window,
+    limit: decimal,
+    remaining: decimal,
+  })
+  .describe("The limit that made this choice shorter; its finish_reason is `length`.");
+
+export const usage = z.strictObject({
+  prompt_tokens: count,
+  completion_tokens: count,
+  total_tokens: count,
+  prompt_tokens_details: z.strictObject({ cached_tokens: count }),
+  cost_usd: z.number().min(0).describe("what the request was charged, all its attempts together"),
+  budgets: z.array(budget).optional().describe("absent where no limit applies"),
+  headgate: shortage
+    .optional()
+    .describe("only in answers of a remote API, whose choices are left as they are"),
+});
+
+const candidate = z.strictObject({ token: z.string(), logprob: z.number(), bytes: z.array(count) });
+
+const chatLogprobs = z.strictObject({
+  content: z.array(candidate.extend({ top_logprobs: z.array(candidate) })),
+  refusal: z.null(),
+});
+
+const toolCall = z.strictObject({
+  id: z.string(),
+  type: z.literal("function"),
+  function: z.strictObject({ name: z.string(), arguments: z.string() }),
+});
+
+const identity = { id: z.string(), created: count, model: z.string() };
+const finishReason = z.enum(["stop", "length", "tool_calls"]);
+
+export const chatCompletion = z.strictObject({
+  ...identity,
+  object: z.literal("chat.completion"),
+  choices: z.array(
+    z.strictObject({
+      index: count,
+      message: z.strictObject({
+        role: z.literal("assistant"),
+        content: z.string().nullable(),
+        refusal: z.null(),
+        tool_calls: z.array(toolCall).optional(),
+      }),
+      logprobs: chatLogprobs.nullable(),
+      finish_reason: finishReason,
+      headgate: shortage.optional(),
+    }),
+  ),
+  usage,
+});
+
+const delta = z.strictObject({
+  role: z.literal("assistant").optional(),
+  content: z.string().optional(),
+  refusal: z.null().optional(),
+  tool_calls: z
+    .array(
+      z.strictObject({
+        index: count,
+        id: z.string().optional(),
+        type: z.literal("function").optional(),
+        function: z.strictObject({ name: z.string().optional(), arguments: z.string() }),
+      }),
+    )
+    .optional(),
+});
+
+export const chatCompletionChunk = z.strictObject({
+  ...identity,
+  object: z.literal("chat.completion.chunk"),
+  choices: z.array(
+    z.strictObject({
+      index: count,
+      delta,
+      logprobs: chatLogprobs.nullable(),
+      finish_reason: finishReason.nullable(),
+      headgate: shortage.optional(),
+    }),
+  ),
+  usage: usage.nullish(),
+});
+
+const completionLogprobs = z.strictObject({
+  tokens: z.array(z.string()),
+  token_logprobs: z.array(z.number()),
+  top_logprobs: z.array(z.record(z.string(), z.number())),
+  text_offset: z.array(count),
+});
+
+/** A whole answer, and each chunk of a streamed one. */
+export const completion = z.strictObject({
+  ...identity,
+  object: z.literal("text_completion"),
+  choices: z.array(
+    z.strictObject({
+      index: count,
+      text: z.string(),
+      logprobs: completionLogprobs.nullable(),
+      finish_reason: z.enum(["stop", "length"]).nullable(),
+      headgate: shortage.optional(),
+    }),
+  ),
+  usage: usage.nullish(),
+});
+
+export const model = z.strictObject({
+  id: z.string(),
+  object: z.literal("model"),
+  created: count,
+  owned_by: z.literal("headgate"),
+});
+
+export const modelList = z.strictObject({ object: z.literal("list"), data: z.array(model) });
+
+const errorFacts = {
+  reason: z.string().optional(),
+  tried: z.array(z.string()).optional().describe("workers that were tried, in order"),
+  stage: z.string().optional(),
+  account: z.string().optional().describe("whose limit has no room"),
+  limit: z.strictObject({ unit, window, amount: decimal }).optional(),
+  needed: decimal.optional(),
+  remaining: decimal.optional(),
+  retry_after_seconds: z.number().optional(),
+};
+
+export const error = z.strictObject({
+  error: z.strictObject({
+    message: z.string(),
+    type: z.enum([...new Set(Object.values(ERRORS).map(({ type }) => type))]),
+    code: z.enum(Object.keys(ERRORS) as ErrorCode[]),
+    param: z.string().nullable(),
+    ...errorFacts,
+  }),
+});
+
+/** The same in the words of the `/coordinator` addresses. */
+export const coordinatorError = z.strictObject({
+  error: z.string(),
+  code: z.string().optional(),
+  ...errorFacts,
+});
+
+export const inferEvent = z.union([
+  z.strictObject({ token: z.string(), seq: count, finished: z.boolean() }),
+  error.extend({ finished: z.literal(true) }),
+]);
+
+export const readiness = z.strictObject({
+  status: z.enum(["ready", "not_ready"]),
+  reason: z.string().optional(),
+});
+
+export const status = z.strictObject({
+  draining: z.boolean(),
+  requests: count.describe("admitted and not settled yet"),
+  openHolds: count,
+  queue: z.strictObject({ packets: count, bytes: count }),
+  sessions: count,
+  kvBytes: z.number().min(0),
+  workers: z.array(
+    z.strictObject({
+      worker: z.string(),
+      url: z.string().nullable(),
+      status: z.enum(["alive", "stale", "draining"]),
+      heartbeatUs: z.number().nullable(),
+      inFlight: count,
+      foreignSessions: count,
+      kvBytesReserved: z.number().min(0),
+      models: z.array(
+        z.strictObject({
+          model: z.string(),
+          slots: count,
+          inFlight: count,
+          contextTokens: count,
+          isRefusing: z.boolean(),
+        }),
+      ),
+    }),
+  ),
+});
+
+const worker = z.strictObject({
+  id: z.string(),
+  url: z.string(),
+  health: z.strictObject({ alive: z.boolean(), active_sessions: count, kv_cache_bytes: z.number().min(0) }),
+  lastHeartbeat: count.nullable().describe("ms since the Unix epoch"),
+  status: z.enum(["alive", "stale", "draining"]),
+});
+
+export const workerList = z.strictObject({
+  workers: z.array(worker),
+  counts: z.strictObject({ alive: count, stale: count, draining: count, dead: count }),
+  total: count,
+});
+
+export const availableWorkers = z.strictObject({ workers: z.array(worker), count });
+
+export const acknowledgement = z.strictObject({ ack: z.literal(true), supervisor: z.string().optional() });

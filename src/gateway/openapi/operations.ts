@@ -1,0 +1,108 @@
+import type { z } from "zod";
+import * as answers from "./answer-schemas.ts";
+import * as requests from "./request-schemas.ts";
+
+/** What is said of one address in the description of the interface. */
+export interface Operation {
+  method: "GET" | "POST";
+  path: string;
+  summary: string;
+  /** Of the JSON body; null where none is read. */
+  request: z.ZodType | null;
+  /** What comes back when all is well: by media type, a schema or null for text of no form. */
+  answer: Record<string, z.ZodType | null>;
+  /** Statuses of errors, beside those that any call can meet. */
+  errors: readonly number[];
+  /** In whose words. */
+  error: z.ZodType;
+  /** Headers that are read, and headers of the answer, each with what it means. */
+  requestHeaders?: Record<string, string>;
+  answerHeaders?: Record<string, string>;
+}
+
+const JSON_TYPE = "application/json";
+const EVENTS = "text/event-stream";
+const TEXT = "text/plain";
+const GENERATION_ERRORS = [400, 401, 402, 403, 404, 408, 413, 429, 502, 503, 504];
+const PAID = {
+  errors: GENERATION_ERRORS,
+  requestHeaders: {
+    "x-headgate-budget-wait": "Seconds to wait for the budget rather than be refused; 0 if absent.",
+  },
+  answerHeaders: {
+    "x-request-id": "Names the request in logs and in the answer's id.",
+    "x-headgate-cost-usd": "What the request was charged; only where the answer is not streamed.",
+    "x-headgate-remaining-usd":
+      "What the tightest limit in USD leaves; the same with `-tokens`, `-input-tokens`, `-output-tokens`, `-requests`. Absent where no limit applies.",
+  },
+};
+
+export const OPERATIONS: readonly Operation[] = [
+  {
+    method: "POST",
+    path: "/v1/chat/completions",
+    summary: "Answer a conversation",
+    request: requests.chatCompletionRequest,
+    answer: { [JSON_TYPE]: answers.chatCompletion, [EVENTS]: answers.chatCompletionChunk },
+    error: answers.error,
+    ...PAID,
+  },
+  {
+    method: "POST",
+    path: "/v1/completions",
+    summary: "Continue a text",
+    request: requests.completionRequest,
+    answer: { [JSON_TYPE]: answers.completion, [EVENTS]: answers.completion },
+    error: answers.error,
+    ...PAID,
+  },
+  view("/v1/models", "Models that can be asked for now", answers.modelList),
+  { ...view("/v1/models/{model}", "One of them", answers.model), errors: [401, 404] },
+  page("/healthz", "Whether the process lives", { [TEXT]: null }),
+  {
+    ...page("/readyz", "Whether requests can be served now", { [JSON_TYPE]: answers.readiness }),
+    errors: [503],
+    error: answers.readiness,
+  },
+  { ...page("/metrics", "Prometheus metrics", { [TEXT]: null }), errors: [401] },
+  view("/headgate/status", "Queue, workers and load", answers.status),
+  page("/openapi.json", "This description", { [JSON_TYPE]: null }),
+  {
+    method: "POST",
+    path: "/coordinator/infer",
+    summary: "Answer a prompt token by token",
+    request: requests.inferRequest,
+    answer: { [EVENTS]: answers.inferEvent },
+    error: answers.coordinatorError,
+    errors: GENERATION_ERRORS,
+  },
+  page("/coordinator/health", "Whether the process lives", { [TEXT]: null }),
+  view("/coordinator/health/workers", "Workers, and how they are", answers.workerList),
+  view("/coordinator/health/workers/available", "Workers that would be given work", answers.availableWorkers),
+  {
+    method: "POST",
+    path: "/coordinator/health/heartbeat",
+    summary: "A worker reports",
+    request: requests.heartbeat,
+    answer: { [JSON_TYPE]: answers.acknowledgement },
+    error: answers.coordinatorError,
+    errors: [400, 403, 409, 413, 503],
+  },
+  {
+    method: "POST",
+    path: "/coordinator/health/deregister",
+    summary: "A worker leaves",
+    request: requests.farewell,
+    answer: { [JSON_TYPE]: answers.acknowledgement },
+    error: answers.coordinatorError,
+    errors: [400, 403, 413],
+  },
+];
+
+function view(path: string, summary: string, schema: z.ZodType): Operation {
+  return { ...page(path, summary, { [JSON_TYPE]: schema }), errors: [401] };
+}
+
+function page(path: string, summary: string, answer: Operation["answer"]): Operation {
+  return { method: "GET", path, summary, request: null, answer, errors: [], error: answers.error };
+}
