@@ -15,13 +15,16 @@ export interface EngineModel {
   /** Counted since the model was loaded. */
   readonly counters: Readonly<EngineCounters>;
   /** Tokens of a conversation, ready for the model's answer. Throws {@link PromptError} or {@link PromptTooLongError}. */
-  renderChat(messages: readonly ChatMessage[]): number[];
+  renderChat(messages: readonly ChatMessage[], tools?: readonly Tool[]): number[];
   /** Tokens of a whole prompt by one author, who may name special tokens in it. Throws {@link PromptTooLongError}. */
   tokenize(text: string): number[];
   /** Turns the tokens generated after `prompt` back into text. */
   detokenizer(prompt: readonly number[]): Detokenizer;
-  /** Takes a slot and picks the kept tokens to build on; null when every slot is taken. */
-  open(options: OpenOptions): TokenSource | null;
+  /**
+   * Takes a slot for each choice and picks the kept tokens to build on; null when there are too
+   * few free slots. The prompt is evaluated once for all. Throws {@link GrammarError}.
+   */
+  open(options: OpenOptions): TokenSource[] | null;
   /** Slots that keep tokens of ended generations, the longest unused first. */
   idle(): readonly IdleSlot[];
 }
@@ -37,6 +40,8 @@ export interface ModelDescription {
   vocabulary: number;
   /** No token stands for more bytes of text. */
   longestTokenBytes: number;
+  /** Its file has a chat template: messages can be rendered. */
+  isChatModel: boolean;
   kv: KvShape;
 }
 
@@ -51,6 +56,24 @@ export interface EngineCounters {
 export interface ChatMessage {
   role: "system" | "user" | "assistant" | "tool";
   content: string;
+  /** Of an assistant: what it called. */
+  toolCalls?: readonly ToolCall[];
+  /** Of a tool: which call this is the result of. */
+  toolCallId?: string;
+}
+
+export interface ToolCall {
+  id: string;
+  name: string;
+  /** JSON, as the model wrote it: perhaps not valid. */
+  arguments: string;
+}
+
+/** A tool as OpenAI writes it, with whatever else its author put in. */
+export interface Tool {
+  type: "function";
+  function: { name: string; [more: string]: unknown };
+  [more: string]: unknown;
 }
 
 export interface Detokenizer {
@@ -77,15 +100,22 @@ export interface Sampling {
   presencePenalty: number;
   frequencyPenalty: number;
   repetitionPenalty: number;
+  /** Added to the logits of tokens: -100 to 100, where -100 bans a token and 100 forces it. */
+  logitBias: ReadonlyMap<number, number>;
 }
 
 export interface OpenOptions {
   prompt: readonly number[];
-  sampling: Sampling;
+  /** One for each choice. */
+  samplings: readonly Sampling[];
   /** Prefers the slot this session used before, among those equally good. */
   session: string | null;
   /** Tokens that end an answer are generated like any other. */
   ignoreEnd: boolean;
+  /** How many likeliest tokens to tell of beside the chosen one; null when nobody wants to know. */
+  logprobs: number | null;
+  /** In llama.cpp's notation (GBNF): the answer is a text of it, and ends with it. */
+  grammar: string | null;
 }
 
 /**
@@ -93,8 +123,12 @@ export interface OpenOptions {
  * the sampler goes on later exactly where it was.
  */
 export interface TokenSource {
-  /** Prompt tokens that need no evaluation. */
+  /** Prompt tokens that need no evaluation; the same for all choices of a prompt. */
   readonly cachedTokens: number;
+  /** Of the token given out last; null unless asked for. */
+  readonly logprob: ChosenLogprob | null;
+  /** Evaluates the prompt, so that the first `next` has next to nothing to wait for. */
+  prefill(): Promise<void>;
   /** The next token, or null when the model ended its answer. The first call evaluates the prompt. */
   next(): Promise<number | null>;
   /**
@@ -103,6 +137,23 @@ export interface TokenSource {
    */
   close(): Promise<void>;
 }
+
+export interface TokenLogprob {
+  id: number;
+  /** As text, special tokens by their names; U+FFFD where a character is incomplete. */
+  token: string;
+  bytes: number[];
+  /** Natural logarithm of the probability; {@link LOGPROB_MIN} when that is 0. */
+  logprob: number;
+}
+
+export interface ChosenLogprob extends TokenLogprob {
+  /** The likeliest first. */
+  top: TokenLogprob[];
+}
+
+/** JSON has no -Infinity; this is what OpenAI writes for it. */
+export const LOGPROB_MIN = -9999;
 
 export interface IdleSlot {
   idleSinceMs: number;
@@ -119,4 +170,9 @@ export class PromptError extends Error {
 /** The prompt has more tokens than the context; how many was not counted to the end. */
 export class PromptTooLongError extends Error {
   override name = "PromptTooLongError";
+}
+
+/** The engine can't make anything of the grammar. */
+export class GrammarError extends Error {
+  override name = "GrammarError";
 }

@@ -30,8 +30,6 @@ export interface GenerationEnd {
 }
 
 export interface GenerationOptions {
-  id: string;
-  supervisor: string;
   source: TokenSource;
   detokenizer: Detokenizer;
   promptTokens: number;
@@ -61,8 +59,6 @@ export interface GenerationOptions {
  * the other sequences, and this one later continues exactly where it was.
  */
 export class Generation {
-  readonly id: string;
-  readonly supervisor: string;
   readonly #source: TokenSource;
   readonly #detokenizer: Detokenizer;
   readonly #stop: StopMatcher;
@@ -86,8 +82,6 @@ export class Generation {
   #lastTokenMs = 0;
 
   constructor(options: GenerationOptions) {
-    this.id = options.id;
-    this.supervisor = options.supervisor;
     this.#source = options.source;
     this.#detokenizer = options.detokenizer;
     this.#stop = new StopMatcher(options.stop);
@@ -97,6 +91,12 @@ export class Generation {
     this.#maxTokens = options.maxTokens;
     this.#creditTtlMs = options.creditTtlMs;
     this.#credit = options.credit;
+  }
+
+  /** Evaluates the prompt, whatever the credit. Rejects when the engine fails; `run` must be called all the same. */
+  async prefill(): Promise<void> {
+    await this.#source.prefill();
+    this.#tellStarted();
   }
 
   /** Runs to the end; never rejects. The slot is free before the reader learns that it ended. */
@@ -157,6 +157,8 @@ export class Generation {
       if (halted && !announced) {
         announced = true;
         this.#tell({ type: "credit", used: this.#used });
+        // The reader may have answered with a top-up or an end.
+        continue;
       }
       await this.#sleep(halted ? this.#creditTtlMs : null);
     }
@@ -195,7 +197,9 @@ export class Generation {
   #tellToken(token: number): void {
     this.#observeToken();
     const text = this.#stop.push(this.#detokenizer.push(token));
-    this.#tell({ type: "tokens", seq: this.#used, ids: [token], text });
+    const { logprob } = this.#source;
+    const event = { type: "tokens", seq: this.#used, ids: [token], text } as const;
+    this.#tell(logprob === null ? event : { ...event, logprobs: [logprob] });
     this.#used++;
   }
 

@@ -17,7 +17,8 @@ const TOKEN_BUCKETS = [
 export interface ModelMetrics {
   firstToken: (seconds: number) => void;
   nextToken: (seconds: number) => void;
-  ended: (end: GenerationEnd) => void;
+  /** The prompt is counted with the first choice of its request. */
+  ended: (end: GenerationEnd, of: { isFirstChoice: boolean }) => void;
 }
 
 /** What runs now, by model. */
@@ -118,8 +119,8 @@ export class WorkerMetrics {
     return {
       firstToken: (seconds) => firstToken.observe(seconds),
       nextToken: (seconds) => interToken.observe(seconds),
-      ended: ({ finishReason, usage, decodeSeconds }) => {
-        this.#prompt.inc(label, usage.prompt_tokens);
+      ended: ({ finishReason, usage, decodeSeconds }, { isFirstChoice }) => {
+        if (isFirstChoice) this.#prompt.inc(label, usage.prompt_tokens);
         this.#generation.inc(label, usage.completion_tokens);
         this.#success.inc({ model_name: model, finished_reason: finishReason });
         if (decodeSeconds === null) return;

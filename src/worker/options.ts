@@ -17,6 +17,8 @@ export interface WorkerOptions {
   limits?: Partial<WorkerLimits>;
   engine?: EngineOptions;
   timing?: Partial<WorkerTiming>;
+  /** File that gets a line for each generation of a supervisor that ended. Default: none is kept. */
+  receipts?: string;
   log: Logger;
   /** Told how far loading has come: `fraction` is 0 to 1, for each model. */
   onProgress?: (model: string, fraction: number) => void;
@@ -50,6 +52,8 @@ export interface WorkerTiming {
   heartbeatDebounceMs: number;
   /** A generation out of credit waits this long for more. */
   creditTtlMs: number;
+  /** A prompt evaluated by `POST /worker/prefill` waits this long to be decoded. */
+  sessionTtlMs: number;
   /** A reader that takes nothing for this long is dropped. */
   slowReaderMs: number;
   /** Running generations get this long to finish when the worker stops. */
@@ -67,6 +71,7 @@ export const TIMING_DEFAULT: WorkerTiming = {
   heartbeatMs: 10_000,
   heartbeatDebounceMs: 200,
   creditTtlMs: 60_000,
+  sessionTtlMs: 300_000,
   slowReaderMs: 30_000,
   drainMs: 30_000,
 };

@@ -14,7 +14,7 @@ export function promptTokens(model: EngineModel, prompt: Prompt): number[] {
   try {
     if ("tokens" in prompt) return knownTokens(model, prompt.tokens);
     if ("text" in prompt) return model.tokenize(prompt.text);
-    return model.renderChat(prompt.messages);
+    return model.renderChat(prompt.messages, prompt.tools);
   } catch (error) {
     if (error instanceof PromptTooLongError) throw tooLong(contextTokens);
     if (error instanceof PromptError) throw new RequestError("invalid_request", error.message, "messages");

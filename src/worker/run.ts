@@ -9,6 +9,7 @@ import { expireIdleKv } from "./idle-kv.ts";
 import { loadLlamaEngine } from "./llama/engine.ts";
 import type { WorkerOptions } from "./options.ts";
 import { ENGINE_DEFAULT, PORT_DEFAULT } from "./options.ts";
+import { Receipts } from "./receipts/receipts.ts";
 import type { Worker } from "./worker.ts";
 import { assembleWorker } from "./worker.ts";
 
@@ -48,8 +49,12 @@ export async function runWorker(options: WorkerOptions): Promise<RunningWorker> 
 
 async function startWorker(engine: Engine, options: WorkerOptions): Promise<RunningWorker> {
   const heartbeats: Heartbeat[] = [];
+  const { log } = options;
+  const receipts =
+    options.receipts === undefined ? null : await Receipts.open({ path: options.receipts, log });
   const worker = assembleWorker({
     engine,
+    receipts,
     options,
     onChange: () => heartbeats.forEach((heartbeat) => heartbeat.reportSoon()),
   });
@@ -97,7 +102,7 @@ async function stop(parts: {
   deadlineMs: number;
 }): Promise<void> {
   const { worker, server, heartbeats, deadlineMs } = parts;
-  const { sessions, engine, log } = worker;
+  const { sessions, receipts, engine, log } = worker;
   log.info({ sessions: sessions.active, deadlineMs }, "worker drains");
   sessions.refuseNew();
   for (const heartbeat of heartbeats) heartbeat.reportNow();
@@ -106,6 +111,7 @@ async function stop(parts: {
   clearTimeout(deadline);
   await Promise.all(heartbeats.map((heartbeat) => heartbeat.stop()));
   await closeServer(server);
+  await receipts?.close();
   await engine.close();
   log.info("worker stopped");
 }

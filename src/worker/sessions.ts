@@ -1,8 +1,11 @@
 import { kvBytesPerToken, sessionKvBytes } from "../core/fleet/kv.ts";
 import type { WorkerLimits } from "../core/vocabulary.ts";
+import type { ChoicesEnd } from "./choices.ts";
+import { Choices } from "./choices.ts";
 import type { Engine, EngineModel, Sampling, TokenSource } from "./engine.ts";
+import { GrammarError } from "./engine.ts";
 import { Refusal, RequestError } from "./errors.ts";
-import type { GenerationEnd, Reader } from "./generation.ts";
+import type { Reader } from "./generation.ts";
 import { Generation } from "./generation.ts";
 import { freeIdleKv } from "./idle-kv.ts";
 import type { SessionCounts, WorkerMetrics } from "./metrics.ts";
@@ -17,18 +20,26 @@ export interface GenerationRequest {
   model: string;
   prompt: Prompt;
   session: string | null;
-  /** Null for as many as the context has room for. */
+  /** For each choice; null for as many as the context has room for. */
   maxTokens: number | null;
-  /** Null when the generation needs no credit. */
+  /** For each choice; null when the generation needs no credit. */
   credit: number | null;
-  sampling: Sampling;
+  /** How long it waits for credit; null for as long as is usual here. */
+  creditTtlMs: number | null;
+  /** One for each choice. */
+  samplings: readonly Sampling[];
   stop: readonly string[];
   ignoreEnd: boolean;
+  logprobs: number | null;
+  /** GBNF; see the engine's port. */
+  grammar: string | null;
 }
 
 interface Session {
-  generation: Generation;
+  choices: Choices;
   model: string;
+  /** Choices that run; each of them counts as a session, and has this much KV cache set aside. */
+  running: number;
   kvBytes: number;
   ended: Promise<void>;
 }
@@ -45,7 +56,9 @@ export class Sessions implements SessionCounts {
   readonly #metrics: WorkerMetrics;
   readonly #creditTtlMs: number;
   readonly #sessions = new Map<string, Session>();
+  readonly #onEnded: (request: GenerationRequest, end: ChoicesEnd) => void;
   readonly #onChange: () => void;
+  #active = 0;
   #kvBytes = 0;
   #draining = false;
 
@@ -54,6 +67,8 @@ export class Sessions implements SessionCounts {
     limits: WorkerLimits;
     metrics: WorkerMetrics;
     creditTtlMs: number;
+    /** All choices of a request have ended; its reader does not know yet. */
+    onEnded: (request: GenerationRequest, end: ChoicesEnd) => void;
     /** The number of sessions changed. */
     onChange: () => void;
   }) {
@@ -61,11 +76,13 @@ export class Sessions implements SessionCounts {
     this.#limits = options.limits;
     this.#metrics = options.metrics;
     this.#creditTtlMs = options.creditTtlMs;
+    this.#onEnded = options.onEnded;
     this.#onChange = options.onChange;
   }
 
+  /** Each choice of a request is a session. */
   get active(): number {
-    return this.#sessions.size;
+    return this.#active;
   }
 
   /** Bytes of KV cache set aside for the generations that run. */
@@ -78,39 +95,43 @@ export class Sessions implements SessionCounts {
   }
 
   activeFrom(supervisor: string): number {
-    return this.#all().filter(({ generation }) => generation.supervisor === supervisor).length;
+    return countRunning(this.#all().filter(({ choices }) => choices.supervisor === supervisor));
   }
 
   activeOf(model: string): number {
-    return this.#all().filter((session) => session.model === model).length;
+    return countRunning(this.#all().filter((session) => session.model === model));
   }
 
   kvBytesOf(model: string): number {
     const sessions = this.#all().filter((session) => session.model === model);
-    return sessions.reduce((bytes, session) => bytes + session.kvBytes, 0);
+    return sessions.reduce((bytes, { running, kvBytes }) => bytes + running * kvBytes, 0);
   }
 
-  find(id: string): Generation | null {
-    return this.#sessions.get(id)?.generation ?? null;
+  find(id: string): Choices | null {
+    return this.#sessions.get(id)?.choices ?? null;
   }
 
   /**
-   * Accepts a request; nothing is evaluated before the returned generation's `run` is called.
+   * Accepts a request; nothing is evaluated before the returned choices' `run` or `prefill` is called.
    * Throws {@link RequestError} or {@link Refusal}.
    */
-  open(request: GenerationRequest, reader: Reader): Generation {
+  open(request: GenerationRequest, reader: Reader): Choices {
     if (this.#draining) throw new Refusal("draining", "This worker is about to stop.");
     if (this.#sessions.has(request.id)) {
       throw new RequestError("invalid_request", `A generation ${request.id} is running already.`, "id");
     }
     const model = this.#model(request.model);
+    checkChoices(model, request.samplings.length);
+    checkTokens(model, request.samplings);
     const prompt = promptTokens(model, request.prompt);
     const room = this.#room({ model, promptTokens: prompt.length });
     const maxTokens = Math.min(request.maxTokens ?? room, room);
-    const kvBytes = this.#checkLimits({ model, promptTokens: prompt.length, maxTokens });
-    const source = takeSlot({ model, prompt, request });
-    freeIdleKv({ engine: this.#engine, bytesMax: this.#limits.kvBytesMax - this.#kvBytes - kvBytes });
-    return this.#start({ request, reader, model, prompt, maxTokens, kvBytes, source });
+    const count = request.samplings.length;
+    const kvBytes = this.#checkLimits({ model, promptTokens: prompt.length, maxTokens, count });
+    const sources = takeSlots({ model, prompt, request });
+    const bytesMax = this.#limits.kvBytesMax - this.#kvBytes - count * kvBytes;
+    freeIdleKv({ engine: this.#engine, bytesMax });
+    return this.#start({ request, reader, model, prompt, maxTokens, kvBytes, sources });
   }
 
   /** Accepts nothing from now on. */
@@ -126,7 +147,7 @@ export class Sessions implements SessionCounts {
   }
 
   cancelAll(): void {
-    for (const session of this.#sessions.values()) session.generation.cancel();
+    for (const session of this.#sessions.values()) session.choices.cancel();
   }
 
   #all(): Session[] {
@@ -155,11 +176,16 @@ export class Sessions implements SessionCounts {
     );
   }
 
-  /** The KV cache the generation may come to hold, if there is room for it. */
-  #checkLimits(options: { model: EngineModel; promptTokens: number; maxTokens: number }): number {
-    const { model, promptTokens: tokens, maxTokens } = options;
+  /** The KV cache that each choice may come to hold, if there is room for all. */
+  #checkLimits(options: {
+    model: EngineModel;
+    promptTokens: number;
+    maxTokens: number;
+    count: number;
+  }): number {
+    const { model, promptTokens: tokens, maxTokens, count } = options;
     const { sessionsMax, sessionKvBytesMax, kvBytesMax } = this.#limits;
-    if (this.#sessions.size >= sessionsMax) {
+    if (this.#active + count > sessionsMax) {
       throw new Refusal("max_sessions_exceeded", `${sessionsMax} sessions run here, and no more may.`);
     }
     const kvBytes = sessionKvBytes({
@@ -174,10 +200,10 @@ export class Sessions implements SessionCounts {
         `The session may need ${kvBytes} bytes of KV cache; one session may have ${sessionKvBytesMax}.`,
       );
     }
-    if (this.#kvBytes + kvBytes > kvBytesMax) {
+    if (this.#kvBytes + count * kvBytes > kvBytesMax) {
       throw new Refusal(
         "total_kv_cache_exceeded",
-        `The session may need ${kvBytes} bytes of KV cache; ${this.#kvBytes} of ${kvBytesMax} are taken.`,
+        `It may need ${count * kvBytes} bytes of KV cache; ${this.#kvBytes} of ${kvBytesMax} are taken.`,
       );
     }
     return kvBytes;
@@ -190,50 +216,100 @@ export class Sessions implements SessionCounts {
     prompt: readonly number[];
     maxTokens: number;
     kvBytes: number;
-    source: TokenSource;
-  }): Generation {
-    const { request, reader, model, prompt, maxTokens, kvBytes, source } = options;
+    sources: readonly TokenSource[];
+  }): Choices {
+    const { request, model, prompt, maxTokens, kvBytes, sources } = options;
     const { promise: ended, resolve } = Promise.withResolvers<void>();
     const metrics = this.#metrics.forModel(model.description.name);
-    const generation = new Generation({
+    const choices = new Choices({
       id: request.id,
       supervisor: request.supervisor,
-      source,
-      detokenizer: model.detokenizer(prompt),
-      promptTokens: prompt.length,
-      maxTokens,
-      credit: request.credit ?? maxTokens,
-      stop: request.stop,
-      creditTtlMs: this.#creditTtlMs,
-      reader,
-      observer: {
-        firstToken: metrics.firstToken,
-        nextToken: metrics.nextToken,
-        ended: (end: GenerationEnd) => {
-          this.#sessions.delete(request.id);
-          this.#kvBytes -= kvBytes;
-          metrics.ended(end);
-          resolve();
-          this.#onChange();
-        },
+      count: sources.length,
+      reader: options.reader,
+      generation: (choice, reader, tellEnded) =>
+        new Generation({
+          source: sources[choice]!,
+          detokenizer: model.detokenizer(prompt),
+          promptTokens: prompt.length,
+          maxTokens,
+          credit: request.credit ?? maxTokens,
+          stop: request.stop,
+          creditTtlMs: request.creditTtlMs ?? this.#creditTtlMs,
+          reader,
+          observer: {
+            firstToken: metrics.firstToken,
+            nextToken: metrics.nextToken,
+            ended: (end) => {
+              this.#free(session);
+              metrics.ended(end, { isFirstChoice: choice === 0 });
+              tellEnded(end);
+              this.#onChange();
+            },
+          },
+        }),
+      onEnded: (end) => {
+        this.#sessions.delete(request.id);
+        this.#onEnded(request, end);
+        resolve();
       },
     });
-    this.#sessions.set(request.id, { generation, model: model.description.name, kvBytes, ended });
-    this.#kvBytes += kvBytes;
+    const session: Session = {
+      choices,
+      model: model.description.name,
+      running: sources.length,
+      kvBytes,
+      ended,
+    };
+    this.#sessions.set(request.id, session);
+    this.#active += session.running;
+    this.#kvBytes += session.running * kvBytes;
     this.#onChange();
-    return generation;
+    return choices;
+  }
+
+  /** One of its choices ended. */
+  #free(session: Session): void {
+    session.running--;
+    this.#active--;
+    this.#kvBytes -= session.kvBytes;
   }
 }
 
-function takeSlot(options: {
+function countRunning(sessions: readonly Session[]): number {
+  return sessions.reduce((count, session) => count + session.running, 0);
+}
+
+function checkChoices(model: EngineModel, count: number): void {
+  const { name, slots } = model.description;
+  if (count <= slots) return;
+  throw new RequestError("invalid_request", `${name} gives at most ${slots} choices at a time.`, "n");
+}
+
+function checkTokens(model: EngineModel, samplings: readonly Sampling[]): void {
+  const { vocabulary } = model.description;
+  for (const id of samplings[0]?.logitBias.keys() ?? []) {
+    if (id < vocabulary) continue;
+    const message = `There is no token ${id}; there are ${vocabulary}.`;
+    throw new RequestError("invalid_request", message, "logit_bias");
+  }
+}
+
+function takeSlots(options: {
   model: EngineModel;
   prompt: readonly number[];
   request: GenerationRequest;
-}): TokenSource {
+}): TokenSource[] {
   const { model, prompt, request } = options;
-  const { sampling, session, ignoreEnd } = request;
-  const source = model.open({ prompt, sampling, session, ignoreEnd });
-  if (source !== null) return source;
+  const { samplings, session, ignoreEnd, logprobs, grammar } = request;
+  try {
+    const sources = model.open({ prompt, samplings, session, ignoreEnd, logprobs, grammar });
+    if (sources !== null) return sources;
+  } catch (error) {
+    if (!(error instanceof GrammarError)) throw error;
+    const message = "The schema makes a grammar that is too large: use smaller limits and fewer parts.";
+    throw new RequestError("invalid_request", message, "grammar.json_schema");
+  }
   const { name, slots } = model.description;
-  throw new Refusal("max_sessions_exceeded", `All ${slots} slots of ${name} are taken.`);
+  const wanted = samplings.length === 1 ? "" : `; ${samplings.length} were wanted`;
+  throw new Refusal("max_sessions_exceeded", `All ${slots} slots of ${name} are taken${wanted}.`);
 }

@@ -3,10 +3,14 @@ import { hostname } from "node:os";
 import type { Logger } from "pino";
 import { kvBytesPerToken } from "../core/fleet/kv.ts";
 import type { WorkerLimits } from "../core/vocabulary.ts";
+import type { ChoicesEnd } from "./choices.ts";
 import type { Engine } from "./engine.ts";
 import { WorkerMetrics } from "./metrics.ts";
 import type { WorkerOptions, WorkerTiming } from "./options.ts";
 import { LIMITS_DEFAULT, PORT_DEFAULT, TIMING_DEFAULT } from "./options.ts";
+import { PrefilledSessions } from "./prefilled.ts";
+import type { Receipt, Receipts } from "./receipts/receipts.ts";
+import type { GenerationRequest } from "./sessions.ts";
 import { Sessions } from "./sessions.ts";
 
 /** The parts of a running worker, as its HTTP surface and its heartbeats see them. */
@@ -14,6 +18,9 @@ export interface Worker {
   identity: WorkerIdentity;
   engine: Engine;
   sessions: Sessions;
+  prefilled: PrefilledSessions;
+  /** Null when none are kept. */
+  receipts: Receipts | null;
   metrics: WorkerMetrics;
   limits: WorkerLimits;
   timing: WorkerTiming;
@@ -29,21 +36,36 @@ interface WorkerIdentity {
 /** Puts the parts together; nothing listens or reports yet. */
 export function assembleWorker(parts: {
   engine: Engine;
+  receipts: Receipts | null;
   options: Pick<WorkerOptions, "workerId" | "port" | "limits" | "timing" | "log">;
   /** The number of sessions changed. */
   onChange: () => void;
 }): Worker {
-  const { engine, options, onChange } = parts;
+  const { engine, receipts, options, onChange } = parts;
   const metrics = new WorkerMetrics();
   const limits = { ...LIMITS_DEFAULT, ...options.limits };
   const timing = { ...TIMING_DEFAULT, ...options.timing };
-  const sessions = new Sessions({ engine, limits, metrics, creditTtlMs: timing.creditTtlMs, onChange });
+  const sessions = new Sessions({
+    engine,
+    limits,
+    metrics,
+    creditTtlMs: timing.creditTtlMs,
+    onEnded: (request, end) => {
+      if (request.supervisor !== "") receipts?.add(receiptOf(request, end));
+    },
+    onChange,
+  });
+  const prefilled = new PrefilledSessions({ sessions, models: engine.models, ttlMs: timing.sessionTtlMs });
   metrics.watch({ engine, sessions });
   const identity = {
     workerId: options.workerId ?? defaultWorkerId(options.port ?? PORT_DEFAULT),
     epoch: randomUUID(),
   };
-  return { identity, engine, sessions, metrics, limits, timing, log: options.log };
+  return { identity, engine, sessions, prefilled, receipts, metrics, limits, timing, log: options.log };
+}
+
+function receiptOf({ id, supervisor, model }: GenerationRequest, end: ChoicesEnd): Receipt {
+  return { id, supervisor, model, ...end.usage, finish_reason: end.finishReason, at_ms: Date.now() };
 }
 
 /** The same after a restart, so that supervisors know the worker again; a port of the system's choice is another each time. */

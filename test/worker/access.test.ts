@@ -59,5 +59,5 @@ void describe("a worker without a name", () => {
 function idAt(port: number | undefined): string {
   const engine: Engine = { models: [], close: () => Promise.resolve() };
   const options = { log: SILENT, ...(port === undefined ? {} : { port }) };
-  return assembleWorker({ engine, options, onChange: () => {} }).identity.workerId;
+  return assembleWorker({ receipts: null, engine, options, onChange: () => {} }).identity.workerId;
 }

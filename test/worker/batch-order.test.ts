@@ -16,6 +16,7 @@ const GREEDY: Sampling = {
   presencePenalty: 0,
   frequencyPenalty: 0,
   repetitionPenalty: 1,
+  logitBias: new Map<number, number>(),
 };
 
 const QUESTIONS = ["France", "Germany", "Spain", "Italy", "Japan", "Peru", "Kenya", "Egypt"].map(
@@ -47,7 +48,15 @@ void test("sequences that run together never get each other's tokens", async () 
 /** Takes a slot now; the returned function pulls 40 tokens from it. */
 function open(model: EngineModel, question: string): () => Promise<number[]> {
   const prompt = model.renderChat([{ role: "user", content: question }]);
-  const source = model.open({ prompt, sampling: GREEDY, session: null, ignoreEnd: true });
+  const [source] =
+    model.open({
+      prompt,
+      samplings: [GREEDY],
+      session: null,
+      ignoreEnd: true,
+      logprobs: null,
+      grammar: null,
+    }) ?? [];
   assert.ok(source);
   return async () => {
     const tokens: number[] = [];

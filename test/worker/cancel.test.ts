@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { loadLlamaEngine } from "../../src/worker/llama/engine.ts";
-import { PREFILL_CHUNK_TOKENS } from "../../src/worker/llama/token-source.ts";
+import { PREFILL_CHUNK_TOKENS } from "../../src/worker/llama/prefill.ts";
 import type { WorkerClient } from "./harness.ts";
 import { eventually, MODEL, putTogether, SILENT, startWorker } from "./harness.ts";
 
@@ -51,7 +51,15 @@ void describe("cancel", () => {
     const [model] = engine.models;
     assert.ok(model);
     const prompt = Array.from({ length: 500 }, (_, index) => 10 + ((index * 7) % 1_000));
-    const source = model.open({ prompt, sampling: GREEDY, session: null, ignoreEnd: true });
+    const [source] =
+      model.open({
+        prompt,
+        samplings: [GREEDY],
+        session: null,
+        ignoreEnd: true,
+        logprobs: null,
+        grammar: null,
+      }) ?? [];
     assert.ok(source);
     const token = source.next();
     await eventually(() => model.counters.evaluatedTokens > 0);
@@ -92,4 +100,5 @@ const GREEDY = {
   presencePenalty: 0,
   frequencyPenalty: 0,
   repetitionPenalty: 1,
+  logitBias: new Map<number, number>(),
 };

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import { z } from "zod";
-import { readPrompt } from "../../src/gateway/prompt.ts";
-import { resolveSampling, samplingShape } from "../../src/worker/wire.ts";
+import { readChatPrompt } from "../../src/exchange/chat-prompt.ts";
+import { resolveSamplings, samplingShape } from "../../src/worker/wire.ts";
 
 const MESSAGES = [{ role: "user", content: "Hi" }];
 
@@ -17,16 +17,16 @@ void describe("sampling at the gateway and at the worker", () => {
     );
     fc.assert(
       fc.property(fc.dictionary(names, values), (given) => {
-        const prompt = readPrompt({ messages: MESSAGES, ...given });
+        const prompt = readChatPrompt({ messages: MESSAGES, ...given });
         if ("code" in prompt) return;
-        resolveSampling(z.object(samplingShape).parse(prompt.sampling));
+        resolveSamplings({ given: z.object(samplingShape).parse(prompt.sampling), count: 1 });
       }),
       { numRuns: 500 },
     );
   });
 
   void test("a repetition penalty of 0, by which nothing can be divided, is refused at the gateway", () => {
-    const refused = readPrompt({ messages: MESSAGES, repetition_penalty: 0 });
+    const refused = readChatPrompt({ messages: MESSAGES, repetition_penalty: 0 });
     assert.ok("code" in refused);
     assert.deepEqual(
       [refused.code, refused.param, refused.message],
@@ -39,8 +39,11 @@ void describe("sampling at the gateway and at the worker", () => {
   });
 
   void test("a top_p of 0 is taken by both, as greedy", () => {
-    const prompt = readPrompt({ messages: MESSAGES, top_p: 0, temperature: 1 });
+    const prompt = readChatPrompt({ messages: MESSAGES, top_p: 0, temperature: 1 });
     assert.ok(!("code" in prompt));
-    assert.equal(resolveSampling(z.object(samplingShape).parse(prompt.sampling)).temperature, 0);
+    assert.equal(
+      resolveSamplings({ given: z.object(samplingShape).parse(prompt.sampling), count: 1 })[0]?.temperature,
+      0,
+    );
   });
 });

@@ -56,7 +56,7 @@ void describe("a slow reader", () => {
 });
 
 function assemble(engine: Engine, timing: Partial<WorkerTiming>): Worker {
-  return assembleWorker({ engine, options: { timing, log: SILENT }, onChange: () => {} });
+  return assembleWorker({ receipts: null, engine, options: { timing, log: SILENT }, onChange: () => {} });
 }
 
 /** Sends the request; the answer waits in the returned stream until somebody reads it. */

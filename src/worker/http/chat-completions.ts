@@ -4,7 +4,7 @@ import { z } from "zod";
 import type { Reader } from "../generation.ts";
 import type { GenerationRequest } from "../sessions.ts";
 import type { FinishReason, Usage } from "../wire.ts";
-import { chatMessageSchema, parseBody, resolveSampling, samplingShape } from "../wire.ts";
+import { chatMessageSchema, parseBody, resolveSamplings, samplingShape } from "../wire.ts";
 import type { Worker } from "../worker.ts";
 import { EventStream } from "./event-stream.ts";
 import { sendJson, sendOpenAiError } from "./respond.ts";
@@ -98,6 +98,7 @@ function chunkReader(options: { stream: EventStream; answer: Answer; withUsage: 
         case "tokens":
           return event.text === "" ? "ready" : delta({ content: event.text }, null);
         case "credit":
+        case "finished":
           return "ready";
         case "error":
           return stream.send(JSON.stringify({ error: streamError(event.message) }));
@@ -157,9 +158,12 @@ function generationRequest(params: ChatRequest, id: string): GenerationRequest {
     session: params.prompt_cache_key ?? null,
     maxTokens: params.max_completion_tokens ?? params.max_tokens ?? null,
     credit: null,
-    sampling: resolveSampling(params),
+    creditTtlMs: null,
+    samplings: resolveSamplings({ given: params, count: 1 }),
     stop: typeof stop === "string" ? [stop] : stop,
     ignoreEnd: params.ignore_eos ?? false,
+    logprobs: null,
+    grammar: null,
   };
 }
 

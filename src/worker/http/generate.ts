@@ -1,16 +1,16 @@
 import type { ServerResponse } from "node:http";
+import type { Choices } from "../choices.ts";
 import { RequestError } from "../errors.ts";
-import type { Generation } from "../generation.ts";
-import { creditSchema, generateSchema, parseBody, resolveSampling } from "../wire.ts";
+import { creditSchema, generateSchema, parseBody, resolveSamplings } from "../wire.ts";
 import type { Worker } from "../worker.ts";
 import { EventStream } from "./event-stream.ts";
 import { sendJson } from "./respond.ts";
 
-/** `POST /worker/generate`: a generation under credit, its events as they come. */
+/** `POST /worker/generate`: generations under credit, its events as they come. */
 export async function generate(worker: Worker, response: ServerResponse, body: unknown): Promise<void> {
   const params = parseBody(generateSchema, body);
   const stream = new EventStream({ response, slowReaderMs: worker.timing.slowReaderMs });
-  const generation = worker.sessions.open(
+  const choices = worker.sessions.open(
     {
       id: params.id,
       supervisor: params.supervisor,
@@ -19,14 +19,21 @@ export async function generate(worker: Worker, response: ServerResponse, body: u
       session: params.session ?? null,
       maxTokens: params.max_tokens,
       credit: params.credit,
-      sampling: resolveSampling(params.sampling ?? {}),
+      creditTtlMs: null,
+      samplings: resolveSamplings({
+        given: params.sampling ?? {},
+        count: params.n ?? 1,
+        ...(params.logit_bias ? { logitBias: params.logit_bias } : {}),
+      }),
       stop: params.stop ?? [],
       ignoreEnd: params.ignore_eos ?? false,
+      logprobs: params.logprobs ?? null,
+      grammar: params.grammar ?? null,
     },
     { take: (event) => stream.send(JSON.stringify(event)) },
   );
-  stream.begin({ onReady: () => generation.readerReady(), onGone: () => generation.cancel() });
-  await generation.run();
+  stream.begin({ onReady: () => choices.readerReady(), onGone: () => choices.cancel() });
+  await choices.run();
   stream.end();
 }
 
@@ -42,8 +49,8 @@ export function cancelGeneration(worker: Worker, response: ServerResponse, id: s
   sendJson(response, 200, { cancelled: true });
 }
 
-function running(worker: Worker, id: string): Generation {
-  const generation = worker.sessions.find(id);
-  if (generation === null) throw new RequestError("not_found", `No generation ${id} is running here.`, "id");
-  return generation;
+function running(worker: Worker, id: string): Choices {
+  const choices = worker.sessions.find(id);
+  if (choices === null) throw new RequestError("not_found", `No generation ${id} is running here.`, "id");
+  return choices;
 }

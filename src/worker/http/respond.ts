@@ -23,6 +23,13 @@ export function sendWireError(response: ServerResponse, error: unknown): void {
   sendJson(response, 500, { error: { message: messageOf(error), code: "internal", param: null } });
 }
 
+/** Errors of prefill and decode: a text, and the reason of a refusal. */
+export function sendPlainError(response: ServerResponse, error: unknown): void {
+  if (error instanceof Refusal) return sendWireError(response, error);
+  const status = error instanceof RequestError ? error.status : 500;
+  sendJson(response, status, { error: messageOf(error) });
+}
+
 /** Errors as OpenAI's clients read them. */
 export function sendOpenAiError(response: ServerResponse, error: unknown): void {
   if (error instanceof RequestError) {

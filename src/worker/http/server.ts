@@ -5,8 +5,10 @@ import { RequestError } from "../errors.ts";
 import type { Worker } from "../worker.ts";
 import { chatCompletions } from "./chat-completions.ts";
 import { cancelGeneration, generate, grantCredit } from "./generate.ts";
+import { decode, prefill } from "./prefill-decode.ts";
+import { findReceipts } from "./receipts.ts";
 import { readJson } from "./request-body.ts";
-import { sendOpenAiError, sendWireError } from "./respond.ts";
+import { sendOpenAiError, sendPlainError, sendWireError } from "./respond.ts";
 import { health, listModels, metrics } from "./status.ts";
 
 const HEADERS_TIMEOUT_MS = 10_000;
@@ -45,6 +47,21 @@ const ROUTES: readonly Route[] = [
     method: "DELETE",
     path: /^\/worker\/generate\/([^/]+)$/,
     handle: ({ worker, response, id }) => cancelGeneration(worker, response, id),
+  },
+  {
+    method: "POST",
+    path: /^\/worker\/prefill$/,
+    handle: async ({ worker, request, response }) => prefill(worker, response, await readJson(request)),
+  },
+  {
+    method: "POST",
+    path: /^\/worker\/decode$/,
+    handle: async ({ worker, request, response }) => decode(worker, response, await readJson(request)),
+  },
+  {
+    method: "POST",
+    path: /^\/worker\/receipts$/,
+    handle: async ({ worker, request, response }) => findReceipts(worker, response, await readJson(request)),
   },
   { method: "GET", path: /^\/worker\/health$/, handle: ({ worker, response }) => health(worker, response) },
   { method: "GET", path: /^\/metrics$/, handle: ({ worker, response }) => metrics(worker, response) },
@@ -89,6 +106,7 @@ async function answer(worker: Worker, request: IncomingMessage, response: Server
     // What is left of a body that was refused cannot be told from the next request.
     if (!request.complete) response.setHeader("connection", "close");
     if (path.startsWith("/v1/")) sendOpenAiError(response, error);
+    else if (path === "/worker/prefill" || path === "/worker/decode") sendPlainError(response, error);
     else sendWireError(response, error);
   }
 }

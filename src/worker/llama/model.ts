@@ -1,4 +1,5 @@
 import type { LlamaContext, LlamaModel } from "node-llama-cpp";
+import { LlamaGrammar } from "node-llama-cpp";
 import type { Logger } from "pino";
 import { kvBytesPerToken } from "../../core/fleet/kv.ts";
 import type {
@@ -9,15 +10,22 @@ import type {
   IdleSlot,
   ModelDescription,
   OpenOptions,
+  Sampling,
   TokenSource,
+  Tool,
 } from "../engine.ts";
+import { GrammarError } from "../engine.ts";
 import { inSequenceOrder } from "./batch-order.ts";
 import { ChatTemplate } from "./chat-template.ts";
 import { LlamaDetokenizer } from "./detokenizer.ts";
 import { flashAttention } from "./flash-attention.ts";
 import { readKvShape } from "./kv-shape.ts";
+import { Logprobs } from "./logprobs.ts";
+import { Prefill } from "./prefill.ts";
+import { evaluateOptions } from "./sampling.ts";
 import { chooseSlot } from "./slot-choice.ts";
 import { Slot } from "./slot.ts";
+import { TokenBytes } from "./token-bytes.ts";
 import { LlamaTokenSource } from "./token-source.ts";
 import { longestTokenBytes, Tokenizer } from "./tokenizer.ts";
 
@@ -35,19 +43,37 @@ export class LlamaEngineModel implements EngineModel {
   readonly #template: ChatTemplate;
   readonly #slots: readonly Slot[];
   readonly #bytesPerToken: number;
+  readonly #tokenBytes: TokenBytes;
+  /** Special tokens that don't end an answer. */
+  readonly #unspoken: readonly number[];
+  readonly #log: Logger;
 
-  private constructor(options: { model: LlamaModel; context: LlamaContext; description: ModelDescription }) {
+  private constructor(options: {
+    model: LlamaModel;
+    context: LlamaContext;
+    description: ModelDescription;
+    log: Logger;
+  }) {
     this.#model = options.model;
+    this.#log = options.log;
     this.#context = options.context;
     this.description = options.description;
     const { model, description } = options;
     this.#tokenizer = new Tokenizer({ model, contextTokens: description.contextTokens });
-    this.#template = new ChatTemplate({ model, tokenizer: this.#tokenizer });
+    this.#template = new ChatTemplate({
+      model,
+      tokenizer: this.#tokenizer,
+      source: model.fileInfo.metadata.tokenizer.chat_template,
+    });
     this.#slots = Array.from(
       { length: options.description.slots },
       (_, number) => new Slot({ sequence: options.context.getSequence(), number }),
     );
     this.#bytesPerToken = kvBytesPerToken(options.description.kv);
+    this.#tokenBytes = new TokenBytes(model);
+    this.#unspoken = [...model.iterateAllTokens()].filter(
+      (token) => model.getTokenAttributes(token).control && !model.isEogToken(token),
+    );
   }
 
   /** Allocates the whole KV cache: `contextTokens` for each of `slots`. */
@@ -76,6 +102,7 @@ export class LlamaEngineModel implements EngineModel {
       slots,
       vocabulary: model.fileInfo.metadata.tokenizer.ggml.tokens.length,
       longestTokenBytes: longestTokenBytes(model),
+      isChatModel: model.fileInfo.metadata.tokenizer.chat_template !== undefined,
       kv: readKvShape({
         metadata: model.fileInfo.architectureMetadata,
         keyType: context.kvCacheKeyType,
@@ -84,11 +111,11 @@ export class LlamaEngineModel implements EngineModel {
     };
     const { kv } = description;
     log.info({ contextTokens, slots, threads, kv, kvBytesPerToken: kvBytesPerToken(kv) }, "model loaded");
-    return new LlamaEngineModel({ model, context, description });
+    return new LlamaEngineModel({ model, context, description, log });
   }
 
-  renderChat(messages: readonly ChatMessage[]): number[] {
-    return this.#template.tokens(messages);
+  renderChat(messages: readonly ChatMessage[], tools: readonly Tool[] = []): number[] {
+    return this.#template.tokens(messages, tools);
   }
 
   tokenize(text: string): number[] {
@@ -99,21 +126,74 @@ export class LlamaEngineModel implements EngineModel {
     return new LlamaDetokenizer({ model: this.#model, prompt });
   }
 
-  open(options: OpenOptions): TokenSource | null {
-    const choice = chooseSlot({ slots: this.#slots, prompt: options.prompt, session: options.session });
-    const slot = choice === null ? undefined : this.#slots[choice.index];
-    if (choice === null || slot === undefined) return null;
-    slot.take(options.session);
-    this.counters.prefixQueryTokens += options.prompt.length;
-    this.counters.prefixHitTokens += choice.prefixTokens;
-    return new LlamaTokenSource({
-      slot,
-      model: this.#model,
-      counters: this.counters,
-      cachedTokens: choice.prefixTokens,
-      contextTokens: this.description.contextTokens,
-      open: options,
+  open(options: OpenOptions): TokenSource[] | null {
+    const { prompt, samplings, session, logprobs } = options;
+    const grammar = options.grammar === null ? null : this.#grammar(options.grammar);
+    const taken = this.#takeSlots({ prompt, session, count: samplings.length });
+    if (taken === null) return null;
+    const { slots, cachedTokens } = taken;
+    this.counters.prefixQueryTokens += prompt.length;
+    this.counters.prefixHitTokens += cachedTokens;
+    const { counters } = this;
+    const prefill = new Prefill({ slots, prompt, cachedTokens, counters, log: this.#log });
+    return slots.map((slot, index) => {
+      const generated: number[] = [];
+      return new LlamaTokenSource({
+        slot,
+        model: this.#model,
+        counters,
+        prefill,
+        prompt,
+        // A grammar's text is complete where nothing but the end may follow.
+        ignoreEnd: options.ignoreEnd && grammar === null,
+        sampling: evaluateOptions({
+          model: this.#model,
+          sampling: this.#withGrammar(samplings[index]!, grammar),
+          grammar,
+          generated,
+          contextTokens: this.description.contextTokens,
+        }),
+        logprobs: logprobs === null ? null : new Logprobs({ bytes: this.#tokenBytes, top: logprobs }),
+        generated,
+      });
     });
+  }
+
+  /** The first is the best for the prompt; for copies of it any other is as good. */
+  #takeSlots(options: {
+    prompt: readonly number[];
+    session: string | null;
+    count: number;
+  }): { slots: Slot[]; cachedTokens: number } | null {
+    const { prompt, session, count } = options;
+    if (this.#slots.filter((slot) => !slot.taken).length < count) return null;
+    const slots: Slot[] = [];
+    let cachedTokens = 0;
+    while (slots.length < count) {
+      const isFirst = slots.length === 0;
+      const choice = chooseSlot({ slots: this.#slots, prompt: isFirst ? prompt : [], session });
+      const slot = choice === null ? undefined : this.#slots[choice.index];
+      if (choice === null || slot === undefined) return null;
+      if (isFirst) cachedTokens = choice.prefixTokens;
+      slot.take(session);
+      slots.push(slot);
+    }
+    return { slots, cachedTokens };
+  }
+
+  #grammar(text: string): LlamaGrammar {
+    try {
+      return new LlamaGrammar(this.#model.llama, { grammar: text });
+    } catch (error) {
+      throw new GrammarError("The engine can't take this grammar.", { cause: error });
+    }
+  }
+
+  /** To a grammar a special token's name is text like any other, but it would not be in the answer. */
+  #withGrammar(sampling: Sampling, grammar: LlamaGrammar | null): Sampling {
+    if (grammar === null || this.#unspoken.length === 0) return sampling;
+    const bans = this.#unspoken.map((token) => [token, -100] as const);
+    return { ...sampling, logitBias: new Map([...sampling.logitBias, ...bans]) };
   }
 
   idle(): readonly IdleSlot[] {

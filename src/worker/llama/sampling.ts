@@ -1,5 +1,7 @@
-import type { SequenceEvaluateOptions } from "node-llama-cpp";
+import type { LlamaGrammar, LlamaModel, SequenceEvaluateOptions } from "node-llama-cpp";
+import { LlamaGrammarEvaluationState } from "node-llama-cpp";
 import type { Sampling } from "../engine.ts";
+import { tokenBias } from "./token-bias.ts";
 import { toTokens } from "./token.ts";
 
 /**
@@ -10,11 +12,13 @@ import { toTokens } from "./token.ts";
  * `generated` is read before each token and has to be the tokens so far, in order.
  */
 export function evaluateOptions(options: {
+  model: LlamaModel;
   sampling: Sampling;
+  grammar: LlamaGrammar | null;
   generated: readonly number[];
   contextTokens: number;
 }): SequenceEvaluateOptions {
-  const { sampling, generated, contextTokens } = options;
+  const { model, sampling, grammar, generated, contextTokens } = options;
   return {
     temperature: sampling.temperature,
     topP: sampling.topP,
@@ -34,6 +38,11 @@ export function evaluateOptions(options: {
           },
         }
       : {}),
+    ...(sampling.logitBias.size > 0 ? { tokenBias: tokenBias(model, sampling.logitBias) } : {}),
+    // The state remembers how far an answer has come: each has its own.
+    ...(grammar === null
+      ? {}
+      : { grammarEvaluationState: new LlamaGrammarEvaluationState({ model, grammar }) }),
   };
 }
 

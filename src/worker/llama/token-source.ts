@@ -1,16 +1,10 @@
 import type { LlamaModel, SequenceEvaluateOptions, Token } from "node-llama-cpp";
-import type { EngineCounters, OpenOptions, TokenSource } from "../engine.ts";
+import type { ChosenLogprob, EngineCounters, TokenSource } from "../engine.ts";
 import { prioritySlot } from "./batch-order.ts";
-import { evaluateOptions } from "./sampling.ts";
+import type { Logprobs } from "./logprobs.ts";
+import type { Prefill } from "./prefill.ts";
 import type { Slot } from "./slot.ts";
 import { toTokens } from "./token.ts";
-
-/**
- * A prompt is evaluated in pieces of this many tokens. One call for all of it cannot be
- * interrupted: on 3,500 tokens it was seen to go on for 2.1 s after it was cancelled. Pieces
- * give the identical tokens afterwards, and let other sequences decode in the same batches.
- */
-export const PREFILL_CHUNK_TOKENS = 64;
 
 /**
  * A generation on one sequence of a llama.cpp context.
@@ -27,41 +21,59 @@ export class LlamaTokenSource implements TokenSource {
   readonly #slot: Slot;
   readonly #model: LlamaModel;
   readonly #counters: EngineCounters;
-  readonly #prompt: readonly number[];
+  readonly #prefill: Prefill;
+  /** The prompt's last token, from which the answer comes. */
+  readonly #first: Token[];
   readonly #ignoreEnd: boolean;
   readonly #options: SequenceEvaluateOptions;
-  readonly #generated: number[] = [];
+  readonly #logprobs: Logprobs | null;
+  readonly #generated: number[];
+  #prefilled: Promise<void> | null = null;
   #tokens: AsyncGenerator<Token, void> | null = null;
-  #pending: Promise<number | null> = Promise.resolve(null);
+  #pending: Promise<unknown> = Promise.resolve();
   #closed = false;
   #closing: Promise<void> | null = null;
 
-  /** The slot is taken already, and holds the first `cachedTokens` of the prompt. */
   constructor(options: {
+    /** Taken already. */
     slot: Slot;
     model: LlamaModel;
     counters: EngineCounters;
-    cachedTokens: number;
-    contextTokens: number;
-    open: OpenOptions;
+    prefill: Prefill;
+    prompt: readonly number[];
+    ignoreEnd: boolean;
+    sampling: SequenceEvaluateOptions;
+    logprobs: Logprobs | null;
+    /** Gets the tokens as they come: what `sampling` looks at. */
+    generated: number[];
   }) {
-    const { slot, model, counters, cachedTokens, contextTokens, open } = options;
-    this.#slot = slot;
-    this.#model = model;
-    this.#counters = counters;
-    this.cachedTokens = cachedTokens;
-    this.#prompt = open.prompt;
-    this.#ignoreEnd = open.ignoreEnd;
-    this.#options = evaluateOptions({
-      sampling: open.sampling,
-      generated: this.#generated,
-      contextTokens,
-    });
+    this.#slot = options.slot;
+    this.#model = options.model;
+    this.#counters = options.counters;
+    this.#prefill = options.prefill;
+    this.cachedTokens = options.prefill.cachedTokens;
+    this.#first = toTokens(options.prompt.slice(-1));
+    this.#ignoreEnd = options.ignoreEnd;
+    this.#options = { ...options.sampling, evaluationPriority: prioritySlot(options.slot.number) };
+    this.#logprobs = options.logprobs;
+    this.#generated = options.generated;
+  }
+
+  get logprob(): ChosenLogprob | null {
+    return this.#logprobs?.last ?? null;
+  }
+
+  prefill(): Promise<void> {
+    if (this.#closed) return Promise.resolve();
+    this.#prefilled ??= this.#prefill.into(this.#slot);
+    this.#pending = this.#prefilled;
+    return this.#prefilled;
   }
 
   next(): Promise<number | null> {
-    this.#pending = this.#advance();
-    return this.#pending;
+    const token = this.#advance();
+    this.#pending = token;
+    return token;
   }
 
   close(): Promise<void> {
@@ -72,7 +84,7 @@ export class LlamaTokenSource implements TokenSource {
 
   async #advance(): Promise<number | null> {
     if (this.#closed) return null;
-    this.#tokens ??= await this.#prefill();
+    this.#tokens ??= await this.#begin();
     if (this.#closed) return null;
     const step = await this.#tokens.next();
     this.#counters.evaluatedTokens++;
@@ -81,28 +93,20 @@ export class LlamaTokenSource implements TokenSource {
     return !this.#ignoreEnd && this.#model.isEogToken(step.value) ? null : step.value;
   }
 
-  /** Evaluates the prompt but for its last token, which is evaluated when the answer's first is asked for. */
-  async #prefill(): Promise<AsyncGenerator<Token, void>> {
-    const { sequence, number } = this.#slot;
-    const evaluationPriority = prioritySlot(number);
-    await this.#slot.keepOnly(this.cachedTokens);
-    const end = this.#prompt.length - 1;
-    for (let at = this.cachedTokens; at < end && !this.#closed; at += PREFILL_CHUNK_TOKENS) {
-      const chunk = this.#prompt.slice(at, Math.min(at + PREFILL_CHUNK_TOKENS, end));
-      await sequence.evaluateWithoutGeneratingNewTokens(toTokens(chunk), { evaluationPriority });
-      this.#counters.evaluatedTokens += chunk.length;
-    }
-    return sequence.evaluate(toTokens(this.#prompt.slice(end)), { ...this.#options, evaluationPriority });
+  async #begin(): Promise<AsyncGenerator<Token, void>> {
+    this.#prefilled ??= this.#prefill.into(this.#slot);
+    await this.#prefilled;
+    const { sequence } = this.#slot;
+    return this.#logprobs === null
+      ? sequence.evaluate(this.#first, this.#options)
+      : this.#logprobs.evaluate(sequence, this.#first, this.#options);
   }
 
   async #release(): Promise<void> {
-    const failed = await this.#pending.then(
-      () => false,
-      () => true,
-    );
+    const [left, pending] = await Promise.allSettled([this.#prefill.leave(this.#slot), this.#pending]);
     await this.#tokens?.return();
     this.#slot.giveBack(performance.now());
     // After a fault nobody knows what the cells hold.
-    if (failed) this.#slot.forget();
+    if (left.status === "rejected" || pending.status === "rejected") this.#slot.forget();
   }
 }

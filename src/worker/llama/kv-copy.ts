@@ -1,0 +1,51 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { LlamaContextSequence } from "node-llama-cpp";
+import type { Logger } from "pino";
+
+/** Beginning of the names of the folders that state files are written in. */
+const STATE_FOLDER_PREFIX = "headgate-kv-";
+
+/**
+ * Copies the KV cache of one sequence to others of the same context. The library has no way but
+ * through a file; it lies in a folder that only this user can read, and is gone when this
+ * returns. Answers, for each target, whether it has the copy; one that has not is empty.
+ */
+export async function copyKv(options: {
+  from: LlamaContextSequence;
+  to: readonly LlamaContextSequence[];
+  log: Logger;
+}): Promise<boolean[]> {
+  const { from, to, log } = options;
+  try {
+    const folder = await mkdtemp(join(tmpdir(), STATE_FOLDER_PREFIX));
+    try {
+      const file = join(folder, "state");
+      await from.saveStateToFile(file);
+      return await Promise.all(to.map((sequence) => load({ sequence, file, log })));
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  } catch (error) {
+    log.warn({ err: error }, "KV cache not copied: each choice evaluates the prompt itself");
+    return to.map(() => false);
+  }
+}
+
+async function load(options: {
+  sequence: LlamaContextSequence;
+  file: string;
+  log: Logger;
+}): Promise<boolean> {
+  const { sequence, file, log } = options;
+  try {
+    // The library warns of files of other models; this one was written by the same context just now.
+    await sequence.loadStateFromFile(file, { acceptRisk: true });
+    return true;
+  } catch (error) {
+    log.warn({ err: error }, "KV cache not loaded: the choice evaluates the prompt itself");
+    await sequence.clearHistory();
+    return false;
+  }
+}
