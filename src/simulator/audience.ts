@@ -9,18 +9,25 @@ import { Tally } from "./tally.ts";
 import type { Trace } from "./trace.ts";
 import type { Onlooker } from "./world.ts";
 
-/** All who look on while a world runs: counters, hash and checkers always, recorder and trace when asked for. */
+/** All who look on while a world runs: counters, hash and checkers always, recorders and trace when asked for. */
 export class Audience implements Onlooker {
   readonly tally = new Tally();
   readonly hash = new EffectsHash();
   readonly #checkers: CheckerSuite;
-  readonly #recorder: Recorder | null;
+  readonly #newRecorder: (life: number) => Recorder | null;
   readonly #trace: Trace | null;
+  #recorder: Recorder | null = null;
+  #lives = 0;
   #events = 0;
 
-  constructor(options: { checkers: CheckerSuite; recorder: Recorder | null; trace: Trace | null }) {
+  constructor(options: {
+    checkers: CheckerSuite;
+    /** Makes a recorder for one life of the supervisor, where there is to be one. */
+    newRecorder: (life: number) => Recorder | null;
+    trace: Trace | null;
+  }) {
     this.#checkers = options.checkers;
-    this.#recorder = options.recorder;
+    this.#newRecorder = options.newRecorder;
     this.#trace = options.trace;
   }
 
@@ -31,6 +38,7 @@ export class Audience implements Onlooker {
 
   event(nowUs: Micros, event: SupervisorEvent): void {
     this.#events++;
+    if (event.kind === "ledger_restored") this.#recorder = this.#newRecorder(++this.#lives);
     this.#recorder?.event(nowUs, event);
     this.#trace?.event(nowUs, event);
     this.#checkers.event(nowUs, event);
@@ -41,10 +49,18 @@ export class Audience implements Onlooker {
     this.#recorder?.effects(effects);
     this.#trace?.effects(effects);
     this.#checkers.effects(effects);
+    this.tally.effects(effects);
   }
 
   sighting(sighting: Sighting): void {
     this.#checkers.sighting(sighting);
+    if (sighting.kind === "supervisor_killed") this.close();
+  }
+
+  /** Completes the recording of the life that has ended. */
+  close(): void {
+    this.#recorder?.close();
+    this.#recorder = null;
   }
 
   settled({ record }: RequestSettled): void {

@@ -1,11 +1,19 @@
 import { assert } from "../core/assert.ts";
-import type { DropClient, FailRequest, FinishAnswer, FinishRequest, Relay } from "../core/effects.ts";
+import type {
+  BudgetTold,
+  DropClient,
+  FailRequest,
+  FinishAnswer,
+  FinishRequest,
+  Relay,
+} from "../core/effects.ts";
 import type { RequestArrived, SupervisorEvent } from "../core/events.ts";
 import { type Micros, MICROS_PER_MILLI, seconds } from "../core/units.ts";
 import type { ClientsPort } from "../supervisor/ports.ts";
 import type { Wish } from "./connection.ts";
 import type { VirtualEndpoints } from "./endpoints.ts";
 import type { FaultPlan } from "./faults.ts";
+import { PAYERS } from "./money.ts";
 import type { Random } from "./random.ts";
 import type { Load } from "./scenario.ts";
 import type { Sighting } from "./sightings.ts";
@@ -13,6 +21,16 @@ import type { VirtualTime } from "./virtual-time.ts";
 
 /** Tokens that wait for a reader before its connection counts as blocked. */
 const SEND_BUFFER_TOKENS = 16;
+
+/** Whoever finds nobody at the other end tries again after this time, and gives up after a while. */
+const RECONNECT_US = seconds(1);
+const CONNECTS_MAX = 20;
+
+/** The supervisor as clients see it, while there is one. */
+export interface Service {
+  endpoints: VirtualEndpoints;
+  submit: (event: SupervisorEvent) => void;
+}
 
 interface Client {
   arrival: RequestArrived;
@@ -29,33 +47,38 @@ export class VirtualClients implements ClientsPort {
   readonly #time: VirtualTime;
   readonly #faults: FaultPlan;
   readonly #random: Random;
-  readonly #endpoints: VirtualEndpoints;
-  readonly #submit: (event: SupervisorEvent) => void;
+  readonly #service: () => Service | null;
   readonly #saw: (sighting: Sighting) => void;
   readonly #clients = new Map<string, Client>();
   #sent = 0;
+  /** Requests that have reached a supervisor. */
+  #arrived = 0;
+  #interrupted = 0;
 
   constructor(options: {
     load: Load;
     time: VirtualTime;
     faults: FaultPlan;
     random: Random;
-    endpoints: VirtualEndpoints;
-    submit: (event: SupervisorEvent) => void;
+    service: () => Service | null;
     saw: (sighting: Sighting) => void;
   }) {
     this.#load = options.load;
     this.#time = options.time;
     this.#faults = options.faults;
     this.#random = options.random;
-    this.#endpoints = options.endpoints;
-    this.#submit = options.submit;
+    this.#service = options.service;
     this.#saw = options.saw;
   }
 
   /** Whether every request of the load has been sent. */
   get areDone(): boolean {
     return this.#sent >= this.#load.requests;
+  }
+
+  /** Requests that were not answered because the supervisor was killed. */
+  get interrupted(): number {
+    return this.#interrupted;
   }
 
   /** Requests come one by one at random times, sometimes several at once, until all have come. */
@@ -74,8 +97,11 @@ export class VirtualClients implements ClientsPort {
     return client.wish;
   }
 
+  tellBudgets(_effect: BudgetTold): void {}
+
   relay({ request, choice, attempt, tokens }: Relay): void {
-    const shown = this.#endpoints.take(attempt, tokens);
+    const service = this.#connected();
+    const shown = service.endpoints.take(attempt, { choice, tokens });
     this.#saw({ kind: "tokens_shown", request, choice, attempt, asked: tokens, tokens: shown });
     const client = this.#clients.get(request);
     if (client === undefined || !client.arrival.streamed || client.readUs === 0) return;
@@ -84,12 +110,12 @@ export class VirtualClients implements ClientsPort {
     if (!isReading) this.#read(client);
     if (client.unreadTokens <= SEND_BUFFER_TOKENS || client.isBlocked) return;
     client.isBlocked = true;
-    this.#endpoints.pause(request);
-    this.#submit({ kind: "client_blocked", request });
+    service.endpoints.pause(request);
+    service.submit({ kind: "client_blocked", request });
   }
 
-  finishAnswer({ request, attempt }: FinishAnswer): void {
-    this.#saw({ kind: "answer_ended", request, attempt });
+  finishAnswer({ request, choice, attempt }: FinishAnswer): void {
+    this.#saw({ kind: "answer_ended", request, choice, attempt });
   }
 
   finish({ request }: FinishRequest): void {
@@ -104,34 +130,68 @@ export class VirtualClients implements ClientsPort {
     this.#clients.delete(request);
   }
 
+  /** The supervisor is gone, and all connections to it: some ask again, as they see that it was not their fault. */
+  disconnect(): void {
+    const broken = [...this.#clients.values()];
+    this.#clients.clear();
+    this.#interrupted += broken.length;
+    for (const { arrival, wish } of broken) {
+      if (this.#random.chance(0.5)) this.#connect({ arrival, wish }, CONNECTS_MAX);
+    }
+  }
+
   #arrive(): void {
     const random = this.#random;
-    const request = `r${++this.#sent}`;
+    this.#sent++;
     const promptTokensMax = random.between(1, this.#load.promptTokensMax);
     const isLong = this.#faults.strikes("long_prompt", 0.05);
     const promptTokens = isLong ? promptTokensMax + 50 : random.between(1, promptTokensMax);
-    const arrival: RequestArrived = {
+    const { tenant, key } = random.pick(PAYERS);
+    const choices = random.chance(0.25) ? random.between(2, 5) : 1;
+    const arrival: Omit<RequestArrived, "request"> = {
       kind: "request_arrived",
-      request,
-      tenant: random.pick(["red", "blue/night"]),
+      tenant,
+      key,
       model: random.pick(this.#load.names),
       promptTokensMax,
       bodyBytes: promptTokensMax * 4,
       maxTokens: random.chance(0.3) ? null : random.between(1, 2 * this.#load.answerTokensMean),
-      choices: random.chance(0.1) ? random.between(2, 5) : 1,
+      choices,
+      budgetWaitUs: random.chance(0.4) ? Math.round(this.#load.patienceUs * random.fraction()) : 0,
       streamed: random.chance(0.7),
     };
+    const answer = (): number => 1 + Math.floor(random.exponential(this.#load.answerTokensMean));
     const wish: Wish = {
       streamed: arrival.streamed,
       promptTokensMax,
       promptTokens,
       cachedTokens: random.chance(0.3) ? random.between(0, promptTokens - 1) : 0,
-      answerTokens: 1 + Math.floor(random.exponential(this.#load.answerTokensMean)),
+      answerTokens: Array.from({ length: choices }, answer),
     };
+    this.#connect({ arrival, wish }, CONNECTS_MAX);
+  }
+
+  /** Finds somebody to send the request to; a request that is sent again is another one. */
+  #connect(order: { arrival: Omit<RequestArrived, "request">; wish: Wish }, connects: number): void {
+    const service = this.#service();
+    if (service === null) {
+      if (connects > 0) this.#time.after(RECONNECT_US, () => this.#connect(order, connects - 1));
+      return;
+    }
+    const request = `r${++this.#arrived}`;
+    const arrival: RequestArrived = { ...order.arrival, request };
+    const { wish } = order;
     const client = { arrival, wish, readUs: this.#drawReadUs(), unreadTokens: 0, isBlocked: false };
     this.#clients.set(request, client);
     if (this.#faults.allows("client_disconnect")) this.#leaveLater(request);
-    this.#submit(arrival);
+    service.submit(arrival);
+  }
+
+  /** Where something comes from the supervisor, it is there. */
+  #connected(): Service {
+    const service = this.#service();
+    assert(service !== null, "only a supervisor that is there can say something");
+    return service;
   }
 
   #drawReadUs(): Micros {
@@ -144,7 +204,7 @@ export class VirtualClients implements ClientsPort {
     this.#time.after(this.#random.exponential(seconds(20)), () => {
       if (!this.#clients.has(request) || !this.#faults.strikes("client_disconnect", 1)) return;
       this.#clients.delete(request);
-      this.#submit({ kind: "client_gone", request });
+      this.#connected().submit({ kind: "client_gone", request });
     });
   }
 
@@ -157,8 +217,9 @@ export class VirtualClients implements ClientsPort {
       const { request } = client.arrival;
       if (!client.isBlocked || this.#clients.get(request) !== client) return;
       client.isBlocked = false;
-      this.#submit({ kind: "client_drained", request });
-      this.#endpoints.resume(request);
+      const service = this.#connected();
+      service.submit({ kind: "client_drained", request });
+      service.endpoints.resume(request);
     });
   }
 }

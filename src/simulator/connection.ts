@@ -15,12 +15,14 @@ export interface Wish {
   promptTokensMax: number;
   promptTokens: number;
   cachedTokens: number;
-  /** Tokens after which the model stops by itself, for each choice. */
-  answerTokens: number;
+  /** For each choice, tokens after which the model stops by itself. */
+  answerTokens: readonly number[];
 }
 
 /** What a connection reaches the supervisor's side of the world with. */
 export interface ConnectionEnds {
+  /** Which life of the supervisor it belongs to. */
+  life: number;
   time: VirtualTime;
   network: Network;
   submit: (event: SupervisorEvent) => void;
@@ -38,7 +40,8 @@ export class Connection {
   readonly #crosses: boolean;
   readonly #ends: ConnectionEnds;
   readonly #backlog: ConnectionMessage[] = [];
-  #held: number[] = [];
+  /** Tokens received and not passed on, by choice. */
+  #held: number[][] = [];
   #lastArrivalUs: Micros = 0;
   #isCancelled = false;
   #isClosed = false;
@@ -50,6 +53,10 @@ export class Connection {
     this.wish = options.wish;
     this.#crosses = options.crosses;
     this.#ends = options.ends;
+  }
+
+  get life(): number {
+    return this.#ends.life;
   }
 
   /** Nothing will come over it any more. */
@@ -84,6 +91,12 @@ export class Connection {
     if (!this.#crosses) this.#held = [];
   }
 
+  /** The supervisor's process is gone, and its end of the connection with it. */
+  cut(): void {
+    this.#isEnded = true;
+    this.#held = [];
+  }
+
   pause(): void {
     this.#isPaused = true;
   }
@@ -97,9 +110,9 @@ export class Connection {
     }
   }
 
-  /** The next tokens the supervisor has received and not passed on; fewer when it has not so many. */
-  take(tokens: number): number[] {
-    return this.#held.splice(0, tokens);
+  /** The next tokens of a choice that the supervisor has received and not passed on; fewer when it has not so many. */
+  take(choice: number, tokens: number): number[] {
+    return this.#held[choice]?.splice(0, tokens) ?? [];
   }
 
   #arrive(message: ConnectionMessage): void {
@@ -111,16 +124,22 @@ export class Connection {
   #submit(message: ConnectionMessage): void {
     if (this.isOver) return;
     const { attempt } = this.dispatch;
-    const { submit } = this.#ends;
+    const { submit, saw } = this.#ends;
     switch (message.kind) {
       case "started": {
         const { promptTokens, cachedTokens } = message;
         return submit({ kind: "attempt_started", attempt, promptTokens, cachedTokens });
       }
-      case "output":
-        this.#held.push(...message.tokens);
-        this.#ends.saw({ kind: "tokens_arrived", attempt, tokens: message.tokens });
-        return submit({ kind: "attempt_output", attempt, tokens: message.tokens.length });
+      case "output": {
+        const { choice, tokens } = message;
+        (this.#held[choice] ??= []).push(...tokens);
+        saw({ kind: "tokens_arrived", attempt, choice, tokens });
+        return submit({ kind: "attempt_output", attempt, choice, tokens: tokens.length });
+      }
+      case "choice_finished": {
+        const { choice, finishReason } = message;
+        return submit({ kind: "choice_finished", attempt, choice, finishReason });
+      }
       case "finished": {
         this.#isEnded = true;
         const { finishReason, usage } = message;

@@ -28,7 +28,7 @@ function remoteDocument(send: Send): Send {
     if (message.kind !== "finished") return;
     const { promptTokens, cachedTokens } = message.usage;
     send({ kind: "started", promptTokens, cachedTokens });
-    send({ kind: "output", tokens });
+    send({ kind: "output", choice: 0, tokens });
     send(message);
   };
 }

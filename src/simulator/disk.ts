@@ -1,50 +1,112 @@
-import type { AppendLedger } from "../core/effects.ts";
-import type { SupervisorEvent } from "../core/events.ts";
-import type { Micros } from "../core/units.ts";
-import type { LedgerPort } from "../supervisor/ports.ts";
+import { Accounts, type LedgerState } from "../core/budget/accounts.ts";
+import type { LedgerEntry } from "../core/budget/ledger-entry.ts";
+import type { LimitRow } from "../core/budget/limits.ts";
+import { seconds } from "../core/units.ts";
+import type { CommitStore } from "../ledger/group-commit.ts";
 import type { FaultPlan } from "./faults.ts";
-import type { VirtualTime } from "./virtual-time.ts";
+import type { VirtualProcess } from "./process.ts";
+import type { Random } from "./random.ts";
+import type { DiskSpec } from "./scenario.ts";
+import type { Sighting } from "./sightings.ts";
+
+const RETRY_US = seconds(0.1);
 
 /**
- * The ledger's disk. Entries are made durable in groups: what is appended while one group is
- * being written waits for the next. With a sync time of nothing, it answers at once, inside
- * the loop's own step.
+ * What the ledger is kept on, from one life of the supervisor to the next. A group is there once it
+ * is synced; one that was on its way when the process was killed is there or not, but never in part.
  */
-export class VirtualDisk implements LedgerPort {
-  readonly #syncUs: Micros;
-  readonly #time: VirtualTime;
+export class VirtualDisk {
+  readonly #spec: DiskSpec;
   readonly #faults: FaultPlan;
-  readonly #submit: (event: SupervisorEvent) => void;
-  #appended = 0;
-  #isSyncing = false;
+  readonly #random: Random;
+  readonly #saw: (sighting: Sighting) => void;
+  readonly #entries: LedgerEntry[] = [];
+  readonly #limits = new Map<string, LimitRow>();
+  /** On its way. */
+  #writing: readonly LedgerEntry[] | null = null;
 
   constructor(options: {
-    syncUs: Micros;
-    time: VirtualTime;
+    spec: DiskSpec;
+    limits: readonly LimitRow[];
     faults: FaultPlan;
-    submit: (event: SupervisorEvent) => void;
+    random: Random;
+    saw: (sighting: Sighting) => void;
   }) {
-    this.#syncUs = options.syncUs;
-    this.#time = options.time;
+    this.#spec = options.spec;
     this.#faults = options.faults;
-    this.#submit = options.submit;
+    this.#random = options.random;
+    this.#saw = options.saw;
+    for (const limit of options.limits) this.setLimit(limit);
   }
 
-  append({ entry }: AppendLedger): void {
-    this.#appended = entry.sequence;
-    if (this.#syncUs === 0) this.#submit({ kind: "ledger_durable", through: entry.sequence });
-    else if (!this.#isSyncing) this.#sync();
+  /** As they stand, those that were taken away too. */
+  get limits(): LimitRow[] {
+    return [...this.#limits.values()];
   }
 
-  #sync(): void {
-    this.#isSyncing = true;
-    const through = this.#appended;
-    const isSlow = this.#faults.strikes("slow_disk", 0.02);
-    this.#time.after(isSlow ? this.#syncUs * 200 : this.#syncUs, () => {
-      this.#isSyncing = false;
-      // Starts the next group first: the answer may append to it, and need not wait for itself.
-      if (this.#appended > through) this.#sync();
-      this.#submit({ kind: "ledger_durable", through });
-    });
+  setLimit(limit: LimitRow): void {
+    const { account, unit, window } = limit;
+    this.#limits.set(`${account} ${unit} ${window}`, limit);
+  }
+
+  /** What a process reads when it starts: the entries that are there, added up. */
+  read(): LedgerState {
+    const accounts = new Accounts();
+    for (const entry of this.#entries) accounts.apply(entry);
+    return {
+      sequence: accounts.sequence,
+      clockUs: accounts.clockUs,
+      balances: [...accounts.names].flatMap((name) => accounts.rowsOf(name)),
+      holds: [...accounts.holds.values()],
+      inDoubt: [...accounts.inDoubt.values()],
+    };
+  }
+
+  /** What a process writes to. */
+  open(process: VirtualProcess): CommitStore {
+    const { syncUs, relaxedUs } = this.#spec;
+    const waitUs = { awaited: 0, relaxed: relaxedUs, retry: RETRY_US };
+    return {
+      defer: (callback, urgency) => {
+        if (waitUs[urgency] === 0) callback();
+        else process.after(waitUs[urgency], callback);
+      },
+      write: (group, done) => {
+        process.pass("crash_before_write");
+        this.#writing = group;
+        if (syncUs === 0) return this.#sync(process, done);
+        const isSlow = this.#faults.strikes("slow_disk", 0.03);
+        const neededUs = isSlow ? seconds(this.#random.between(1, 6)) : syncUs;
+        if (process.isTrapped("crash_before_sync")) process.after(neededUs / 2, () => process.kill());
+        process.after(neededUs, () => this.#sync(process, done));
+      },
+    };
+  }
+
+  /** The process that wrote has been killed. */
+  settle(): void {
+    if (this.#random.chance(0.5)) this.#keep();
+    this.#writing = null;
+  }
+
+  #sync(process: VirtualProcess, done: (error: Error | null) => void): void {
+    if (this.#faults.strikes("write_error", 0.03)) {
+      // Some errors come after the fact: the group is there all the same.
+      this.settle();
+      return done(new Error("The disk does not answer."));
+    }
+    this.#keep();
+    this.#writing = null;
+    process.pass("crash_before_ack");
+    done(null);
+  }
+
+  /** What is there already, from a writing that was said to have failed, is not written twice. */
+  #keep(): void {
+    const last = this.#entries.at(-1)?.sequence ?? 0;
+    const entries = (this.#writing ?? []).filter(({ sequence }) => sequence > last);
+    if (entries.length === 0) return;
+    this.#entries.push(...entries);
+    this.#saw({ kind: "entries_durable", entries });
   }
 }

@@ -1,10 +1,10 @@
-import type { CancelAttempt, Dispatch } from "../core/effects.ts";
+import type { AskReceipts, CancelAttempt, Dispatch, GrantCredit } from "../core/effects.ts";
 import type { EndpointsPort } from "../supervisor/ports.ts";
 import { Connection, type ConnectionEnds, type Wish } from "./connection.ts";
 import type { FaultPlan } from "./faults.ts";
 import type { VirtualWorker } from "./worker.ts";
 
-/** The supervisor's side of its connections to workers and remote endpoints. */
+/** One process's side of its connections to workers and remote endpoints. */
 export class VirtualEndpoints implements EndpointsPort {
   readonly #workers: ReadonlyMap<string, VirtualWorker>;
   readonly #faults: FaultPlan;
@@ -42,16 +42,32 @@ export class VirtualEndpoints implements EndpointsPort {
     this.#later(() => this.#workers.get(effect.worker)?.receive(connection));
   }
 
+  /** A call of its own, so grants may overtake each other. */
+  grantCredit({ attempt, creditTokens }: GrantCredit): void {
+    const connection = this.#connections.get(attempt);
+    if (connection === undefined || this.#faults.strikes("credit_lost", 0.05)) return;
+    this.#later(() => this.#workers.get(connection.dispatch.worker)?.grant(attempt, creditTokens));
+  }
+
+  askReceipts({ worker, attempts }: AskReceipts): void {
+    const { submit } = this.#ends;
+    this.#later(() => {
+      const receipts = this.#workers.get(worker)?.receipts(attempts) ?? [];
+      if (receipts.length > 0) this.#later(() => submit({ kind: "receipts_read", worker, receipts }));
+    });
+  }
+
   cancel(effect: CancelAttempt): void {
     const connection = this.#connections.get(effect.attempt);
     if (connection === undefined) return;
     connection.cancel();
-    this.#later(() => this.#workers.get(connection.dispatch.worker)?.cancel(connection));
+    this.#closeLater(connection);
   }
 
-  /** Tokens of the attempt on their way to the client. */
-  take(attempt: string, tokens: number): number[] {
-    return this.#connections.get(attempt)?.take(tokens) ?? [];
+  /** Tokens of one choice of the attempt on their way to the client. */
+  take(attempt: string, { choice, tokens }: { choice: number; tokens: number }): number[] {
+    const connection = this.#connections.get(attempt);
+    return connection?.take(choice - connection.dispatch.choice, tokens) ?? [];
   }
 
   /** The client does not read: neither does the supervisor, and in the end the engine waits. */
@@ -77,6 +93,18 @@ export class VirtualEndpoints implements EndpointsPort {
     this.#paused.delete(request);
     for (const { dispatch } of this.#byRequest.get(request) ?? []) this.#connections.delete(dispatch.attempt);
     this.#byRequest.delete(request);
+  }
+
+  /** The process has ended: the system closes its connections, and workers see that a little later. */
+  breakAll(): void {
+    for (const connection of this.#connections.values()) {
+      connection.cut();
+      this.#closeLater(connection);
+    }
+  }
+
+  #closeLater(connection: Connection): void {
+    this.#later(() => this.#workers.get(connection.dispatch.worker)?.cancel(connection));
   }
 
   #later(act: () => void): void {

@@ -25,7 +25,18 @@ export const FAULTS = {
   client_disconnect: "a client leaves before its answer is complete",
   slow_client: "a client reads more slowly than tokens come",
   stuck_client: "a client stops reading and stays",
+  credit_lost: "a grant of more credit does not reach its worker",
+  overbilling: "a remote endpoint bills more than its declared maximum",
   slow_disk: "the ledger's disk takes seconds to make entries durable",
+  write_error: "a group of entries can't be written, or is said not to have been",
+  limit_change: "an operator sets a limit, changes it or takes it away",
+  crash: "the supervisor's process is killed at any time",
+  crash_before_write: "it is killed when it is about to write a group of entries",
+  crash_before_sync: "it is killed while a group is on its way to the disk, which may get there",
+  crash_before_ack: "it is killed when a group is durable and it does not know yet",
+  crash_between_effects: "it is killed in the middle of what it has decided on one event",
+  crash_in_recovery: "it is killed again before it has made up for the last time",
+  clock_set_back: "its machine's clock is set back while it is away",
   early_stop: "the supervisor is told to stop in the middle of its work",
 } as const satisfies Record<string, string>;
 

@@ -11,13 +11,22 @@ import type { VirtualWorker } from "./worker.ts";
 /** A report that arrives this late is refused for its age, or overtaken, or both. */
 const LATE_MS_MAX = 40_000;
 
+/** Who a report reaches, if anybody is there when it arrives. */
+export interface Listener {
+  /** Which life of the supervisor it is. */
+  life: number;
+  /** Its clock, in ms since the Unix epoch. */
+  nowMs: number;
+  submit: (event: SupervisorEvent) => void;
+}
+
 /** Carries workers' reports to the supervisor, as badly as the faults ask for. */
 export class Heartbeats implements WorkersPort {
   readonly #time: VirtualTime;
   readonly #network: Network;
   readonly #faults: FaultPlan;
   readonly #random: Random;
-  readonly #submit: (event: SupervisorEvent) => void;
+  readonly #listener: () => Listener | null;
   readonly #clockErrorMs = new Map<string, number>();
   #reports = 0;
 
@@ -26,13 +35,13 @@ export class Heartbeats implements WorkersPort {
     network: Network;
     faults: FaultPlan;
     random: Random;
-    submit: (event: SupervisorEvent) => void;
+    listener: () => Listener | null;
   }) {
     this.#time = options.time;
     this.#network = options.network;
     this.#faults = options.faults;
     this.#random = options.random;
-    this.#submit = options.submit;
+    this.#listener = options.listener;
   }
 
   /** Workers act on nothing that the supervisor answers. */
@@ -52,13 +61,16 @@ export class Heartbeats implements WorkersPort {
 
   /** One report out of turn, as workers send on a change that matters. */
   report(worker: VirtualWorker): void {
-    const event = this.#written(worker);
+    const listener = this.#listener();
+    // Nobody is there to take it.
+    if (listener === null) return;
+    const event = this.#written(worker, listener.life);
     if (this.#faults.strikes("heartbeat_lost", 0.2)) return;
     this.#deliver(event);
     if (this.#faults.strikes("heartbeat_duplicated", 0.2)) this.#deliver(event);
   }
 
-  #written(worker: VirtualWorker): Report {
+  #written(worker: VirtualWorker, life: number): Report {
     const { spec, running, foreignSessions, kvBytes, epoch } = worker;
     const foreignKvBytes = foreignSessions * 1_024 * 64;
     return {
@@ -66,13 +78,14 @@ export class Heartbeats implements WorkersPort {
       report: `report-${++this.#reports}`,
       worker: spec.id,
       url: `http://${spec.id}.invalid`,
+      dialect: spec.dialect,
       epoch,
       timestampMs: this.#time.nowMs + (this.#clockErrorMs.get(epoch) ?? 0),
       draining: worker.state === "draining",
       limits: spec.limits,
       models: spec.models,
       sessions: running + foreignSessions,
-      ownSessions: spec.countsOwnSessions ? running : null,
+      ownSessions: spec.countsOwnSessions ? worker.runningOf(life) : null,
       kvBytes: kvBytes + foreignKvBytes,
     };
   }
@@ -81,7 +94,8 @@ export class Heartbeats implements WorkersPort {
     const isLate = this.#faults.strikes("heartbeat_late", 0.2);
     const lateUs = isLate ? this.#random.between(500, LATE_MS_MAX) * MICROS_PER_MILLI : 0;
     this.#time.after(this.#network.delayUs() + lateUs, () => {
-      this.#submit({ ...report, receivedMs: this.#time.nowMs });
+      const listener = this.#listener();
+      listener?.submit({ ...report, receivedMs: listener.nowMs });
     });
   }
 

@@ -8,3 +8,8 @@ export function requestOf(id: string): string {
 export function packetOf(id: string): string {
   return id.slice(0, Math.max(id.lastIndexOf("#"), id.lastIndexOf(":")));
 }
+
+/** The first of the client's choices that the packet of an attempt or of a hold answers. */
+export function choiceOf(id: string): number {
+  return Number(packetOf(id).slice(id.indexOf("/") + 1));
+}

@@ -1,20 +1,34 @@
+import type { LimitRow } from "../core/budget/limits.ts";
+import { dayEnd } from "../core/budget/limits.ts";
 import type { CoreConfig } from "../core/config.ts";
 import { type Micros, seconds } from "../core/units.ts";
-import type { ServedModel, WorkerLimits } from "../core/vocabulary.ts";
+import { ANY_MODEL, type ServedModel, type WorkerDialect, type WorkerLimits } from "../core/vocabulary.ts";
+import { drawLimits, drawPrices } from "./money.ts";
 import type { Random } from "./random.ts";
 
 /** One virtual world before anything has happened in it. */
 export interface Scenario {
+  startUs: Micros;
   config: CoreConfig;
+  /** Those that stand when it begins. */
+  limits: LimitRow[];
   workers: WorkerSpec[];
   remotes: WorkerSpec[];
   load: Load;
-  disk: { syncUs: Micros };
+  disk: DiskSpec;
   network: { delayUs: Micros };
+}
+
+export interface DiskSpec {
+  /** Time to make a group durable; 0 for a disk that answers at once, inside the supervisor's own step. */
+  syncUs: Micros;
+  /** How long a group that nobody waits for may grow. */
+  relaxedUs: Micros;
 }
 
 export interface WorkerSpec {
   id: string;
+  dialect: WorkerDialect;
   models: ServedModel[];
   limits: WorkerLimits;
   engine: EngineSpec;
@@ -25,7 +39,7 @@ export interface WorkerSpec {
   countsOwnSessions: boolean;
 }
 
-/** A step in which `n` sequences get a token takes `stepUs + n · sequenceUs`. */
+/** A step in which `n` streams get a token takes `stepUs + n · sequenceUs`. */
 export interface EngineSpec {
   stepUs: Micros;
   sequenceUs: Micros;
@@ -43,16 +57,29 @@ export interface Load {
   burstShare: number;
   promptTokensMax: number;
   answerTokensMean: number;
+  /** How long those who wait for their budget do so at most. */
+  patienceUs: Micros;
   names: readonly string[];
 }
 
 const KIB = 1_024;
 
+/** Of every model on every worker. */
+export const KV_BYTES_PER_TOKEN = 1_024;
+
 /** Larger than anything here; a report is JSON, which knows no infinity. */
 const UNLIMITED: WorkerLimits = { sessionsMax: 1_000, sessionKvBytesMax: 1e12, kvBytesMax: 1e12 };
 
 /** Nothing is short, and nobody is silent for long enough to be called stale. */
-const CALM: Partial<WorkerSpec> = { limits: UNLIMITED, countsOwnSessions: true, heartbeatUs: seconds(5) };
+const CALM: Partial<WorkerSpec> = {
+  dialect: "headgate",
+  limits: UNLIMITED,
+  countsOwnSessions: true,
+  heartbeatUs: seconds(5),
+};
+
+/** A whole second, as far from zero as a real clock is. */
+const AFTERNOON_US: Micros = 1_700_000_000_000_000;
 
 /** Draws a world; the draws are made to reach limits and timeouts, not to look like anybody's traffic. */
 export function drawScenario(random: Random, options: { requests: number; isCalm: boolean }): Scenario {
@@ -66,26 +93,40 @@ export function drawScenario(random: Random, options: { requests: number; isCalm
     const isPartial = index > 0 && random.chance(0.4);
     return drawWorker(random, id, isPartial ? [random.pick(MODELS)] : MODELS);
   });
+  if (!options.isCalm && random.chance(0.15)) {
+    // Whatever is asked of it, among other things what nobody else has.
+    workers.push({ ...drawWorker(random, "any", [ANY_MODEL]), dialect: "prefill_decode" });
+  }
   const hasRemote = random.chance(0.4);
   const config = drawConfig(random);
   // An overloaded engine is slow, and that is no fault.
   if (options.isCalm) Object.assign(config.timeouts, { prefillUs: seconds(60), stallUs: seconds(60) });
-  const remote = { name: "remote", models: ["rented"], concurrencyMax: 4, contextTokens: 8_192 };
+  const rented = random.chance(0.3) ? ["rented", "small"] : ["rented"];
+  const remote = { name: "remote", models: rented, concurrencyMax: 4, contextTokens: 8_192 };
+  const load = {
+    requests: options.requests,
+    meanGapUs: seconds(random.pick([0.1, 0.3, 0.8, 2])),
+    burstShare: random.pick([0, 0.02, 0.1]),
+    promptTokensMax: random.pick([40, 200, 800]),
+    answerTokensMean: random.pick([5, 20, 60]),
+    patienceUs: seconds(random.pick([2, 10, 30])),
+    names: hasRemote ? [...CLIENT_NAMES, ...Array.from({ length: 6 }, () => "rented")] : CLIENT_NAMES,
+  };
   return {
+    startUs: random.chance(0.5) ? shortlyBeforeMidnight(random, load) : AFTERNOON_US,
     config: { ...config, remotes: hasRemote ? [remote] : [] },
+    limits: drawLimits(random, { load, prices: config.prices }),
     workers,
     remotes: hasRemote ? [remoteSpec(random, remote)] : [],
-    load: {
-      requests: options.requests,
-      meanGapUs: seconds(random.pick([0.1, 0.3, 0.8, 2])),
-      burstShare: random.pick([0, 0.02, 0.1]),
-      promptTokensMax: random.pick([40, 200, 800]),
-      answerTokensMean: random.pick([5, 20, 60]),
-      names: hasRemote ? [...CLIENT_NAMES, "rented"] : CLIENT_NAMES,
-    },
-    disk: { syncUs: random.pick([0, 500, 4_000, 30_000]) },
+    load,
+    disk: { syncUs: random.pick([0, 500, 4_000, 30_000]), relaxedUs: random.pick([0, 5_000, 200_000]) },
     network: { delayUs: random.pick([50, 500, 5_000]) },
   };
+}
+
+/** So that the day changes while requests come. */
+function shortlyBeforeMidnight(random: Random, { requests, meanGapUs }: Load): Micros {
+  return dayEnd(AFTERNOON_US) - Math.round(requests * meanGapUs * random.fraction());
 }
 
 const MODELS: readonly string[] = ["small", "large"];
@@ -101,6 +142,8 @@ const CLIENT_NAMES: readonly string[] = [
 
 function drawConfig(random: Random): CoreConfig {
   return {
+    ...drawPrices(random),
+    packetTokens: random.pick([1, 4, 16, 64]),
     models: {
       small: { maxTokensDefault: 64 },
       large: { maxTokensDefault: 128 },
@@ -112,7 +155,8 @@ function drawConfig(random: Random): CoreConfig {
     limits: {
       workersMax: 1_000,
       sessionsMax: random.pick([3, 1_000, 1_000]),
-      kvBytesMax: random.pick([900 * KIB, 1_000_000 * KIB]),
+      // What one or two of the shorter contexts take, or more than there is.
+      kvBytesMax: random.pick([512 * KIB, 1_024 * KIB, 1_000_000 * KIB, 1_000_000 * KIB]),
       queuePacketsMax: random.pick([0, 10, 100, 1_000]),
       queueBytesMax: random.pick([16 * KIB, 1_000 * KIB]),
       choicesMax: 4,
@@ -137,10 +181,13 @@ function drawConfig(random: Random): CoreConfig {
 
 function drawWorker(random: Random, id: string, models: readonly string[]): WorkerSpec {
   const slots = random.between(1, 8);
-  const contextTokens = random.pick([512, 1_024, 4_096]);
-  const served = (model: string): ServedModel => ({ model, slots, contextTokens, kvBytesPerToken: 1_024 });
+  const served = (model: string): ServedModel => {
+    const contextTokens = random.pick([512, 1_024, 4_096]);
+    return { model, slots, contextTokens, kvBytesPerToken: KV_BYTES_PER_TOKEN };
+  };
   return {
     id,
+    dialect: random.chance(0.04) ? "prefill_decode" : "headgate",
     models: models.map(served),
     limits: {
       sessionsMax: random.pick([slots, 100]),
@@ -169,6 +216,7 @@ function remoteSpec(random: Random, remote: CoreConfig["remotes"][number]): Work
   const { name, models, concurrencyMax, contextTokens } = remote;
   return {
     id: name,
+    dialect: "headgate",
     models: models.map((model) => ({ model, slots: concurrencyMax, contextTokens, kvBytesPerToken: 0 })),
     limits: { ...UNLIMITED, sessionsMax: concurrencyMax },
     engine: drawEngine(random),

@@ -1,5 +1,5 @@
 import type { CoreConfig } from "../core/config.ts";
-import { createRecorder } from "../recording/recorder.ts";
+import { createRecorder, type Recorder } from "../recording/recorder.ts";
 import { Audience } from "./audience.ts";
 import { CheckerSuite, type Violation } from "./checkers/suite.ts";
 import { drawFaults, type Fault, FaultPlan } from "./faults.ts";
@@ -20,7 +20,7 @@ export interface SimulationOptions {
   faults?: readonly Fault[];
   /** Replaces parts of the configuration that the seed draws. */
   config?: Partial<CoreConfig>;
-  /** File to record the run into. */
+  /** File to record the first life of the supervisor into; those after a crash get a number after its name. */
   record?: string;
 }
 
@@ -38,6 +38,11 @@ export interface SimulationReport {
   /** Failed requests by `code` or `code/reason`. */
   errors: Record<string, number>;
   retries: number;
+  /** Times the supervisor was killed and started again, and requests that were not answered because of it. */
+  crashes: number;
+  interrupted: number;
+  /** What happened to money that does not happen to every request. */
+  money: Record<string, number>;
   ttftMs: Percentiles | null;
   totalMs: Percentiles | null;
   /** How often each fault struck. */
@@ -91,14 +96,16 @@ function runOnce(
   const scenario = { ...drawn, config: { ...drawn.config, ...options.config } };
   const { config, workers } = scenario;
 
-  const time = new VirtualTime();
-  const recorder = record === undefined ? null : createRecorder(record, config);
+  const time = new VirtualTime(scenario.startUs);
   const trace = traced === undefined ? null : new Trace({ request: traced, startUs: time.startUs });
-  const checkers = new CheckerSuite({ config, workers, isCalm, inspect: () => world.loop.inspect() });
-  const audience = new Audience({ checkers, recorder, trace });
+  const checkers = new CheckerSuite({ config, workers, isCalm, inspect: () => world.inspect() });
+  const newRecorder = (life: number): Recorder | null => {
+    return record === undefined ? null : createRecorder(life === 1 ? record : `${record}.${life}`, config);
+  };
+  const audience = new Audience({ checkers, newRecorder, trace });
   const world = new World({ scenario, time, faults, random: random.fork(), onlooker: audience });
   play(world, checkers);
-  recorder?.close();
+  audience.close();
 
   const { tally, hash, events } = audience;
   return {
@@ -111,6 +118,9 @@ function runOnce(
     outcomes: tally.outcomes,
     errors: tally.errors,
     retries: tally.retries,
+    crashes: world.crashes,
+    interrupted: world.interrupted,
+    money: tally.money,
     ttftMs: tally.ttftMs,
     totalMs: tally.totalMs,
     faults: faults.counts(),

@@ -17,9 +17,12 @@ export function summaryOf(reports: readonly SimulationReport[]): string {
       ["events", sum(({ events }) => events)],
       ["effects", sum(({ effects }) => effects)],
       ["retries", sum(({ retries }) => retries)],
+      ["crashes of the supervisor", sum(({ crashes }) => crashes)],
+      ["requests that these interrupted", sum(({ interrupted }) => interrupted)],
     ]),
     section("how requests ended", totals(reports.map(({ outcomes }) => outcomes))),
     section("what failed ones were told", totals(reports.map(({ errors }) => errors))),
+    section("money", totals(reports.map(({ money }) => money))),
     section("faults", totals(reports.map(({ faults }) => faults)), (name) => FAULTS[name as Fault]),
   ];
   if (first === last) sections.splice(1, 0, latencies(first), `hash of effects  ${first.hash}`);

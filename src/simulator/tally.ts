@@ -1,3 +1,4 @@
+import type { Effect } from "../core/effects.ts";
 import type { SettledRecord } from "../core/settling/record.ts";
 import type { Micros } from "../core/units.ts";
 
@@ -14,6 +15,7 @@ export class Tally {
   readonly #errors = new Map<string, number>();
   readonly #ttftUs: Micros[] = [];
   readonly #totalUs: Micros[] = [];
+  readonly #money = new Map<string, number>();
   #retries = 0;
 
   add(record: SettledRecord): void {
@@ -24,6 +26,18 @@ export class Tally {
     if (record.ttftUs !== null) this.#ttftUs.push(record.ttftUs);
     if (record.outcome === "completed") this.#totalUs.push(record.totalUs);
     this.#retries += Math.max(0, record.attempts - record.packets);
+  }
+
+  effects(effects: readonly Effect[]): void {
+    for (const effect of effects) {
+      const name = moneyOf(effect);
+      if (name !== null) count(this.#money, name);
+    }
+  }
+
+  /** What happened to money that does not happen to every request. */
+  get money(): Record<string, number> {
+    return sorted(this.#money);
   }
 
   /** Attempts beyond the first of each packet. */
@@ -47,6 +61,26 @@ export class Tally {
 
   get totalMs(): Percentiles | null {
     return percentiles(this.#totalUs);
+  }
+}
+
+function moneyOf(effect: Effect): string | null {
+  switch (effect.kind) {
+    case "append_ledger": {
+      const { operation, inDoubt, overage } = effect.entry;
+      if (inDoubt) return "holds in doubt";
+      if (overage !== null) return "overages";
+      if (operation === "adjust") return "holds in doubt that receipts put right";
+      return null;
+    }
+    case "fail_request":
+      return effect.error.code.startsWith("budget_") ? "refusals" : null;
+    case "grant_credit":
+      return "grants of more credit";
+    case "finish_answer":
+      return effect.shortage === null ? null : "answers that a limit cut short";
+    default:
+      return null;
   }
 }
 

@@ -1,23 +1,25 @@
 import { Timers } from "../core/timers.ts";
 import type { Micros } from "../core/units.ts";
 
-/** When every simulation begins: a whole second, as far from zero as a real clock is. */
-const START_US: Micros = 1_700_000_000_000_000;
-
 /**
  * The world's clock and everything that is going to happen in it. It jumps from one happening to the next;
  * what is due at the same instant happens in the order it was arranged.
  */
 export class VirtualTime {
   readonly #happenings = new Timers<() => void>();
-  readonly startUs: Micros = START_US;
-  #nowUs: Micros = START_US;
+  readonly startUs: Micros;
+  #nowUs: Micros;
+
+  constructor(startUs: Micros) {
+    this.startUs = startUs;
+    this.#nowUs = startUs;
+  }
 
   get nowUs(): Micros {
     return this.#nowUs;
   }
 
-  /** Milliseconds since the Unix epoch, as a process reads them from its wall clock. */
+  /** Milliseconds since the Unix epoch, as a process reads them from a clock that is right. */
   get nowMs(): number {
     return Math.floor(this.#nowUs / 1_000);
   }

@@ -1,10 +1,11 @@
-import { sessionKvBytes } from "../core/fleet/kv.ts";
+import type { ReceiptsRead } from "../core/events.ts";
 import type { Connection } from "./connection.ts";
-import { remoteDialect } from "./dialects.ts";
-import { Engine, type EngineMessage, type Sequence } from "./engine.ts";
+import { Engine, generatedTokens, type Generation, usageOf } from "./engine.ts";
 import type { FaultPlan } from "./faults.ts";
+import { Generations } from "./generations.ts";
 import type { Random } from "./random.ts";
 import type { WorkerSpec } from "./scenario.ts";
+import type { Sighting } from "./sightings.ts";
 import type { VirtualTime } from "./virtual-time.ts";
 
 /**
@@ -13,8 +14,7 @@ import type { VirtualTime } from "./virtual-time.ts";
  */
 export type WorkerState = "up" | "draining" | "refusing" | "silent";
 
-/** Tokens that an engine with a fault generates beyond its credit. */
-const OVERRUN_TOKENS_MAX = 20;
+type Receipt = ReceiptsRead["receipts"][number];
 
 /** A worker process with its engine; a remote endpoint is one that sends no heartbeats. */
 export class VirtualWorker {
@@ -22,11 +22,14 @@ export class VirtualWorker {
   readonly #time: VirtualTime;
   readonly #faults: FaultPlan;
   readonly #random: Random;
+  readonly #saw: (sighting: Sighting) => void;
   readonly #engine: Engine;
+  readonly #generations: Generations;
   readonly #connections = new Map<string, Connection>();
   #state: WorkerState = "up";
   #incarnation = 1;
-  #tokens = 0;
+  /** What it has on paper, whatever becomes of its process: what each attempt came to that it saw the end of. */
+  readonly #receipts = new Map<string, Receipt>();
   /** Sessions that other supervisors have here. */
   foreignSessions = 0;
 
@@ -35,6 +38,7 @@ export class VirtualWorker {
     time: VirtualTime;
     faults: FaultPlan;
     random: Random;
+    saw: (sighting: Sighting) => void;
     /** First of the numbers that its tokens get. */
     firstToken: number;
   }) {
@@ -42,8 +46,9 @@ export class VirtualWorker {
     this.#time = options.time;
     this.#faults = options.faults;
     this.#random = options.random;
+    this.#saw = options.saw;
     this.#engine = new Engine(options.spec.engine, options.time);
-    this.#tokens = options.firstToken;
+    this.#generations = new Generations(options);
   }
 
   get state(): WorkerState {
@@ -59,8 +64,18 @@ export class VirtualWorker {
     return `${this.spec.id}:${this.#incarnation}`;
   }
 
+  /** Sessions in its engine, whoever sent them. */
   get running(): number {
     return this.#engine.running;
+  }
+
+  /** Those that a certain life of the supervisor has sent. */
+  runningOf(life: number): number {
+    let places = 0;
+    for (const generation of this.#engine.generations) {
+      if (this.#connections.get(generation.attempt)?.life === life) places += generation.places;
+    }
+    return places;
   }
 
   get kvBytes(): number {
@@ -69,7 +84,7 @@ export class VirtualWorker {
 
   /** Attempts in its engine, for the checkers. */
   get attempts(): string[] {
-    return Array.from(this.#engine.sequences, ({ attempt }) => attempt);
+    return Array.from(this.#engine.generations, ({ attempt }) => attempt);
   }
 
   /** An attempt arrives. */
@@ -82,19 +97,30 @@ export class VirtualWorker {
     if (this.#faults.strikes("endpoint_error", 0.05)) return connection.fail("endpoint_error", "HTTP 500");
     if (this.#faults.strikes("request_rejected", 0.02))
       return connection.fail("request_rejected", "HTTP 400");
-    const sequence = this.#sequence(connection);
-    if (sequence === null) return connection.fail("context_length_exceeded", "The prompt fills the context.");
-    if (!this.#hasRoom(sequence)) return connection.fail("at_capacity", "HTTP 429");
+    const generation = this.#generation(connection);
+    if (generation === null)
+      return connection.fail("context_length_exceeded", "The prompt fills the context.");
+    if (!this.#hasRoom(generation)) return connection.fail("at_capacity", "HTTP 429");
     this.#connections.set(attempt, connection);
-    this.#engine.start(sequence);
-    if (this.#faults.strikes("stream_cut", 0.05)) this.#cutLater(sequence, connection);
+    this.#engine.start(generation);
+    if (this.#faults.strikes("stream_cut", 0.05)) this.#cutLater(generation, connection);
+  }
+
+  /** More credit for an attempt; one that has ended needs none. */
+  grant(attempt: string, creditTokens: number): void {
+    if (this.isRunning) this.#engine.grant(attempt, creditTokens);
   }
 
   /** The worker sees that the supervisor has closed the connection. */
   cancel(connection: Connection): void {
     connection.close();
-    this.#engine.stop(connection.dispatch.attempt);
-    this.#connections.delete(connection.dispatch.attempt);
+    this.#stop(connection.dispatch.attempt);
+  }
+
+  /** Of those attempts that it knows; a worker that is not there knows nothing. */
+  receipts(attempts: readonly string[]): Receipt[] {
+    if (!this.isRunning) return [];
+    return attempts.flatMap((attempt) => this.#receipts.get(attempt) ?? []);
   }
 
   pause(attempt: string): void {
@@ -108,10 +134,11 @@ export class VirtualWorker {
   /** The process ends. `resetAfterUs` is when its connections are reset; null when they never are. */
   crash(state: "refusing" | "silent", resetAfterUs: number | null): void {
     this.#state = state;
-    for (const sequence of this.#engine.sequences) {
-      const connection = this.#connections.get(sequence.attempt);
+    for (const generation of this.#engine.generations) {
+      const connection = this.#connections.get(generation.attempt);
+      this.#ended(generation);
       if (connection === undefined || resetAfterUs === null) continue;
-      const reason = sequence.generatedTokens > 0 ? "stream_broken" : "unreachable";
+      const reason = generatedTokens(generation) > 0 ? "stream_broken" : "unreachable";
       this.#time.after(resetAfterUs, () => connection.fail(reason, "connection reset"));
     }
     this.#engine.clear();
@@ -127,63 +154,55 @@ export class VirtualWorker {
     this.#state = "draining";
   }
 
-  #sequence(connection: Connection): Sequence | null {
-    const { dispatch, wish } = connection;
-    const served = this.spec.models.find(({ model }) => model === dispatch.model)!;
-    const { promptTokens, cachedTokens, answerTokens } = wish;
-    const roomTokens = served.contextTokens - promptTokens;
-    if (roomTokens <= 0) return null;
-    const ceilingTokens = Math.min(dispatch.maxTokens, roomTokens) * dispatch.choices;
-    const ends = Math.min(answerTokens * dispatch.choices, ceilingTokens);
-    const overrun = this.#faults.strikes("overrun", 0.03);
-    const firstToken = this.#tokens;
-    const send = (message: EngineMessage): void => {
-      if (message.kind === "finished") this.#connections.delete(dispatch.attempt);
-      connection.send(message);
-    };
-    // Leaves room for all it may generate, so that no two tokens share a number.
-    this.#tokens += dispatch.creditTokens + OVERRUN_TOKENS_MAX;
-    return {
-      attempt: dispatch.attempt,
-      model: served.model,
-      slots: served.slots,
-      promptTokens,
-      cachedTokens,
-      answerTokens: overrun ? dispatch.creditTokens + this.#random.between(1, OVERRUN_TOKENS_MAX) : ends,
-      finishReason: ends < ceilingTokens ? "stop" : "length",
-      hangsInPrefill: this.#faults.strikes("prefill_hang", 0.04),
-      stallsAtTokens: this.#faults.strikes("decode_stall", 0.04) ? this.#random.between(0, 20) : Infinity,
-      kvBytes: sessionKvBytes({
-        promptTokens,
-        maxTokens: dispatch.maxTokens,
-        contextTokens: served.contextTokens,
-        bytesPerToken: served.kvBytesPerToken,
-      }),
-      nextToken: firstToken,
-      unreadTokens: Math.max(1, promptTokens - cachedTokens),
-      generatedTokens: 0,
-      isPaused: false,
-      send: this.spec.isRemote ? remoteDialect(wish, send) : send,
-    };
+  #stop(attempt: string): Generation | undefined {
+    const generation = this.#engine.stop(attempt);
+    if (generation !== undefined) {
+      this.#write(generation);
+      this.#ended(generation);
+    }
+    return generation;
   }
 
-  #hasRoom(sequence: Sequence): boolean {
+  #write(generation: Generation): void {
+    const { attempt, model } = generation;
+    this.#receipts.set(attempt, { attempt, model, usage: usageOf(generation) });
+  }
+
+  #ended(generation: Generation): void {
+    const { attempt, streams } = generation;
+    this.#connections.delete(attempt);
+    const overrunning = streams.filter(({ overrunTokens }) => overrunTokens > 0);
+    const unpaidTokens = overrunning.reduce((sum, stream) => sum + stream.generatedTokens, 0);
+    this.#saw({ kind: "generation_ended", attempt, tokens: generatedTokens(generation), unpaidTokens });
+  }
+
+  #generation(connection: Connection): Generation | null {
+    const generation: Generation | null = this.#generations.draw(connection, (message) => {
+      if (message.kind === "finished" && generation !== null) {
+        this.#write(generation);
+        this.#ended(generation);
+      }
+      connection.send(message);
+    });
+    return generation;
+  }
+
+  #hasRoom(generation: Generation): boolean {
     if (this.#state !== "up") return false;
     const { limits } = this.spec;
     let used = this.foreignSessions;
-    for (const { model } of this.#engine.sequences) if (model === sequence.model) used++;
+    for (const { model, places } of this.#engine.generations) if (model === generation.model) used += places;
     return (
-      used < sequence.slots &&
-      this.#engine.running + this.foreignSessions < limits.sessionsMax &&
-      this.#engine.kvBytes + sequence.kvBytes <= limits.kvBytesMax
+      used + generation.places <= generation.slots &&
+      this.#engine.running + this.foreignSessions + generation.places <= limits.sessionsMax &&
+      this.#engine.kvBytes + generation.kvBytes <= limits.kvBytesMax
     );
   }
 
-  #cutLater(sequence: Sequence, connection: Connection): void {
+  #cutLater(generation: Generation, connection: Connection): void {
     this.#time.after(this.#random.exponential(500_000), () => {
-      if (!this.#engine.stop(sequence.attempt)) return;
-      this.#connections.delete(sequence.attempt);
-      const reason = sequence.generatedTokens > 0 ? "stream_broken" : "unreachable";
+      if (this.#stop(generation.attempt) === undefined) return;
+      const reason = generatedTokens(generation) > 0 ? "stream_broken" : "unreachable";
       connection.fail(reason, "connection reset");
     });
   }

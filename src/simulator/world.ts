@@ -1,15 +1,19 @@
+import type { LimitRow } from "../core/budget/limits.ts";
+import type { Effect } from "../core/effects.ts";
 import type { SupervisorEvent } from "../core/events.ts";
-import { type Micros, seconds } from "../core/units.ts";
-import { createLoop, type Loop } from "../supervisor/loop.ts";
-import type { ObserverPort, TimerPort } from "../supervisor/ports.ts";
+import type { Inspection } from "../core/inspection.ts";
+import { type Micros, MICROS_PER_MILLI, seconds } from "../core/units.ts";
+import type { ObserverPort } from "../supervisor/ports.ts";
 import { Calamities } from "./calamities.ts";
 import type { EndOfWorld } from "./checkers/checker.ts";
 import { VirtualClients } from "./clients.ts";
 import { VirtualDisk } from "./disk.ts";
-import { VirtualEndpoints } from "./endpoints.ts";
 import type { FaultPlan } from "./faults.ts";
 import { Heartbeats } from "./heartbeats.ts";
+import { Life, type Surroundings } from "./life.ts";
+import { drawLimitChange } from "./money.ts";
 import { Network } from "./network.ts";
+import { CRASH_POINTS, VirtualProcess } from "./process.ts";
 import type { Random } from "./random.ts";
 import type { Scenario } from "./scenario.ts";
 import type { Sighting } from "./sightings.ts";
@@ -18,6 +22,9 @@ import { VirtualWorker } from "./worker.ts";
 
 /** After a drain, time for the last cancellations to arrive and for late events to find nothing. */
 const AFTERMATH_US: Micros = seconds(60);
+
+/** How long it takes on average until somebody raises a limit that was in the way. */
+const RAISE_US: Micros = seconds(0.2);
 
 /** Numbers set aside for the tokens of each worker. */
 const TOKENS_PER_WORKER = 2 ** 32;
@@ -28,19 +35,22 @@ export interface Onlooker extends ObserverPort {
 }
 
 /**
- * The loop of production in a world that is made up: clients, network, workers, disk and
- * clock stand behind its ports, and nothing else is different.
+ * The loop and the ledger of production in a world that is made up: clients, network, workers, disk
+ * and clock stand behind their ports, and nothing else is different. The supervisor may be killed
+ * and started again; everybody else lives on.
  */
 export class World {
-  readonly loop: Loop;
   readonly #scenario: Scenario;
   readonly #time: VirtualTime;
   readonly #faults: FaultPlan;
   readonly #random: Random;
-  readonly #workers: ReadonlyMap<string, VirtualWorker>;
-  readonly #clients: VirtualClients;
-  readonly #heartbeats: Heartbeats;
+  readonly #onlooker: Onlooker;
+  readonly #surroundings: Surroundings;
   readonly #calamities: Calamities;
+  /** Null while nobody is there. */
+  #life: Life | null = null;
+  #lives = 0;
+  #endUs: Micros = Infinity;
   #isStopping = false;
   #isDrained = false;
 
@@ -56,98 +66,226 @@ export class World {
     this.#time = time;
     this.#faults = faults;
     this.#random = random;
+    this.#onlooker = onlooker;
 
-    const submit = (event: SupervisorEvent): void => this.loop.submit(event);
     const saw = (sighting: Sighting): void => onlooker.sighting(sighting);
     const parts = (): { time: VirtualTime; faults: FaultPlan; random: Random } => {
       return { time, faults, random: random.fork() };
     };
+    const { config, limits, load, disk: spec } = scenario;
     const network = new Network({ ...parts(), meanUs: scenario.network.delayUs });
-    const workers = [...scenario.workers, ...scenario.remotes].map((spec, index) => {
-      return new VirtualWorker({ ...parts(), spec, firstToken: index * TOKENS_PER_WORKER });
+    const workers = [...scenario.workers, ...scenario.remotes].map((worker, index) => {
+      return new VirtualWorker({ ...parts(), spec: worker, saw, firstToken: index * TOKENS_PER_WORKER });
     });
-    this.#workers = new Map(workers.map((worker) => [worker.spec.id, worker]));
-    const endpoints = new VirtualEndpoints({
-      workers: this.#workers,
+    const service = (): Life | null => this.#life;
+    const heartbeats = new Heartbeats({ ...parts(), network, listener: () => this.#listener() });
+    this.#surroundings = {
+      config,
+      time,
       faults,
-      ends: { time, network, submit, saw },
-      wishOf: (request) => this.#clients.wishOf(request),
+      network,
+      heartbeats,
+      workers: new Map(workers.map((worker) => [worker.spec.id, worker])),
+      clients: new VirtualClients({ ...parts(), load, service, saw }),
+      disk: new VirtualDisk({ ...parts(), spec, limits, saw }),
+      saw,
+    };
+    this.#calamities = new Calamities({
+      ...parts(),
+      network,
+      heartbeats,
+      submit: (event) => this.#submit(event),
     });
-    this.#clients = new VirtualClients({ ...parts(), load: scenario.load, endpoints, submit, saw });
-    this.#heartbeats = new Heartbeats({ ...parts(), network, submit });
-    this.#calamities = new Calamities({ ...parts(), network, heartbeats: this.#heartbeats, submit });
+  }
 
-    this.loop = createLoop(scenario.config, () => ({
-      timer: virtualTimer(time, () => submit({ kind: "timer_fired" })),
-      ledger: new VirtualDisk({ time, faults, submit, syncUs: scenario.disk.syncUs }),
-      endpoints,
-      clients: this.#clients,
-      workers: this.#heartbeats,
-      observer: {
-        event: (nowUs, event) => onlooker.event(nowUs, event),
-        effects: (effects) => onlooker.effects(effects),
-        workerChanged: (effect) => onlooker.workerChanged(effect),
-        settled: (effect) => {
-          const { request } = effect.record;
-          endpoints.forget(request);
-          saw({ kind: "request_over", request });
-          onlooker.settled(effect);
-        },
-        drained: () => {
-          this.#isDrained = true;
-          onlooker.drained();
-        },
-      },
-    }));
+  /** Times the supervisor was killed. */
+  get crashes(): number {
+    return this.#lives - 1;
+  }
+
+  /** Requests that were not answered because of it. */
+  get interrupted(): number {
+    return this.#surroundings.clients.interrupted;
+  }
+
+  /** What the supervisor of the moment says of itself. */
+  inspect(): Inspection {
+    return this.#life!.inspect();
   }
 
   /** What is left now that all should be over. */
   remains(): EndOfWorld {
+    const { workers, disk } = this.#surroundings;
     return {
-      nowUs: this.#time.nowUs,
-      inspection: this.loop.inspect(),
+      nowUs: this.#life!.nowUs,
+      inspection: this.inspect(),
       isDrained: this.#isDrained,
-      running: Array.from(this.#workers.values(), ({ attempts }) => attempts).flat(),
+      ledger: disk.read(),
+      running: Array.from(workers.values(), ({ attempts }) => attempts).flat(),
     };
   }
 
   /** Lets time pass until everything is over, or `goesOn` says that enough has been seen. */
   run(goesOn: () => boolean): void {
     this.#begin();
-    while (goesOn() && !this.#clients.areDone) this.#time.step(Infinity);
-    const { totalUs, drainUs } = this.#scenario.config.timeouts;
-    this.#time.after(totalUs * this.#random.fraction(), () => this.#stop());
-    const endUs = this.#time.nowUs + totalUs + drainUs + AFTERMATH_US;
-    while (goesOn() && this.#time.step(endUs));
+    const { clients } = this.#surroundings;
+    while (goesOn() && !clients.areDone) this.#time.step(Infinity);
+    this.#setEnd();
+    this.#time.after(this.#scenario.config.timeouts.totalUs * this.#random.fraction(), () => this.#stop());
+    while (goesOn() && this.#time.step(this.#endUs));
   }
 
   #begin(): void {
     const { load } = this.#scenario;
+    const { workers, heartbeats, clients } = this.#surroundings;
     const spanUs = load.requests * load.meanGapUs;
-    for (const worker of this.#workers.values()) {
-      if (!worker.spec.isRemote) this.#heartbeats.keepReporting(worker);
+    this.#start();
+    for (const worker of workers.values()) {
+      if (!worker.spec.isRemote) heartbeats.keepReporting(worker);
       this.#calamities.arrange(worker, spanUs);
     }
-    this.#clients.keepArriving();
+    clients.keepArriving();
+    this.#arrangeCrashes(spanUs);
+    this.#arrangeLimitChanges(spanUs);
     if (this.#faults.strikes("early_stop", 0.3)) {
       this.#time.after(spanUs * this.#random.fraction(), () => this.#stop());
     }
   }
 
+  // ── the supervisor's lives ─────────────────────────────────────────────────────────────
+
+  #start(): void {
+    const { disk } = this.#surroundings;
+    const number = ++this.#lives;
+    const process = new VirtualProcess({
+      time: this.#time,
+      faults: this.#faults,
+      onKilled: () => this.#killed(),
+    });
+    const isSetBack = number > 1 && this.#faults.strikes("clock_set_back", 0.5);
+    const clockErrorUs = isSetBack ? this.#random.between(1, 4_000) * MICROS_PER_MILLI : 0;
+    const observer: ObserverPort = {
+      event: (nowUs, event) => this.#onlooker.event(nowUs, event),
+      effects: (effects) => {
+        this.#onlooker.effects(effects);
+        for (const effect of effects) this.#noticeShortage(effect);
+      },
+      settled: (effect) => this.#onlooker.settled(effect),
+      workerChanged: (effect) => this.#onlooker.workerChanged(effect),
+      drained: () => {
+        this.#isDrained = true;
+        this.#onlooker.drained();
+      },
+    };
+    this.#life = new Life({ number, process, observer, clockErrorUs }, this.#surroundings);
+    this.#isDrained = false;
+    const state = disk.read();
+    if (this.#random.chance(0.3)) this.#setTrapInRecovery(process, state.holds.length);
+    this.#life.begin({ kind: "ledger_restored", state, limits: disk.limits });
+    if (this.#isStopping) this.#submit({ kind: "drain_asked" });
+  }
+
+  /** All that the process had is gone. After a while there is another one. */
+  #killed(): void {
+    const { disk, clients } = this.#surroundings;
+    const life = this.#life!;
+    this.#life = null;
+    this.#setEnd();
+    this.#onlooker.sighting({ kind: "supervisor_killed" });
+    disk.settle();
+    life.endpoints.breakAll();
+    clients.disconnect();
+    const awayUs = this.#random.pick([seconds(0.1), seconds(2), seconds(10)]) * this.#random.fraction();
+    this.#time.after(awayUs, () => {
+      this.#start();
+      this.#setEnd();
+    });
+  }
+
+  #arrangeCrashes(spanUs: Micros): void {
+    for (let count = this.#random.between(0, 5); count > 0; count--) {
+      this.#time.after(this.#random.fraction() * spanUs, () => {
+        if (this.#random.chance(0.7)) this.#setTrap();
+        else if (this.#life !== null && this.#faults.strikes("crash", 1)) this.#life.process.kill();
+      });
+    }
+  }
+
+  #setTrap(): void {
+    const points = CRASH_POINTS.filter((point) => this.#faults.allows(point));
+    if (points.length === 0) return;
+    const point = this.#random.pick(points);
+    this.#life?.process.setTrap({ point, passes: this.#random.between(0, 5), fault: point });
+  }
+
+  /** Kills the next process too, before what it has posted of its predecessor's holds is durable. */
+  #setTrapInRecovery(process: VirtualProcess, holds: number): void {
+    if (holds === 0) return;
+    const point = this.#random.pick(CRASH_POINTS);
+    const passes = point === "crash_between_effects" ? this.#random.between(0, holds - 1) : 0;
+    process.setTrap({ point, passes, fault: "crash_in_recovery" });
+  }
+
+  /** The last moment at which the supervisor of now can be busy, and some time more. */
+  #setEnd(): void {
+    const { totalUs, drainUs } = this.#scenario.config.timeouts;
+    this.#endUs = this.#time.nowUs + totalUs + drainUs + AFTERMATH_US;
+  }
+
+  // ── what reaches it from outside ───────────────────────────────────────────────────────
+
+  #listener(): { life: number; nowMs: number; submit: (event: SupervisorEvent) => void } | null {
+    const life = this.#life;
+    if (life === null) return null;
+    return {
+      life: life.number,
+      nowMs: Math.floor(life.nowUs / MICROS_PER_MILLI),
+      submit: (event) => life.submit(event),
+    };
+  }
+
+  #submit(event: SupervisorEvent): void {
+    this.#life?.submit(event);
+  }
+
+  #arrangeLimitChanges(spanUs: Micros): void {
+    const { load, config } = this.#scenario;
+    const { disk } = this.#surroundings;
+    const random = this.#random.fork();
+    for (let count = random.between(0, 5); count > 0; count--) {
+      this.#time.after(random.fraction() * spanUs, () => {
+        if (!this.#faults.strikes("limit_change", 1)) return;
+        this.#setLimit(drawLimitChange(random, { load, prices: config.prices, limits: disk.limits }));
+      });
+    }
+  }
+
+  /** A limit that was in the way may be raised a little soon after, because somebody has noticed. */
+  #noticeShortage(effect: Effect): void {
+    if (effect.kind === "finish_answer" && effect.shortage !== null) this.#raiseLater(effect.shortage, 0.7);
+    if (effect.kind !== "fail_request") return;
+    const { account, limit } = effect.error;
+    if (account !== undefined && limit !== undefined) this.#raiseLater({ account, ...limit }, 0.05);
+  }
+
+  #raiseLater(shortage: Omit<LimitRow, "amount">, probability: number): void {
+    const limit = this.#surroundings.disk.limits.find(({ account, unit, window }) => {
+      return account === shortage.account && unit === shortage.unit && window === shortage.window;
+    });
+    if (limit === undefined || !this.#faults.strikes("limit_change", probability)) return;
+    this.#time.after(this.#random.exponential(RAISE_US), () => {
+      this.#setLimit({ ...limit, amount: `${Math.ceil(Number(limit.amount) * 1.05)}` });
+    });
+  }
+
+  #setLimit(limit: LimitRow): void {
+    this.#surroundings.disk.setLimit(limit);
+    this.#submit({ kind: "limits_changed", limits: [limit] });
+  }
+
   #stop(): void {
     if (this.#isStopping) return;
     this.#isStopping = true;
-    this.loop.submit({ kind: "drain_asked" });
+    this.#submit({ kind: "drain_asked" });
   }
-}
-
-function virtualTimer(time: VirtualTime, fire: () => void): TimerPort {
-  let callOff: (() => void) | null = null;
-  return {
-    nowUs: () => time.nowUs,
-    wake(atUs) {
-      callOff?.();
-      callOff = time.at(atUs, fire);
-    },
-  };
 }

@@ -8,14 +8,21 @@ import { promisify } from "node:util";
 import type { Finding } from "./finding.ts";
 import { type Mutant, MUTANTS } from "./mutants.ts";
 
-const SEEDS = 100;
+const SEEDS = 300;
 
 const TIMEOUT_MS = 60_000;
 
 const ROOT = join(import.meta.dirname, "../..");
 
 /** What a simulation is made of; the gateway and the engines have no part in it. */
-const SIMULATED = ["package.json", "src/core", "src/supervisor", "src/recording", "src/simulator"];
+const SIMULATED = [
+  "package.json",
+  "src/core",
+  "src/supervisor",
+  "src/ledger",
+  "src/recording",
+  "src/simulator",
+];
 
 describe("the simulator finds", { concurrency: availableParallelism() }, () => {
   for (const mutant of MUTANTS) {

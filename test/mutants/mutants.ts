@@ -12,45 +12,48 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "a hold that is never voided",
     file: "core/budget/reservations.ts",
-    from: "    this.#append(isUsed ? this.#budget.post(hold, used) : this.#budget.void(hold));",
-    to: "    if (isUsed) this.#append(this.#budget.post(hold, used));",
+    from: `if (use === "none") return this.#release(this.#budget.void(hold, nowUs));`,
+    to: `if (use === "none") return;`,
   },
   {
     name: "a hold that is posted twice",
     file: "core/budget/reservations.ts",
-    from: "    this.#append(isUsed ? this.#budget.post(hold, used) : this.#budget.void(hold));",
-    to: `    const entry = isUsed ? this.#budget.post(hold, used) : this.#budget.void(hold);
-    this.#append(entry);
-    if (isUsed) this.#append(entry);`,
+    from: `    request.charged = plus(request.charged, entry.charge);
+`,
+    to: `    request.charged = plus(request.charged, entry.charge);
+    this.#release(entry);
+`,
   },
   {
     name: "a failed attempt's use that is not charged",
     file: "core/supervisor.ts",
-    from: "{ ...chargeFor(packet, usageSoFar(attempt)), requests: 0 }",
-    to: "{ inputTokens: 0, outputTokens: 0, requests: 0 }",
+    from: `      this.#reservations.close(packet, use);
+      this.#reserve(packet);`,
+    to: `      this.#reservations.close(packet, "none");
+      this.#reserve(packet);`,
   },
   {
     name: "a retry that is counted as a request of its own",
-    file: "core/supervisor.ts",
-    from: "{ ...chargeFor(packet, usageSoFar(attempt)), requests: 0 }",
-    to: "chargeFor(packet, usageSoFar(attempt))",
+    file: "core/budget/coverage.ts",
+    from: "choice === 0 && request.charged.requests === 0 ? 1 : 0",
+    to: "choice === 0 ? 1 : 0",
   },
   {
     name: "an overage that is not recorded",
     file: "core/budget/budget.ts",
-    from: "return covers(hold.worstCase, used) ? entry : ",
-    to: "return hold.sequence > 0 ? entry : ",
+    from: "overage: excess(used, hold.charge)",
+    to: "overage: null",
   },
   {
     name: "a dispatch before its hold is durable",
     file: "core/budget/reservations.ts",
-    from: "if (packet.hold.sequence > through) return;",
-    to: "if (packet.hold.sequence > through + 1) return;",
+    from: "next !== undefined && next.sequence <= through)",
+    to: "next !== undefined && next.sequence <= through + 1)",
   },
   {
     name: "a load that counts only what heartbeats say",
     file: "core/fleet/worker.ts",
-    from: "return worker.attempts.size + worker.foreignSessions;",
+    from: "return worker.ownSessions + worker.foreignSessions;",
     to: "return worker.foreignSessions;",
   },
   {
@@ -74,7 +77,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "a retry on the endpoint that has failed",
     file: "core/placement/placement.ts",
-    from: "!packet.tried.has(endpoint.id) && ",
+    from: "packet.tried.has(endpoint.id) || ",
     to: "",
   },
   {
@@ -92,19 +95,20 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "tokens relayed beyond the credit",
     file: "core/streaming/meter.ts",
-    from: "Math.min(tokens, attempt.creditTokens - attempt.generatedTokens)",
+    from: "Math.max(0, Math.min(tokens, attempt.creditTokens - stream.generatedTokens))",
     to: "tokens",
   },
   {
     name: "tokens that are dropped at the credit's edge",
     file: "core/streaming/meter.ts",
-    from: "Math.min(tokens, attempt.creditTokens - attempt.generatedTokens)",
-    to: "tokens > attempt.creditTokens - attempt.generatedTokens ? 0 : tokens",
+    from: "Math.max(0, Math.min(tokens, attempt.creditTokens - stream.generatedTokens))",
+    to: "tokens > attempt.creditTokens - stream.generatedTokens ? 0 : tokens",
   },
   {
     name: "a session that is not freed when its answer is complete",
     file: "core/fleet/fleet.ts",
-    from: "    endpoint.inFlight--;\n",
+    from: `    endpoint.inFlight -= slots;
+`,
     to: "",
   },
   {
@@ -212,8 +216,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "a system limit of sessions that is not looked at",
     file: "core/fleet/fleet.ts",
-    from: "return this.#sessions < sessionsMax && ",
-    to: "return sessionsMax > 0 && ",
+    from: "this.#sessions + sessions <= sessionsMax && ",
+    to: "sessionsMax > 0 && ",
   },
   {
     name: "a system limit of KV cache that the last session may pass",
@@ -225,6 +229,154 @@ export const MUTANTS: readonly Mutant[] = [
     name: "a stop that waits for ever",
     file: "core/supervisor.ts",
     from: `if (this.#draining && this.#requests.size === 0) this.#turn.emit({ kind: "drained" });`,
+    to: "",
+  },
+  {
+    name: "an overage that is charged to nobody",
+    file: "core/budget/budget.ts",
+    from: `return this.#end("post", hold, { charge: used, nowUs, overage: excess(used, hold.charge) });`,
+    to: `return this.#end("post", hold, { charge: excess(used, hold.charge) === null ? used : hold.charge, nowUs });`,
+  },
+  {
+    name: "a hold that is made longer whatever the limit",
+    file: "core/budget/budget.ts",
+    from: "const shortage = this.#shortage(account, more, atUs);",
+    to: "const shortage = null as Shortage | null;",
+  },
+  {
+    name: "a limit that does not bind those below it",
+    file: "core/budget/budget.ts",
+    from: "limits = pathOf(account).flatMap",
+    to: "limits = [account].flatMap",
+  },
+  {
+    name: "a charge that the accounts above do not feel",
+    file: "core/budget/accounts.ts",
+    from: "path = pathOf(name).map",
+    to: "path = [name].map",
+  },
+  {
+    name: "a limit that has been lowered, and is not noticed",
+    file: "core/budget/budget.ts",
+    from: `    this.#limitsOnPath.clear();
+`,
+    to: "",
+  },
+  {
+    name: "a day whose limit counts for ever",
+    file: "core/budget/accounts.ts",
+    from: `const balance = window === "total" ? known?.total`,
+    to: "const balance = window !== null ? known?.total",
+  },
+  {
+    name: "use that counts when it is posted and not when it was held",
+    file: "core/budget/accounts.ts",
+    from: "this.#addPosted(entry.account, part.atUs, share);",
+    to: "this.#addPosted(entry.account, entry.atUs, share);",
+  },
+  {
+    name: "a price that is rounded down",
+    file: "core/budget/money.ts",
+    from: "(tokens + TOKENS_PER_PRICE - 1n) / TOKENS_PER_PRICE",
+    to: "tokens / TOKENS_PER_PRICE",
+  },
+  {
+    name: "a ledger whose clock goes back",
+    file: "core/budget/budget.ts",
+    from: "this.#clockUs = Math.max(nowUs, this.#clockUs);",
+    to: "this.#clockUs = nowUs;",
+  },
+  {
+    name: "credit that is granted before it is durable",
+    file: "core/streaming/streams.ts",
+    from: `    attempt.isShort = shortage !== null;
+`,
+    to: `    attempt.isShort = shortage !== null;
+    const creditTokens = packet.heldTokens;
+    if (shortage === null) this.#turn.emit({ kind: "grant_credit", attempt: attempt.id, creditTokens });
+`,
+  },
+  {
+    name: "a choice that goes on after its budget has cut it short",
+    file: "core/streaming/streams.ts",
+    from: `if (short && isLastCall) return this.#cut(attempt, stream, short.shortage);
+    if (short || isOnItsWay`,
+    to: "if (short === null || isOnItsWay",
+  },
+  {
+    name: "the last tokens of a budget, which nobody gets",
+    file: "core/budget/reservations.ts",
+    from: `if ("limit" in result && isLastCall) {`,
+    to: `if ("limit" in result && isLastCall && tokens < 0) {`,
+  },
+  {
+    name: "money that comes free and wakes nobody",
+    file: "core/budget/reservations.ts",
+    from: "if (this.#unfunded.has(account)) this.#freed.add(account);",
+    to: "if (!this.#unfunded.has(account)) this.#freed.add(account);",
+  },
+  {
+    name: "midnight that wakes nobody",
+    file: "core/supervisor.ts",
+    from: `shortage.limit.window === "day" ? dayEnd(this.#turn.nowUs) : Infinity`,
+    to: "Infinity",
+  },
+  {
+    name: "somebody who waits for a budget without end",
+    file: "core/supervisor.ts",
+    from: "const atUs = Math.min(patienceUs, windowEndUs);",
+    to: "const atUs = windowEndUs;",
+  },
+  {
+    name: "limits that are forgotten in a crash",
+    file: "core/budget/reservations.ts",
+    from: "    this.#budget = new Budget(state);\n    this.#budget.setLimits(limits);\n",
+    to: "    this.#budget = new Budget(state);\n",
+  },
+  {
+    name: "a hold of an earlier life that is left open",
+    file: "core/budget/reservations.ts",
+    from: `      this.#append(this.#budget.postInDoubt(id, this.#turn.nowUs));
+`,
+    to: "",
+  },
+  {
+    name: "a hold of an earlier life that is given back",
+    file: "core/budget/reservations.ts",
+    from: "this.#append(this.#budget.postInDoubt(id, this.#turn.nowUs));",
+    to: "this.#append(this.#budget.void(id, this.#turn.nowUs));",
+  },
+  {
+    name: "a receipt that puts another hold right",
+    file: "core/budget/reservations.ts",
+    from: "post === undefined || !this.#mayCover(hold, attempt)",
+    to: "post === undefined",
+  },
+  {
+    name: "entries that are called durable before they are",
+    file: "ledger/group-commit.ts",
+    from: `    this.#store.write(group, (error) => {
+`,
+    to: `    if (wasAwaited) this.#submit({ kind: "ledger_durable", through: group.at(-1)!.sequence });
+    this.#store.write(group, (error) => {
+`,
+  },
+  {
+    name: "a group that is given up when it could not be written",
+    file: "ledger/group-commit.ts",
+    from: `if (error !== null) return this.#store.defer(() => this.#write(group, wasAwaited), "retry");`,
+    to: "",
+  },
+  {
+    name: "a group that is never written because nobody waits for it",
+    file: "ledger/group-commit.ts",
+    from: "if (!this.#isWriting && (isFirst || isFirstAwaited)) this.#defer();",
+    to: "if (!this.#isWriting && isFirstAwaited) this.#defer();",
+  },
+  {
+    name: "a worker called silent that waits for its credit",
+    file: "core/dispatching/attempts.ts",
+    from: " || heldTokens > creditTokens",
     to: "",
   },
 ];

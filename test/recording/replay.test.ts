@@ -35,7 +35,7 @@ describe("a recording", () => {
 
   test("no longer replays once a value in it has changed", async () => {
     const report = await replayChanged((lines) =>
-      lines.map((line) => line.replace('"tokens":4', '"tokens":3')),
+      lines.map((line) => line.replace(/"tokens":\d+/, '"tokens":0')),
     );
     assert.equal(report.identical, false);
     assert.equal(report.recordedHash, run.hash);

@@ -1,6 +1,10 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
+import { replay } from "../../src/recording/replay.ts";
 import { simulate } from "../../src/simulator/simulate.ts";
 
 const PROGRAM = `
@@ -21,6 +25,27 @@ test("a seed gives the same report, byte for byte, in two processes", () => {
 
 test("another seed gives another run", () => {
   assert.notEqual(simulate({ seed: 3 }).hash, simulate({ seed: 4 }).hash);
+});
+
+test("each life of the supervisor can be recorded, and replayed by itself", async (context) => {
+  const folder = mkdtempSync(join(tmpdir(), "headgate-lives-"));
+  context.after(() => rmSync(folder, { recursive: true }));
+  const { crashes, events } = simulate({
+    seed: 9,
+    requests: 50,
+    faults: ["crash"],
+    record: join(folder, "life"),
+  });
+  const lives = readdirSync(folder).sort();
+  assert(crashes > 0);
+  assert.equal(lives.length, crashes + 1);
+  let replayed = 0;
+  for (const life of lives) {
+    const report = await replay(join(folder, life));
+    assert(report.identical);
+    replayed += report.events;
+  }
+  assert.equal(replayed, events);
 });
 
 test("checkers change nothing, nor does a recording", () => {

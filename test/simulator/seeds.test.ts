@@ -7,7 +7,7 @@ import { ALL_FAULTS } from "../../src/simulator/faults.ts";
 import { type SimulationReport, simulateSeeds } from "../../src/simulator/simulate.ts";
 import { violationText } from "../../src/simulator/summary.ts";
 
-const SEEDS = 100;
+const SEEDS = 300;
 
 describe(`${SEEDS} seeds`, () => {
   let reports: SimulationReport[] = [];
@@ -43,6 +43,13 @@ describe(`${SEEDS} seeds`, () => {
     );
   });
 
+  test("everything happens to money that can", () => {
+    assertSeen(
+      MONEY,
+      reports.flatMap(({ money }) => Object.keys(money)),
+    );
+  });
+
   test("every transition of the lifecycle is taken", () => {
     const legal = STAGES.flatMap((from) => {
       return STAGES.filter((to) => mayFollow(from, to)).map((to) => `${from}→${to}`);
@@ -71,11 +78,24 @@ const STAGES: readonly Stage[] = [
   "settle",
 ];
 
+/** As in a report. */
+const MONEY: readonly string[] = [
+  "refusals",
+  "grants of more credit",
+  "answers that a limit cut short",
+  "overages",
+  "holds in doubt",
+  "holds in doubt that receipts put right",
+];
+
 /** As in a report: `code`, or `code/reason` where the core gives a reason. */
 const CORE_ERRORS: readonly string[] = [
   "invalid_request",
   "context_length_exceeded",
   "model_not_found",
+  "model_unpriced",
+  "budget_insufficient",
+  "budget_exhausted",
   "deadline_exceeded",
   ...[
     "no_workers",

@@ -14,6 +14,7 @@ export class AttemptsChecker implements Checker {
   readonly #config: CoreConfig;
   readonly #violate: Violate;
   readonly #streamed = new Set<string>();
+  readonly #choices = new Map<string, number>();
   /** Endpoints that each packet was sent to, with the attempt. */
   readonly #tried = new Map<string, Map<string, string>>();
   /** Packets of which tokens were relayed. */
@@ -25,6 +26,7 @@ export class AttemptsChecker implements Checker {
   }
 
   event(_nowUs: Micros, event: SupervisorEvent): void {
+    if (event.kind === "request_arrived") this.#choices.set(event.request, event.choices);
     if (event.kind === "request_arrived" && event.streamed) this.#streamed.add(event.request);
     // An endpoint that was full has not failed the packet and may be asked again.
     if (event.kind === "attempt_failed" && event.reason === "at_capacity") this.#turnedAway(event.attempt);
@@ -34,7 +36,7 @@ export class AttemptsChecker implements Checker {
     for (const effect of effects) {
       if (effect.kind === "dispatch") this.#dispatch(effect);
       if (effect.kind === "relay") this.#relayed.add(packetOf(effect.attempt));
-      if (effect.kind === "request_settled") this.#forget(effect.record.request, effect.record.packets);
+      if (effect.kind === "request_settled") this.#forget(effect.record.request);
     }
   }
 
@@ -60,11 +62,13 @@ export class AttemptsChecker implements Checker {
     for (const [endpoint, latest] of tried ?? []) if (latest === attempt) tried!.delete(endpoint);
   }
 
-  #forget(request: string, packets: number): void {
-    for (let choice = 0; choice < packets; choice++) {
+  #forget(request: string): void {
+    const choices = this.#choices.get(request) ?? 0;
+    for (let choice = 0; choice < choices; choice++) {
       this.#tried.delete(`${request}/${choice}`);
       this.#relayed.delete(`${request}/${choice}`);
     }
     this.#streamed.delete(request);
+    this.#choices.delete(request);
   }
 }

@@ -1,5 +1,5 @@
 import type { CoreConfig } from "../../core/config.ts";
-import type { Effect } from "../../core/effects.ts";
+import type { Dispatch, Effect } from "../../core/effects.ts";
 import type { SupervisorEvent } from "../../core/events.ts";
 import type { Inspection } from "../../core/inspection.ts";
 import type { Micros } from "../../core/units.ts";
@@ -12,8 +12,9 @@ export class CapacityChecker implements Checker {
   readonly #inspect: () => Inspection;
   readonly #waiting: () => ReadonlySet<unknown>;
   readonly #requests = new Set<string>();
-  /** Attempts under way, with the endpoint they were sent to. */
-  readonly #attempts = new Map<string, string>();
+  /** Attempts under way, with the endpoint they were sent to and the places they take there. */
+  readonly #attempts = new Map<string, { endpoint: string; places: number }>();
+  readonly #remotes: ReadonlySet<string>;
 
   constructor(
     config: CoreConfig,
@@ -24,6 +25,7 @@ export class CapacityChecker implements Checker {
     this.#inspect = sources.inspect;
     this.#waiting = sources.waiting;
     this.#violate = violate;
+    this.#remotes = new Set(config.remotes.map(({ name }) => name));
   }
 
   event(_nowUs: Micros, event: SupervisorEvent): void {
@@ -35,7 +37,7 @@ export class CapacityChecker implements Checker {
   effects(_nowUs: Micros, effects: readonly Effect[]): void {
     let hasMoved = false;
     for (const effect of effects) {
-      if (effect.kind === "dispatch") this.#attempts.set(effect.attempt, `${effect.worker}/${effect.model}`);
+      if (effect.kind === "dispatch") this.#dispatched(effect);
       else if (effect.kind === "cancel_attempt") this.#attempts.delete(effect.attempt);
       else if (effect.kind === "request_settled") this.#requests.delete(effect.record.request);
       else if (effect.kind !== "append_ledger") continue;
@@ -55,30 +57,39 @@ export class CapacityChecker implements Checker {
     }
   }
 
+  /** A remote endpoint counts requests, the others choices. */
+  #dispatched({ attempt, worker, model, choices }: Dispatch): void {
+    const places = this.#remotes.has(worker) ? 1 : choices;
+    this.#attempts.set(attempt, { endpoint: `${worker}/${model}`, places });
+  }
+
   #check(inspection: Inspection): void {
     const { limits } = this.#config;
+    const load = this.#load();
+    const places = [...load.values()].reduce((sum, each) => sum + each, 0);
     const { requests, sessions, kvBytes, queue } = inspection;
     this.#expect("requests", requests, this.#requests.size);
-    this.#expect("sessions", sessions, this.#attempts.size);
+    this.#expect("sessions", sessions, places);
     this.#expect("packets in the queue", queue.packets, this.#waiting().size);
     this.#limit("sessions", sessions, limits.sessionsMax);
     this.#limit("bytes of KV cache", kvBytes, limits.kvBytesMax);
     this.#limit("packets in the queue", queue.packets, limits.queuePacketsMax);
     this.#limit("bytes in the queue", queue.bytes, limits.queueBytesMax);
-    const load = this.#load();
     for (const { worker, models } of inspection.workers) {
       for (const { model, slots, inFlight } of models) {
         const endpoint = `${worker}/${model}`;
-        this.#expect(`packets on ${endpoint}`, inFlight, load.get(endpoint) ?? 0);
-        this.#limit(`packets on ${endpoint}`, inFlight, slots);
+        this.#expect(`sessions on ${endpoint}`, inFlight, load.get(endpoint) ?? 0);
+        this.#limit(`sessions on ${endpoint}`, inFlight, slots);
       }
     }
   }
 
-  /** Attempts under way on each endpoint. */
+  /** Places taken on each endpoint. */
   #load(): ReadonlyMap<string, number> {
     const load = new Map<string, number>();
-    for (const endpoint of this.#attempts.values()) load.set(endpoint, (load.get(endpoint) ?? 0) + 1);
+    for (const { endpoint, places } of this.#attempts.values()) {
+      load.set(endpoint, (load.get(endpoint) ?? 0) + places);
+    }
     return load;
   }
 

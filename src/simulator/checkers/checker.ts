@@ -1,3 +1,4 @@
+import type { LedgerState } from "../../core/budget/accounts.ts";
 import type { Effect } from "../../core/effects.ts";
 import type { SupervisorEvent } from "../../core/events.ts";
 import type { Inspection } from "../../core/inspection.ts";
@@ -20,6 +21,8 @@ export interface EndOfWorld {
   nowUs: Micros;
   inspection: Inspection;
   isDrained: boolean;
+  /** What the next supervisor would read from the disk. */
+  ledger: LedgerState;
   /** Attempts still in the engines of workers, whatever the supervisor believes. */
   running: string[];
 }

@@ -2,12 +2,15 @@ import type { CoreConfig } from "../../core/config.ts";
 import type { Effect, RequestSettled } from "../../core/effects.ts";
 import type { SupervisorEvent } from "../../core/events.ts";
 import type { Micros } from "../../core/units.ts";
+import { packetOf } from "../ids.ts";
 import type { Checker, EndOfWorld, Violate } from "./checker.ts";
 
 interface Watched {
   arrivedUs: Micros;
   choices: number;
   answered: Set<number>;
+  /** By packet, answers that its latest attempt gives: a remote endpoint mixes its choices into one. */
+  expected: Map<string, number>;
   /** How the client was told, or that it is gone; null while it waits. */
   ended: "finished" | "failed" | "dropped" | "gone" | null;
 }
@@ -16,17 +19,20 @@ interface Watched {
 export class EndingsChecker implements Checker {
   readonly #config: CoreConfig;
   readonly #violate: Violate;
+  readonly #remotes: ReadonlySet<string>;
   readonly #requests = new Map<string, Watched>();
 
   constructor(config: CoreConfig, violate: Violate) {
     this.#config = config;
     this.#violate = violate;
+    this.#remotes = new Set(config.remotes.map(({ name }) => name));
   }
 
   event(nowUs: Micros, event: SupervisorEvent): void {
     if (event.kind === "request_arrived") {
       const { request, choices } = event;
-      this.#requests.set(request, { arrivedUs: nowUs, choices, answered: new Set(), ended: null });
+      const fresh = { answered: new Set<number>(), expected: new Map<string, number>(), ended: null };
+      this.#requests.set(request, { arrivedUs: nowUs, choices, ...fresh });
     }
     if (event.kind === "client_gone") {
       const watched = this.#requests.get(event.request);
@@ -37,6 +43,11 @@ export class EndingsChecker implements Checker {
   effects(nowUs: Micros, effects: readonly Effect[]): void {
     for (const effect of effects) {
       switch (effect.kind) {
+        case "dispatch": {
+          const answers = this.#remotes.has(effect.worker) ? 1 : effect.choices;
+          this.#requests.get(effect.request)?.expected.set(packetOf(effect.attempt), answers);
+          break;
+        }
         case "finish_answer":
           this.#answer(effect.request, effect.choice);
           break;
@@ -80,7 +91,7 @@ export class EndingsChecker implements Checker {
   }
 
   #settle(nowUs: Micros, { record }: RequestSettled): void {
-    const { request, outcome, packets } = record;
+    const { request, outcome } = record;
     const watched = this.#requests.get(request);
     if (watched === undefined) return this.#violate(request, "is settled twice");
     this.#requests.delete(request);
@@ -93,8 +104,10 @@ export class EndingsChecker implements Checker {
         `is recorded as ${outcome}, but its client was ${watched.ended ?? "told nothing"}`,
       );
     }
-    if (outcome === "completed" && watched.answered.size !== packets) {
-      this.#violate(request, `is complete with ${watched.answered.size} of ${packets} packets answered`);
+    const expectedAnswers = [...watched.expected.values()].reduce((sum, answers) => sum + answers, 0);
+    if (outcome === "completed" && watched.answered.size !== expectedAnswers) {
+      const answered = `${watched.answered.size} of ${expectedAnswers} answers`;
+      this.#violate(request, `is complete with ${answered} to ${watched.choices} choices`);
     }
     if (nowUs - watched.arrivedUs > this.#config.timeouts.totalUs) {
       this.#violate(request, `took ${(nowUs - watched.arrivedUs) / 1e6} s, more than total_timeout`);

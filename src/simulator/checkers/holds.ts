@@ -1,56 +1,95 @@
+import type { Charge } from "../../core/budget/charge.ts";
 import type { LedgerEntry } from "../../core/budget/ledger-entry.ts";
-import type { Dispatch, Effect, Relay } from "../../core/effects.ts";
-import type { SupervisorEvent } from "../../core/events.ts";
+import type { Price } from "../../core/budget/money.ts";
+import type { CoreConfig } from "../../core/config.ts";
+import type { Dispatch, Effect, GrantCredit, Relay } from "../../core/effects.ts";
+import type { RequestArrived, SupervisorEvent } from "../../core/events.ts";
+import { resolveModel } from "../../core/planning/plan.ts";
 import type { Micros } from "../../core/units.ts";
-import type { Charge } from "../../core/vocabulary.ts";
-import { packetOf, requestOf } from "../ids.ts";
+import type { FailureReason, TokenUsage } from "../../core/vocabulary.ts";
+import { choiceOf, packetOf, requestOf } from "../ids.ts";
+import type { Sighting } from "../sightings.ts";
+import { isSame } from "./book.ts";
 import type { Checker, Violate } from "./checker.ts";
 
 interface OpenHold {
   id: string;
-  sequence: number;
-  worstCase: Charge;
+  outputTokens: number;
+  /** Of those, what would survive a crash: as the disk has it, and not as the supervisor was told. */
+  durableTokens: number;
   /** The attempt that runs under it; null before, between and after attempts. */
   attempt: string | null;
+  choices: number;
   /** What the last attempt has used, as the endpoint has said and as was relayed. */
-  inputTokens: number;
-  outputTokens: number;
+  usage: TokenUsage;
+  hasBegun: boolean;
+  /** It works without a word, and will send a bill. */
+  isBilledUnheard: boolean;
 }
 
+interface Watched {
+  arrival: RequestArrived;
+  price: Price;
+  /** How often the request itself has been charged. */
+  counted: number;
+}
+
+/** Failures in which a remote endpoint has not taken the work on. */
+const UNBILLED: ReadonlySet<FailureReason> = new Set([
+  "unreachable",
+  "at_capacity",
+  "endpoint_error",
+  "request_rejected",
+  "context_length_exceeded",
+] as const);
+
+const NO_USAGE: TokenUsage = { promptTokens: 0, cachedTokens: 0, completionTokens: 0 };
+
 /**
- * Replays the ledger from its entries alone: each hold is closed once, nothing is dispatched
- * before its hold is durable, nothing is relayed that no hold covers, exactly what was used
- * is charged, each request counts once, and in the end nothing is held.
+ * What each hold is for. Nothing is dispatched, granted or relayed that no durable hold covers; a hold
+ * is charged exactly what its attempt has used, at the model's price rounded up once; and a request
+ * counts once, however often it is tried.
  */
 export class HoldsChecker implements Checker {
+  readonly #config: CoreConfig;
   readonly #violate: Violate;
+  readonly #remotes: ReadonlySet<string>;
+  readonly #requests = new Map<string, Watched>();
   /** By packet: one has at most one hold at a time. */
   readonly #open = new Map<string, OpenHold>();
-  readonly #held: Charge = { inputTokens: 0, outputTokens: 0, requests: 0 };
-  /** Requests charged so far, of each request that is not over. */
-  readonly #counted = new Map<string, number>();
-  #sequence = 0;
-  #durable = 0;
 
-  constructor(violate: Violate) {
+  constructor(config: CoreConfig, violate: Violate) {
+    this.#config = config;
     this.#violate = violate;
+    this.#remotes = new Set(config.remotes.map(({ name }) => name));
   }
 
   event(_nowUs: Micros, event: SupervisorEvent): void {
     switch (event.kind) {
-      case "ledger_durable":
-        this.#durable = Math.max(this.#durable, event.through);
+      case "request_arrived": {
+        const { prices, defaultPrice, aliases } = this.#config;
+        const price = prices[resolveModel(event.model, aliases)] ?? defaultPrice;
+        if (price !== null) this.#requests.set(event.request, { arrival: event, price, counted: 0 });
         return;
+      }
       case "attempt_started": {
         const hold = this.#holdOf(event.attempt);
-        if (hold !== undefined) hold.inputTokens = event.promptTokens;
+        if (hold === undefined) return;
+        const { promptTokens, cachedTokens } = event;
+        hold.usage = { ...hold.usage, promptTokens, cachedTokens };
+        hold.hasBegun = true;
         return;
       }
       case "attempt_finished": {
         const hold = this.#holdOf(event.attempt);
         if (hold === undefined) return;
-        hold.inputTokens = event.usage.promptTokens;
-        hold.outputTokens = event.usage.completionTokens;
+        hold.usage = event.usage;
+        hold.hasBegun = true;
+        return;
+      }
+      case "attempt_failed": {
+        const hold = this.#holdOf(event.attempt);
+        if (hold !== undefined && UNBILLED.has(event.reason)) hold.isBilledUnheard = false;
         return;
       }
       default:
@@ -66,6 +105,9 @@ export class HoldsChecker implements Checker {
         case "dispatch":
           this.#dispatch(effect);
           break;
+        case "grant_credit":
+          this.#grant(effect);
+          break;
         case "relay":
           this.#relay(effect);
           break;
@@ -74,102 +116,140 @@ export class HoldsChecker implements Checker {
           if (hold !== undefined) hold.attempt = null;
           break;
         }
+        case "finish_request":
+          if (this.#requests.get(effect.request)?.counted !== 1) {
+            this.#violate(effect.request, "is answered and not counted as a request");
+          }
+          break;
         case "request_settled":
-          this.#counted.delete(effect.record.request);
+          this.#requests.delete(effect.record.request);
           break;
         default:
       }
     }
   }
 
-  end(): void {
-    for (const { id } of this.#open.values()) this.#violate(requestOf(id), `hold ${id} is still open`);
-    const { inputTokens, outputTokens, requests } = this.#held;
-    if (inputTokens !== 0 || outputTokens !== 0 || requests !== 0) {
-      this.#violate(null, `the ledger still holds ${JSON.stringify(this.#held)}`);
+  sighting(sighting: Sighting): void {
+    if (sighting.kind !== "entries_durable") return;
+    for (const { operation, hold: id, charge } of sighting.entries) {
+      if (operation !== "reserve" && operation !== "extend") continue;
+      const hold = this.#open.get(packetOf(id));
+      if (hold?.id === id) hold.durableTokens += charge.outputTokens;
     }
   }
 
-  #append(entry: LedgerEntry): void {
-    const request = requestOf(entry.hold);
-    if (entry.sequence !== ++this.#sequence) {
-      this.#violate(request, `ledger entry ${entry.sequence} follows ${this.#sequence - 1}`);
+  #append({ operation, hold: id, charge, inDoubt }: LedgerEntry): void {
+    const packet = packetOf(id);
+    switch (operation) {
+      case "reserve":
+        return this.#reserve(id, charge);
+      case "extend": {
+        const hold = this.#open.get(packet);
+        if (hold?.id !== id) return this.#violate(requestOf(id), `hold ${id} is extended, and not open`);
+        hold.outputTokens += charge.outputTokens;
+        return;
+      }
+      case "post":
+      case "void": {
+        const hold = this.#open.get(packet);
+        // Those of earlier lives are the ledger's affair.
+        if (hold?.id !== id) return;
+        this.#open.delete(packet);
+        return this.#checkEnd(hold, { operation, charge, inDoubt });
+      }
+      case "adjust":
     }
-    if (entry.operation === "reserve") this.#reserve(entry);
-    else this.#close(entry);
   }
 
-  #reserve({ hold: id, sequence, charge }: LedgerEntry): void {
+  #reserve(id: string, charge: Charge): void {
     const packet = packetOf(id);
     const before = this.#open.get(packet);
     if (before !== undefined) this.#violate(requestOf(id), `hold ${id} is made while ${before.id} is open`);
     this.#open.set(packet, {
       id,
-      sequence,
-      worstCase: charge,
+      outputTokens: charge.outputTokens,
+      durableTokens: 0,
       attempt: null,
-      inputTokens: 0,
-      outputTokens: 0,
+      choices: 1,
+      usage: NO_USAGE,
+      hasBegun: false,
+      isBilledUnheard: false,
     });
-    add(this.#held, charge, 1);
   }
 
-  #close(entry: LedgerEntry): void {
-    const { hold: id, operation } = entry;
+  #checkEnd(
+    { id, usage, hasBegun, isBilledUnheard }: OpenHold,
+    { operation, charge, inDoubt }: Pick<LedgerEntry, "operation" | "charge" | "inDoubt">,
+  ): void {
     const request = requestOf(id);
-    const hold = this.#open.get(packetOf(id));
-    if (hold?.id !== id) return this.#violate(request, `${operation} of hold ${id}, which is not open`);
-    this.#open.delete(packetOf(id));
-    add(this.#held, hold.worstCase, -1);
-    this.#checkCharge(hold, entry);
+    const watched = this.#requests.get(request);
+    if (watched === undefined) return this.#violate(request, `hold ${id} ends after its request`);
+    const isUsed = hasBegun || usage.completionTokens > 0;
+    const expected = isUsed ? "post" : isBilledUnheard ? "post in doubt" : "void";
+    const seen = inDoubt ? `${operation} in doubt` : operation;
+    if (seen !== expected) return this.#violate(request, `hold ${id} ends in ${seen}, not in ${expected}`);
+    if (isUsed) this.#checkCharge(id, { watched, usage, charge });
+    if (operation === "post") watched.counted += charge.requests;
   }
 
   #checkCharge(
-    { id, worstCase, inputTokens, outputTokens }: OpenHold,
-    { operation, charge, overage }: LedgerEntry,
+    id: string,
+    { watched, usage, charge }: { watched: Watched; usage: TokenUsage; charge: Charge },
   ): void {
-    const request = requestOf(id);
-    if (operation === "void") {
-      if (inputTokens + outputTokens > 0) this.#violate(request, `hold ${id} is voided after use`);
-      return;
-    }
-    if (charge.inputTokens !== inputTokens || charge.outputTokens !== outputTokens) {
-      const charged = `${charge.inputTokens} + ${charge.outputTokens}`;
-      this.#violate(request, `hold ${id} is charged ${charged} tokens for ${inputTokens} + ${outputTokens}`);
-    }
-    const counted = (this.#counted.get(request) ?? 0) + charge.requests;
-    this.#counted.set(request, counted);
-    if (counted > 1) this.#violate(request, `is charged as ${counted} requests`);
-    const isOver =
-      charge.inputTokens > worstCase.inputTokens ||
-      charge.outputTokens > worstCase.outputTokens ||
-      charge.requests > worstCase.requests;
-    if (isOver !== (overage !== null)) {
-      this.#violate(request, `hold ${id} is exceeded without saying so, or says so wrongly`);
-    }
+    const { arrival, price, counted } = watched;
+    // Whoever generates has read the prompt; one that has not said how long it is counts as its bound.
+    const promptTokens = usage.promptTokens === 0 ? arrival.promptTokensMax : usage.promptTokens;
+    const requests = choiceOf(id) === 0 && counted === 0 ? 1 : 0;
+    const expected: Charge = {
+      nanoUsd: priced(price, { ...usage, promptTokens }) + requests * price.request,
+      inputTokens: promptTokens,
+      outputTokens: usage.completionTokens,
+      requests,
+    };
+    if (isSame(charge, expected)) return;
+    const amounts = `${JSON.stringify(charge)} for ${JSON.stringify(expected)}`;
+    this.#violate(requestOf(id), `hold ${id} is charged ${amounts}`);
   }
 
-  #dispatch({ request, attempt }: Dispatch): void {
+  #dispatch({ request, attempt, worker, choices, creditTokens }: Dispatch): void {
     const hold = this.#open.get(packetOf(attempt));
     if (hold === undefined) return this.#violate(request, `${attempt} is dispatched without a hold`);
-    if (hold.sequence > this.#durable) {
-      this.#violate(request, `${attempt} is dispatched before its hold is durable`);
-    }
-    hold.attempt = attempt;
-    hold.inputTokens = 0;
-    hold.outputTokens = 0;
+    const isRemote = this.#remotes.has(worker);
+    Object.assign(hold, {
+      attempt,
+      // A remote endpoint's credit is that of all choices together.
+      choices: isRemote ? 1 : choices,
+      usage: NO_USAGE,
+      hasBegun: false,
+      isBilledUnheard: isRemote,
+    });
+    this.#checkCredit(hold, { attempt, creditTokens });
+  }
+
+  #grant({ attempt, creditTokens }: GrantCredit): void {
+    const hold = this.#holdOf(attempt);
+    if (hold === undefined)
+      return this.#violate(requestOf(attempt), `${attempt} is granted credit it has no hold for`);
+    this.#checkCredit(hold, { attempt, creditTokens });
+  }
+
+  #checkCredit(
+    { id, choices, durableTokens }: OpenHold,
+    { attempt, creditTokens }: { attempt: string; creditTokens: number },
+  ): void {
+    if (creditTokens * choices <= durableTokens && durableTokens > 0) return;
+    const granted = `${attempt} may generate ${creditTokens} tokens for each of ${choices} choices`;
+    this.#violate(requestOf(id), `${granted}, and ${durableTokens} of its hold are durable`);
   }
 
   #relay({ request, attempt, tokens }: Relay): void {
     const hold = this.#holdOf(attempt);
     if (hold === undefined) return this.#violate(request, `tokens of ${attempt} are relayed without a hold`);
-    hold.outputTokens += tokens;
-    if (hold.outputTokens > hold.worstCase.outputTokens) {
-      this.#violate(
-        request,
-        `${hold.outputTokens} tokens are relayed on hold ${hold.id}, which covers fewer`,
-      );
-    }
+    const completionTokens = hold.usage.completionTokens + tokens;
+    hold.usage = { ...hold.usage, completionTokens };
+    if (completionTokens <= hold.durableTokens) return;
+    const covered = `hold ${hold.id}, of which ${hold.durableTokens} are durable`;
+    this.#violate(request, `${completionTokens} tokens are relayed on ${covered}`);
   }
 
   /** The hold that an attempt runs under; undefined once the attempt is over. */
@@ -179,8 +259,13 @@ export class HoldsChecker implements Checker {
   }
 }
 
-function add(sum: Charge, charge: Charge, sign: 1 | -1): void {
-  sum.inputTokens += sign * charge.inputTokens;
-  sum.outputTokens += sign * charge.outputTokens;
-  sum.requests += sign * charge.requests;
+/** The price of tokens in nano-USD, rounded up once. */
+function priced(price: Price, { promptTokens, cachedTokens, completionTokens }: TokenUsage): number {
+  const cached = BigInt(Math.min(cachedTokens, promptTokens));
+  const exact =
+    (BigInt(promptTokens) - cached) * BigInt(price.input) +
+    cached * BigInt(price.cachedInput) +
+    BigInt(completionTokens) * BigInt(price.output);
+  const whole = exact / 1_000_000n;
+  return Number(whole * 1_000_000n === exact ? whole : whole + 1n);
 }

@@ -1,9 +1,9 @@
 import type { CoreConfig } from "../../core/config.ts";
+import type { LedgerEntry } from "../../core/budget/ledger-entry.ts";
 import type { Effect, FailRequest } from "../../core/effects.ts";
 import type { SupervisorEvent } from "../../core/events.ts";
 import { mayFollow, type Stage } from "../../core/lifecycle.ts";
 import type { Micros } from "../../core/units.ts";
-import type { Charge } from "../../core/vocabulary.ts";
 import { packetOf, requestOf } from "../ids.ts";
 import type { Checker, Violate } from "./checker.ts";
 
@@ -11,36 +11,39 @@ export interface WatchedPacket {
   id: string;
   stage: Stage;
   sinceUs: Micros;
-  /** Its hold: position in the ledger, and what it covers. */
-  hold: number;
-  worstCase: Charge;
+  /** Position in the ledger of its hold; null while it waits for its budget. */
+  hold: number | null;
   /** Its hold was closed in this step: it settles, unless another follows. */
   isClosing: boolean;
+  /** Its attempt has failed in this step: where its hold is closed, another has to follow. */
+  hasFailed: boolean;
   attempt: string | null;
   attempts: number;
 }
 
-const NOTHING: Charge = { inputTokens: 0, outputTokens: 0, requests: 0 };
-
-/** Tells the stage of every packet from outside, and holds it to `core/lifecycle.ts` and to the queue's timeout. */
+/**
+ * Tells the stage of every packet from outside, and holds it to `core/lifecycle.ts`, to the queue's
+ * timeout, and to the time that its client would wait for its budget.
+ */
 export class LifecycleChecker implements Checker {
   readonly #config: CoreConfig;
   readonly #violate: Violate;
   readonly #packets = new Map<string, WatchedPacket>();
-  readonly #transitions = new Set<string>();
+  readonly #transitions: Set<string>;
   readonly #waiting = new Set<WatchedPacket>();
+  /** Packets that wait for their budget, as far as that shows: not those behind the first of a request. */
+  readonly #unfunded = new Set<WatchedPacket>();
   readonly #touched = new Set<WatchedPacket>();
+  /** Until when each request would wait for its budget. */
+  readonly #patienceUs = new Map<string, Micros>();
   #arriving: string | null = null;
   #nowUs: Micros = 0;
 
-  constructor(config: CoreConfig, violate: Violate) {
+  /** Adds every transition that is taken, as `from→to`, to `transitions`. */
+  constructor(config: CoreConfig, transitions: Set<string>, violate: Violate) {
     this.#config = config;
+    this.#transitions = transitions;
     this.#violate = violate;
-  }
-
-  /** Every transition that was taken, as `from→to`. */
-  get transitions(): ReadonlySet<string> {
-    return this.#transitions;
   }
 
   /** Packets in the queue, in the order in which they came there. */
@@ -48,14 +51,20 @@ export class LifecycleChecker implements Checker {
     return this.#waiting;
   }
 
+  /** Packets that wait for their budget. */
+  get unfunded(): ReadonlySet<WatchedPacket> {
+    return this.#unfunded;
+  }
+
   event(nowUs: Micros, event: SupervisorEvent): void {
     this.#nowUs = nowUs;
     this.#arriving = event.kind === "request_arrived" ? event.request : null;
     switch (event.kind) {
+      case "request_arrived":
+        this.#patienceUs.set(event.request, nowUs + event.budgetWaitUs);
+        return;
       case "ledger_durable":
-        for (const packet of this.#packets.values()) {
-          if (packet.stage === "reserve" && packet.hold <= event.through) this.#move(packet, "queue");
-        }
+        for (const packet of this.#held(event.through)) this.#move(packet, "queue");
         return;
       case "attempt_output":
       case "attempt_finished":
@@ -64,6 +73,7 @@ export class LifecycleChecker implements Checker {
         if (packet?.attempt !== event.attempt) return;
         this.#touched.add(packet);
         if (event.kind !== "attempt_output") packet.attempt = null;
+        packet.hasFailed = event.kind === "attempt_failed";
         if (event.kind !== "attempt_failed" && packet.stage === "dispatch") this.#move(packet, "stream");
         return;
       }
@@ -75,20 +85,13 @@ export class LifecycleChecker implements Checker {
     for (const effect of effects) this.#effect(effect);
     for (const packet of this.#touched) this.#conclude(packet);
     this.#touched.clear();
+    this.#awaitBudget();
   }
 
   #effect(effect: Effect): void {
     switch (effect.kind) {
-      case "append_ledger": {
-        const { operation, hold, sequence, charge } = effect.entry;
-        const packet = this.#packet(packetOf(hold));
-        this.#touched.add(packet);
-        packet.isClosing = operation !== "reserve";
-        if (packet.isClosing) return;
-        packet.hold = sequence;
-        packet.worstCase = charge;
-        return this.#move(packet, "reserve");
-      }
+      case "append_ledger":
+        return this.#entry(effect.entry);
       case "dispatch": {
         const packet = this.#packet(packetOf(effect.attempt));
         if (packet.stage !== "queue") this.#move(packet, "queue");
@@ -104,29 +107,109 @@ export class LifecycleChecker implements Checker {
           return this.#violate(requestOf(effect.attempt), `${effect.attempt} is cancelled, but was over`);
         }
         packet.attempt = null;
+        packet.hasFailed = effect.reason === "silent" || effect.reason === "worker_lost";
         this.#touched.add(packet);
         return;
       }
       case "fail_request":
         return this.#refused(effect);
+      case "request_settled":
+        return this.#settled(effect.record.request);
       default:
+    }
+  }
+
+  /** Packets whose hold is durable up to that position, in the order of their holds. */
+  #held(through: number): WatchedPacket[] {
+    const isHeld = ({ stage, hold }: WatchedPacket): boolean => {
+      return stage === "reserve" && hold !== null && hold <= through;
+    };
+    return [...this.#packets.values()].filter(isHeld).sort((a, b) => a.hold! - b.hold!);
+  }
+
+  #entry({ operation, hold, sequence }: LedgerEntry): void {
+    switch (operation) {
+      case "reserve": {
+        const packet = this.#packet(packetOf(hold));
+        if (packet.stage !== "reserve") this.#move(packet, "reserve");
+        this.#checkPatience(packet);
+        this.#unfunded.delete(packet);
+        this.#touched.add(packet);
+        packet.isClosing = false;
+        packet.hold = sequence;
+        return;
+      }
+      case "post":
+      case "void": {
+        // Those of earlier lives are nobody's.
+        const packet = this.#packets.get(packetOf(hold));
+        if (packet === undefined) return;
+        packet.isClosing = true;
+        this.#touched.add(packet);
+        return;
+      }
+      case "extend":
+      case "adjust":
     }
   }
 
   /** What a packet's step came to, once all of its effects are known. */
   #conclude(packet: WatchedPacket): void {
-    if (packet.isClosing) {
-      this.#move(packet, "settle");
-      this.#packets.delete(packet.id);
-      return;
-    }
+    const { isClosing, hasFailed } = packet;
+    packet.isClosing = false;
+    packet.hasFailed = false;
+    const isOver = !this.#patienceUs.has(requestOf(packet.id));
+    if (isClosing && (isOver || !hasFailed)) return this.#leave(packet);
+    if (isClosing) return this.#wait(packet);
     const isRunning = packet.stage === "dispatch" || packet.stage === "stream";
     if (isRunning && packet.attempt === null) this.#move(packet, "queue");
+  }
+
+  #leave(packet: WatchedPacket): void {
+    this.#move(packet, "settle");
+    this.#packets.delete(packet.id);
+  }
+
+  #wait(packet: WatchedPacket): void {
+    if (packet.stage !== "reserve") this.#move(packet, "reserve");
+    packet.hold = null;
+    this.#unfunded.add(packet);
+  }
+
+  /** A request that has arrived and holds nothing has no choice but to wait. */
+  #awaitBudget(): void {
+    const request = this.#arriving;
+    if (request === null || !this.#patienceUs.has(request)) return;
+    const id = `${request}/0`;
+    if (!this.#packets.has(id)) this.#wait(this.#packet(id));
+  }
+
+  #settled(request: string): void {
+    for (const packet of this.#unfunded) {
+      if (requestOf(packet.id) !== request) continue;
+      this.#checkPatience(packet);
+      this.#unfunded.delete(packet);
+      this.#leave(packet);
+    }
+    this.#patienceUs.delete(request);
+  }
+
+  #checkPatience(packet: WatchedPacket): void {
+    if (!this.#unfunded.has(packet)) return;
+    const patienceUs = this.#patienceUs.get(requestOf(packet.id)) ?? Infinity;
+    if (this.#nowUs <= patienceUs) return;
+    const overUs = this.#nowUs - patienceUs;
+    this.#violate(requestOf(packet.id), `${packet.id} waited for its budget ${overUs / 1e6} s too long`);
   }
 
   /** A request that is turned away owns no packets; only its error tells where it was. */
   #refused({ request, error }: FailRequest): void {
     if (request !== this.#arriving) return;
+    if (error.code.startsWith("budget_")) {
+      this.#took("admit", "plan");
+      this.#took("plan", "reserve");
+      return this.#took("reserve", "settle");
+    }
     const isPlanned = error.code === "invalid_request" || error.code === "context_length_exceeded";
     if (isPlanned) this.#took("admit", "plan");
     this.#took(isPlanned ? "plan" : "admit", "settle");
@@ -136,7 +219,7 @@ export class LifecycleChecker implements Checker {
     let packet = this.#packets.get(id);
     if (packet === undefined) {
       this.#took("admit", "plan");
-      const fresh = { hold: 0, worstCase: NOTHING, isClosing: false, attempt: null, attempts: 0 };
+      const fresh = { hold: null, isClosing: false, hasFailed: false, attempt: null, attempts: 0 };
       packet = { id, stage: "plan", sinceUs: this.#nowUs, ...fresh };
       this.#packets.set(id, packet);
     }

@@ -1,10 +1,11 @@
+import type { LedgerEntry } from "../../core/budget/ledger-entry.ts";
 import type { CoreConfig } from "../../core/config.ts";
 import type { Dispatch, Effect } from "../../core/effects.ts";
 import type { SupervisorEvent } from "../../core/events.ts";
-import { resolveModel } from "../../core/planning/plan.ts";
 import type { Micros } from "../../core/units.ts";
 import { packetOf, requestOf } from "../ids.ts";
 import type { Checker, Violate } from "./checker.ts";
+import { servedName } from "./names.ts";
 import type { WatchedPacket } from "./lifecycle.ts";
 
 /**
@@ -25,7 +26,7 @@ export class LineChecker implements Checker {
 
   event(_nowUs: Micros, event: SupervisorEvent): void {
     if (event.kind !== "request_arrived") return;
-    this.#models.set(event.request, resolveModel(event.model, this.#config.aliases));
+    this.#models.set(event.request, servedName(event.model, this.#config));
   }
 
   effects(_nowUs: Micros, effects: readonly Effect[]): void {
@@ -33,7 +34,7 @@ export class LineChecker implements Checker {
     for (const effect of effects) {
       switch (effect.kind) {
         case "append_ledger":
-          if (effect.entry.operation !== "reserve") left.add(packetOf(effect.entry.hold));
+          if (isClosing(effect.entry)) left.add(packetOf(effect.entry.hold));
           break;
         case "dispatch":
           this.#check(effect, left);
@@ -57,4 +58,8 @@ export class LineChecker implements Checker {
         this.#violate(request, `${packet} is served before ${id}, which came first`);
     }
   }
+}
+
+function isClosing({ operation }: LedgerEntry): boolean {
+  return operation === "post" || operation === "void";
 }

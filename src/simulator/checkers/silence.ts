@@ -1,19 +1,26 @@
+import type { LedgerEntry } from "../../core/budget/ledger-entry.ts";
 import type { CoreConfig } from "../../core/config.ts";
 import type { Effect } from "../../core/effects.ts";
 import type { SupervisorEvent } from "../../core/events.ts";
 import type { Micros } from "../../core/units.ts";
-import { requestOf } from "../ids.ts";
+import { packetOf, requestOf } from "../ids.ts";
 import type { Checker, Violate } from "./checker.ts";
 
 interface WatchedAttempt {
   hasStarted: boolean;
+  /** When it last showed progress, and when it last said anything: tokens that nobody may have show none. */
   progressUs: Micros;
+  heardUs: Micros;
+  hold: string;
+  /** Entries that make its hold longer and are not known to be durable yet: it may have to wait for them. */
+  undurable: number[];
 }
 
 /**
  * An attempt is given up when nothing has come from it for as long as it may be silent, and
  * neither later nor earlier. A remote endpoint sends a buffered answer in one piece, so its
- * silence proves nothing; nor does that of an attempt whose client has not read for a while.
+ * silence proves nothing; nor does that of an attempt whose client has not read for a while, or
+ * that may have come to the end of its credit while more is on its way to the disk.
  */
 export class SilenceChecker implements Checker {
   readonly #config: CoreConfig;
@@ -21,6 +28,8 @@ export class SilenceChecker implements Checker {
   readonly #remotes: ReadonlySet<string>;
   readonly #buffered = new Set<string>();
   readonly #blocked = new Set<string>();
+  /** The latest hold of each packet. */
+  readonly #holds = new Map<string, string>();
   /** Attempts whose silence counts. */
   readonly #watched = new Map<string, WatchedAttempt>();
 
@@ -32,6 +41,13 @@ export class SilenceChecker implements Checker {
 
   event(nowUs: Micros, event: SupervisorEvent): void {
     switch (event.kind) {
+      case "ledger_durable":
+        for (const attempt of this.#watched.values()) {
+          const left = attempt.undurable.filter((sequence) => sequence > event.through);
+          if (left.length < attempt.undurable.length) attempt.progressUs = attempt.heardUs = nowUs;
+          attempt.undurable = left;
+        }
+        return;
       case "request_arrived":
         if (!event.streamed) this.#buffered.add(event.request);
         return;
@@ -39,8 +55,9 @@ export class SilenceChecker implements Checker {
         this.#blocked.add(event.request);
         return;
       case "attempt_started":
+        return this.#heard(nowUs, event.attempt, true);
       case "attempt_output":
-        return this.#progress(nowUs, event.attempt);
+        return this.#heard(nowUs, event.attempt, false);
       case "attempt_finished":
       case "attempt_failed":
         return this.#end(nowUs, event.attempt);
@@ -53,28 +70,42 @@ export class SilenceChecker implements Checker {
       switch (effect.kind) {
         case "dispatch": {
           const isDocument = this.#remotes.has(effect.worker) && this.#buffered.has(effect.request);
-          if (!isDocument) this.#watched.set(effect.attempt, { hasStarted: false, progressUs: nowUs });
+          const fresh = { hasStarted: false, progressUs: nowUs, heardUs: nowUs, undurable: [] };
+          const hold = this.#holds.get(packetOf(effect.attempt))!;
+          if (!isDocument) this.#watched.set(effect.attempt, { ...fresh, hold });
           break;
         }
+        case "relay":
+          this.#heard(nowUs, effect.attempt, true);
+          break;
+        case "append_ledger":
+          this.#append(effect.entry);
+          break;
         case "cancel_attempt":
           if (effect.reason === "silent") this.#givenUp(nowUs, effect.attempt);
           this.#end(nowUs, effect.attempt);
           break;
         case "request_settled":
-          this.#buffered.delete(effect.record.request);
-          this.#blocked.delete(effect.record.request);
+          this.#forget(effect.record.request);
           break;
         default:
       }
     }
   }
 
-  #progress(nowUs: Micros, id: string): void {
+  #append({ operation, hold, sequence }: LedgerEntry): void {
+    if (operation === "reserve") this.#holds.set(packetOf(hold), hold);
+    if (operation !== "extend") return;
+    for (const attempt of this.#watched.values()) if (attempt.hold === hold) attempt.undurable.push(sequence);
+  }
+
+  #heard(nowUs: Micros, id: string, isProgress: boolean): void {
     this.#checkPatience(nowUs, id);
     const attempt = this.#watched.get(id);
     if (attempt === undefined) return;
     attempt.hasStarted = true;
-    attempt.progressUs = nowUs;
+    attempt.heardUs = nowUs;
+    if (isProgress) attempt.progressUs = nowUs;
   }
 
   #end(nowUs: Micros, id: string): void {
@@ -85,18 +116,24 @@ export class SilenceChecker implements Checker {
   #givenUp(nowUs: Micros, id: string): void {
     const attempt = this.#watched.get(id);
     const silentUs = attempt === undefined ? 0 : nowUs - attempt.progressUs;
-    if (attempt === undefined || silentUs < this.#patienceUs(attempt)) {
+    if (attempt === undefined || attempt.undurable.length > 0 || silentUs < this.#patienceUs(attempt)) {
       this.#violate(requestOf(id), `${id} is given up after ${silentUs / 1e6} s of silence that counts`);
     }
   }
 
   #checkPatience(nowUs: Micros, id: string): void {
     const attempt = this.#watched.get(id);
-    if (attempt === undefined || this.#blocked.has(requestOf(id))) return;
-    const silentUs = nowUs - attempt.progressUs;
+    if (attempt === undefined || attempt.undurable.length > 0 || this.#blocked.has(requestOf(id))) return;
+    const silentUs = nowUs - attempt.heardUs;
     if (silentUs > this.#patienceUs(attempt)) {
       this.#violate(requestOf(id), `${id} was silent for ${silentUs / 1e6} s`);
     }
+  }
+
+  #forget(request: string): void {
+    this.#buffered.delete(request);
+    this.#blocked.delete(request);
+    for (const packet of this.#holds.keys()) if (requestOf(packet) === request) this.#holds.delete(packet);
   }
 
   #patienceUs({ hasStarted }: WatchedAttempt): Micros {

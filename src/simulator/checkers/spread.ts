@@ -1,5 +1,6 @@
 import type { Dispatch, Effect } from "../../core/effects.ts";
 import type { SupervisorEvent } from "../../core/events.ts";
+import type { Inspection } from "../../core/inspection.ts";
 import type { Micros } from "../../core/units.ts";
 import type { WorkerSpec } from "../scenario.ts";
 import type { Checker, Violate } from "./checker.ts";
@@ -11,13 +12,15 @@ import type { Checker, Violate } from "./checker.ts";
  */
 export class SpreadChecker implements Checker {
   readonly #violate: Violate;
+  readonly #inspect: () => Inspection;
   readonly #specs: ReadonlyMap<string, WorkerSpec>;
-  /** Attempts of each model on each worker that has joined. */
-  readonly #running = new Map<string, Map<string, string>>();
+  /** Attempts on each worker that has joined, with their model and the places they take. */
+  readonly #running = new Map<string, Map<string, { model: string; places: number }>>();
 
-  constructor(workers: readonly WorkerSpec[], violate: Violate) {
+  constructor(sources: { workers: readonly WorkerSpec[]; inspect: () => Inspection }, violate: Violate) {
     this.#violate = violate;
-    this.#specs = new Map(workers.map((worker) => [worker.id, worker]));
+    this.#inspect = sources.inspect;
+    this.#specs = new Map(sources.workers.map((worker) => [worker.id, worker]));
   }
 
   event(_nowUs: Micros, event: SupervisorEvent): void {
@@ -32,26 +35,38 @@ export class SpreadChecker implements Checker {
     }
   }
 
-  #dispatched({ request, attempt, worker, model }: Dispatch): void {
+  #dispatched({ request, attempt, worker, model, choices }: Dispatch): void {
     const chosen = this.#running.get(worker);
     if (chosen === undefined) return;
     for (const [other, running] of attempt.endsWith("#1") ? this.#running : []) {
-      if (running.size < chosen.size && this.#hasSlot(other, model)) {
-        const loads = `${chosen.size} running, where ${other} has ${running.size}`;
+      const hasLess = placesOf(running) < placesOf(chosen) && this.#hasSlots(other, model, choices);
+      if (hasLess && !this.#isRefusing(other, model)) {
+        const loads = `${placesOf(chosen)} running, where ${other} has ${placesOf(running)}`;
         this.#violate(request, `${attempt} is sent to ${worker} with ${loads}`);
       }
     }
-    chosen.set(attempt, model);
+    chosen.set(attempt, { model, places: choices });
   }
 
-  #hasSlot(worker: string, model: string): boolean {
+  #hasSlots(worker: string, model: string, wanted: number): boolean {
     const slots = this.#specs.get(worker)?.models.find((served) => served.model === model)?.slots ?? 0;
-    let used = 0;
-    for (const running of this.#running.get(worker)?.values() ?? []) if (running === model) used++;
-    return used < slots;
+    return placesOf(this.#running.get(worker) ?? new Map(), model) + wanted <= slots;
+  }
+
+  /** It has turned an attempt away, as its engine has not seen yet that another is cancelled. */
+  #isRefusing(worker: string, model: string): boolean {
+    const models = this.#inspect().workers.find((each) => each.worker === worker)?.models;
+    return models?.find((each) => each.model === model)?.isRefusing ?? false;
   }
 
   #release(attempt: string): void {
     for (const running of this.#running.values()) running.delete(attempt);
   }
+}
+
+/** Places taken, by one model where one is named. */
+function placesOf(running: ReadonlyMap<string, { model: string; places: number }>, only?: string): number {
+  let sum = 0;
+  for (const { model, places } of running.values()) if (only === undefined || model === only) sum += places;
+  return sum;
 }

@@ -1,6 +1,7 @@
 import type { Effect } from "../../core/effects.ts";
 import type { SupervisorEvent } from "../../core/events.ts";
 import type { Micros } from "../../core/units.ts";
+import { requestOf } from "../ids.ts";
 import type { Sighting, TokensShown } from "../sightings.ts";
 import type { Checker, Violate } from "./checker.ts";
 
@@ -10,13 +11,24 @@ interface Answer {
   sources: Map<number, string>;
 }
 
-interface Stream {
+interface Source {
   request: string;
-  creditTokens: number;
+  /** For each of its streams: what it was given, and each time it was given more. */
+  credits: number[];
+  /** By the client's choice. */
+  streams: Map<number, Stream>;
+  /** The first of the client's choices. */
+  choice: number;
+  isFinished: boolean;
+}
+
+interface Stream {
   arrived: number[];
   shownTokens: number;
-  /** What the endpoint said it generated; null until it has finished. */
-  generatedTokens: number | null;
+  /** Its credit when its endpoint went beyond that; null for one that has not. */
+  cutTokens: number | null;
+  /** The endpoint has said that it is complete. */
+  isFinished: boolean;
 }
 
 /**
@@ -26,7 +38,7 @@ interface Stream {
 export class StreamsChecker implements Checker {
   readonly #violate: Violate;
   readonly #answers = new Map<string, Answer>();
-  readonly #streams = new Map<string, Stream>();
+  readonly #sources = new Map<string, Source>();
 
   constructor(violate: Violate) {
     this.#violate = violate;
@@ -36,75 +48,105 @@ export class StreamsChecker implements Checker {
     if (event.kind === "request_arrived") {
       this.#answers.set(event.request, { streamed: event.streamed, sources: new Map() });
     }
+    if (event.kind === "choice_finished") {
+      const source = this.#sources.get(event.attempt);
+      if (source !== undefined) streamOf(source, source.choice + event.choice).isFinished = true;
+    }
     if (event.kind === "attempt_finished") {
-      const stream = this.#streams.get(event.attempt);
-      if (stream !== undefined) stream.generatedTokens = event.usage.completionTokens;
+      const source = this.#sources.get(event.attempt);
+      if (source !== undefined) source.isFinished = true;
     }
   }
 
   effects(_nowUs: Micros, effects: readonly Effect[]): void {
     for (const effect of effects) {
       if (effect.kind === "dispatch") {
-        const { attempt, request, creditTokens } = effect;
-        const fresh = { arrived: [], shownTokens: 0, generatedTokens: null };
-        this.#streams.set(attempt, { request, creditTokens, ...fresh });
+        const { attempt, request, choice, creditTokens } = effect;
+        const fresh = { streams: new Map<number, Stream>(), isFinished: false };
+        this.#sources.set(attempt, { request, choice, credits: [creditTokens], ...fresh });
+      }
+      if (effect.kind === "grant_credit") {
+        const source = this.#sources.get(effect.attempt);
+        if (source === undefined || effect.creditTokens <= creditOf(source)) {
+          this.#violate(requestOf(effect.attempt), `${effect.attempt} is granted what it has already`);
+        } else source.credits.push(effect.creditTokens);
       }
     }
   }
 
   sighting(sighting: Sighting): void {
     switch (sighting.kind) {
-      case "tokens_arrived":
-        this.#streams.get(sighting.attempt)?.arrived.push(...sighting.tokens);
+      case "tokens_arrived": {
+        const source = this.#sources.get(sighting.attempt);
+        if (source === undefined) return;
+        const stream = streamOf(source, source.choice + sighting.choice);
+        stream.arrived.push(...sighting.tokens);
+        if (stream.arrived.length > creditOf(source)) stream.cutTokens ??= creditOf(source);
         return;
+      }
       case "tokens_shown":
         return this.#shown(sighting);
       case "answer_ended":
         return this.#ended(sighting);
       case "request_over":
         return this.#forget(sighting.request);
+      default:
     }
   }
 
   #shown(sighting: TokensShown): void {
     const { request, choice, attempt, asked, tokens } = sighting;
-    const stream = this.#streams.get(attempt);
+    const source = this.#sources.get(attempt);
     const answer = this.#answers.get(request);
-    if (stream === undefined || answer === undefined || stream.request !== request) {
+    if (source === undefined || answer === undefined || source.request !== request) {
       return this.#violate(request, `is shown tokens of ${attempt}, which is not its own or over`);
     }
-    const source = answer.sources.get(choice);
-    if (answer.streamed && source !== undefined && source !== attempt) {
-      this.#violate(request, `is streamed tokens of ${attempt} after some of ${source}`);
+    const before = answer.sources.get(choice);
+    if (answer.streamed && before !== undefined && before !== attempt) {
+      this.#violate(request, `is streamed tokens of ${attempt} after some of ${before}`);
     }
     answer.sources.set(choice, attempt);
     if (tokens.length < asked)
       this.#violate(request, `is to be shown ${asked} tokens where ${tokens.length} have come`);
+    const stream = streamOf(source, choice);
     for (const token of tokens) {
       if (stream.arrived[stream.shownTokens++] !== token) {
         return this.#violate(request, `is shown token ${token} of ${attempt} twice or out of order`);
       }
     }
-    if (stream.shownTokens > stream.creditTokens) {
-      this.#violate(request, `is shown ${stream.shownTokens} tokens on a credit of ${stream.creditTokens}`);
+    if (stream.shownTokens > creditOf(source)) {
+      this.#violate(request, `is shown ${stream.shownTokens} tokens on a credit of ${creditOf(source)}`);
     }
   }
 
-  #ended({ request, attempt }: Extract<Sighting, { kind: "answer_ended" }>): void {
-    const stream = this.#streams.get(attempt);
-    if (stream === undefined) return;
-    const { shownTokens, creditTokens, generatedTokens } = stream;
-    // Without an end from the endpoint it was cut at its credit.
-    const wholeTokens = Math.min(generatedTokens ?? creditTokens, creditTokens);
-    if (shownTokens !== wholeTokens) {
-      this.#violate(request, `ends with ${shownTokens} of the ${wholeTokens} tokens of ${attempt}`);
+  #ended({ request, choice, attempt }: Extract<Sighting, { kind: "answer_ended" }>): void {
+    const source = this.#sources.get(attempt);
+    if (source === undefined) return;
+    const { shownTokens, arrived, cutTokens, isFinished } = streamOf(source, choice);
+    const isWhole = isFinished || source.isFinished;
+    // Without an end from the endpoint it was cut where its credit ended at that time.
+    const expected = cutTokens !== null ? [cutTokens] : isWhole ? [arrived.length] : source.credits;
+    if (!expected.includes(shownTokens)) {
+      this.#violate(request, `ends with ${shownTokens} of the ${expected.join(" or ")} tokens of ${attempt}`);
     }
   }
 
   #forget(request: string): void {
     this.#answers.delete(request);
-    for (const [attempt, stream] of this.#streams) {
-      if (stream.request === request) this.#streams.delete(attempt);
+    for (const [attempt, source] of this.#sources) {
+      if (source.request === request) this.#sources.delete(attempt);
     }
   }
+}
+
+function creditOf({ credits }: Source): number {
+  return credits.at(-1)!;
+}
+
+function streamOf({ streams }: Source, choice: number): Stream {
+  let stream = streams.get(choice);
+  if (stream === undefined) {
+    streams.set(choice, (stream = { arrived: [], shownTokens: 0, cutTokens: null, isFinished: false }));
+  }
+  return stream;
 }

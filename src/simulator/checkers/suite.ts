@@ -6,12 +6,15 @@ import type { Micros } from "../../core/units.ts";
 import type { WorkerSpec } from "../scenario.ts";
 import type { Sighting } from "../sightings.ts";
 import { AttemptsChecker } from "./attempts.ts";
+import { BudgetsChecker } from "./budgets.ts";
 import { CalmChecker } from "./calm.ts";
 import { CapacityChecker } from "./capacity.ts";
 import type { Checker, EndOfWorld, Violate } from "./checker.ts";
 import { EndingsChecker } from "./endings.ts";
+import { GenerationsChecker } from "./generations.ts";
 import { HeartbeatsChecker } from "./heartbeats.ts";
 import { HoldsChecker } from "./holds.ts";
+import { LedgerChecker } from "./ledger.ts";
 import { LifecycleChecker, type WatchedPacket } from "./lifecycle.ts";
 import { LineChecker } from "./line.ts";
 import { SilenceChecker } from "./silence.ts";
@@ -28,27 +31,86 @@ export interface Violation {
   message: string;
 }
 
-/** All checkers of one run, and what they have found. */
+interface WatchedWorld {
+  config: CoreConfig;
+  workers: readonly WorkerSpec[];
+  isCalm: boolean;
+  inspect: () => Inspection;
+}
+
+/**
+ * All checkers of one run, and what they have found. Most know one life of the supervisor and begin
+ * anew with the next; money is watched over all of them.
+ */
 export class CheckerSuite {
   readonly violations: Violation[] = [];
-  readonly #checkers: Checker[];
-  readonly #lifecycle: LifecycleChecker;
+  readonly #world: WatchedWorld;
+  readonly #transitions = new Set<string>();
+  readonly #ledger: LedgerChecker;
+  readonly #generations: GenerationsChecker;
+  #budgets: BudgetsChecker | null = null;
+  #ofThisLife: readonly Checker[] = [];
   #nowUs: Micros = 0;
 
-  constructor(world: {
-    config: CoreConfig;
-    workers: readonly WorkerSpec[];
-    isCalm: boolean;
-    inspect: () => Inspection;
-  }) {
-    const { config, workers, inspect } = world;
-    const lifecycle = new LifecycleChecker(config, this.#as("lifecycle"));
+  constructor(world: WatchedWorld) {
+    this.#world = world;
+    this.#ledger = new LedgerChecker(this.#as("ledger"));
+    this.#generations = new GenerationsChecker(() => this.#ledger.book, this.#as("generations"));
+  }
+
+  /** Every transition of the lifecycle that was taken, as `from→to`. */
+  get transitions(): ReadonlySet<string> {
+    return this.#transitions;
+  }
+
+  event(nowUs: Micros, event: SupervisorEvent): void {
+    this.#nowUs = nowUs;
+    if (event.kind === "ledger_restored") this.#beginLife();
+    this.#ledger.event(nowUs, event);
+    this.#budgets?.event(nowUs, event);
+    this.#generations.event(nowUs, event);
+    for (const checker of this.#ofThisLife) checker.event?.(nowUs, event);
+  }
+
+  effects(effects: readonly Effect[]): void {
+    for (const effect of effects) {
+      this.#ledger.effect(effect);
+      this.#budgets?.effect(effect);
+    }
+    this.#generations.effects(this.#nowUs, effects);
+    for (const checker of this.#ofThisLife) checker.effects?.(this.#nowUs, effects);
+    this.#ledger.stepped();
+    this.#budgets?.stepped();
+  }
+
+  sighting(sighting: Sighting): void {
+    this.#ledger.sighting(sighting);
+    this.#generations.sighting(sighting);
+    for (const checker of this.#ofThisLife) checker.sighting?.(sighting);
+    if (sighting.kind === "supervisor_killed") this.#endLife();
+  }
+
+  end(end: EndOfWorld): void {
+    this.#ledger.end(end);
+    this.#generations.end();
+    for (const checker of this.#ofThisLife) checker.end?.(end);
+  }
+
+  /** An invariant of the supervisor did not hold. */
+  broken(message: string): void {
+    this.#as("core")(null, message);
+  }
+
+  #beginLife(): void {
+    const { config, workers, isCalm, inspect } = this.#world;
+    const lifecycle = new LifecycleChecker(config, this.#transitions, this.#as("lifecycle"));
     const waiting = (): ReadonlySet<WatchedPacket> => lifecycle.waiting;
-    this.#lifecycle = lifecycle;
-    this.#checkers = [
+    const unfunded = (): ReadonlySet<WatchedPacket> => lifecycle.unfunded;
+    this.#budgets = new BudgetsChecker(config, { ledger: this.#ledger, unfunded }, this.#as("budgets"));
+    const checkers: Checker[] = [
       new EndingsChecker(config, this.#as("endings")),
       new StreamsChecker(this.#as("streams")),
-      new HoldsChecker(this.#as("holds")),
+      new HoldsChecker(config, this.#as("holds")),
       new LineChecker(config, waiting, this.#as("line")),
       lifecycle,
       new AttemptsChecker(config, this.#as("attempts")),
@@ -58,36 +120,15 @@ export class CheckerSuite {
       new SlowClientsChecker(config, this.#as("slow-clients")),
       new HeartbeatsChecker(config, this.#as("heartbeats")),
     ];
-    if (!world.isCalm) return;
-    this.#checkers.push(new CalmChecker(this.#as("calm")));
+    if (isCalm) checkers.push(new CalmChecker(this.#as("calm")));
     const countsRequests = config.placement.policy === "least-request";
-    if (countsRequests) this.#checkers.push(new SpreadChecker(workers, this.#as("spread")));
+    if (isCalm && countsRequests) checkers.push(new SpreadChecker({ workers, inspect }, this.#as("spread")));
+    this.#ofThisLife = checkers;
   }
 
-  get transitions(): ReadonlySet<string> {
-    return this.#lifecycle.transitions;
-  }
-
-  event(nowUs: Micros, event: SupervisorEvent): void {
-    this.#nowUs = nowUs;
-    for (const checker of this.#checkers) checker.event?.(nowUs, event);
-  }
-
-  effects(effects: readonly Effect[]): void {
-    for (const checker of this.#checkers) checker.effects?.(this.#nowUs, effects);
-  }
-
-  sighting(sighting: Sighting): void {
-    for (const checker of this.#checkers) checker.sighting?.(sighting);
-  }
-
-  end(end: EndOfWorld): void {
-    for (const checker of this.#checkers) checker.end?.(end);
-  }
-
-  /** An invariant of the supervisor did not hold. */
-  broken(message: string): void {
-    this.#as("core")(null, message);
+  #endLife(): void {
+    this.#budgets = null;
+    this.#ofThisLife = [];
   }
 
   #as(checker: string): Violate {

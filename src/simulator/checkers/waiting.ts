@@ -1,13 +1,21 @@
 import type { CoreConfig } from "../../core/config.ts";
 import type { Effect } from "../../core/effects.ts";
-import type { SupervisorEvent } from "../../core/events.ts";
+import type { RequestArrived, SupervisorEvent } from "../../core/events.ts";
 import type { Inspection, WorkerInspection } from "../../core/inspection.ts";
-import { resolveModel } from "../../core/planning/plan.ts";
 import type { Micros } from "../../core/units.ts";
-import { requestOf } from "../ids.ts";
-import type { WorkerSpec } from "../scenario.ts";
+import { choiceOf, requestOf } from "../ids.ts";
+import { KV_BYTES_PER_TOKEN, type WorkerSpec } from "../scenario.ts";
 import type { Checker, Violate } from "./checker.ts";
+import { servedName } from "./names.ts";
 import type { WatchedPacket } from "./lifecycle.ts";
+
+interface Needed {
+  id: string;
+  model: string;
+  places: number;
+  /** In each place. */
+  tokens: number;
+}
 
 /**
  * Nobody waits beside room: whoever is first in line for a model is placed as soon as a worker
@@ -19,7 +27,7 @@ export class WaitingChecker implements Checker {
   readonly #inspect: () => Inspection;
   readonly #waiting: () => ReadonlySet<WatchedPacket>;
   readonly #specs: ReadonlyMap<string, WorkerSpec>;
-  readonly #models = new Map<string, string>();
+  readonly #requests = new Map<string, { arrival: RequestArrived; model: string }>();
 
   constructor(
     config: CoreConfig,
@@ -39,35 +47,42 @@ export class WaitingChecker implements Checker {
 
   event(_nowUs: Micros, event: SupervisorEvent): void {
     if (event.kind !== "request_arrived") return;
-    this.#models.set(event.request, resolveModel(event.model, this.#config.aliases));
+    this.#requests.set(event.request, { arrival: event, model: servedName(event.model, this.#config) });
   }
 
   effects(_nowUs: Micros, effects: readonly Effect[]): void {
     for (const effect of effects) {
-      if (effect.kind === "request_settled") this.#models.delete(effect.record.request);
+      if (effect.kind === "request_settled") this.#requests.delete(effect.record.request);
     }
     if (this.#waiting().size === 0) return;
     const inspection = this.#inspect();
     const seen = new Set<string>();
     for (const packet of this.#waiting()) {
-      const model = this.#models.get(requestOf(packet.id))!;
+      const { arrival, model } = this.#requests.get(requestOf(packet.id))!;
       // One that has been tried before may not go everywhere; it is not held to this, nor those behind the first.
       if (packet.attempts > 0 || seen.has(model)) continue;
       seen.add(model);
-      this.#check(packet, model, inspection);
+      this.#check({ id: packet.id, ...this.#mostNeeded(packet, { arrival, model }) }, inspection);
     }
   }
 
-  #check(packet: WatchedPacket, model: string, inspection: Inspection): void {
+  /** Of places, and of tokens in each: what the core has planned can be less. */
+  #mostNeeded(
+    { id }: WatchedPacket,
+    { arrival, model }: { arrival: RequestArrived; model: string },
+  ): Omit<Needed, "id"> {
+    const ceiling = arrival.maxTokens ?? this.#config.models[model]?.maxTokensDefault ?? Infinity;
+    return { model, places: arrival.choices - choiceOf(id), tokens: arrival.promptTokensMax + ceiling };
+  }
+
+  #check(needed: Needed, inspection: Inspection): void {
+    const { id, model, places, tokens } = needed;
     for (const worker of inspection.workers) {
       const served = worker.models.find((each) => each.model === model);
-      if (served === undefined || served.inFlight >= served.slots || served.isRefusing) continue;
-      const tokens = packet.worstCase.inputTokens + packet.worstCase.outputTokens;
-      const bytesPerToken = this.#kvBytesPerToken(worker, model);
-      const hasRoom = this.#hasRoom(worker, Math.min(tokens, served.contextTokens) * bytesPerToken);
-      // The limit of the system is asked for the worker that is chosen, which may have a longer context.
-      if (hasRoom && this.#systemHasRoom(inspection, tokens * bytesPerToken)) {
-        this.#violate(requestOf(packet.id), `${packet.id} waits while ${worker.worker} has room for it`);
+      if (served === undefined || served.inFlight + places > served.slots || served.isRefusing) continue;
+      const sessionBytes = Math.min(tokens, served.contextTokens) * KV_BYTES_PER_TOKEN;
+      if (this.#hasRoom(worker, { places, sessionBytes }) && this.#systemHasRoom(inspection, needed)) {
+        this.#violate(requestOf(id), `${id} waits while ${worker.worker} has room for it`);
       }
     }
   }
@@ -75,24 +90,23 @@ export class WaitingChecker implements Checker {
   /** What others have on a worker is not known to the byte, so workers they use are left out. */
   #hasRoom(
     { worker, status, inFlight, foreignSessions, kvBytesReserved }: WorkerInspection,
-    kvBytes: number,
+    { places, sessionBytes }: { places: number; sessionBytes: number },
   ): boolean {
-    const limits = this.#specs.get(worker)?.limits;
-    if (limits === undefined || status !== "alive" || foreignSessions > 0) return false;
+    const spec = this.#specs.get(worker);
+    // One that can't be stopped at a token may not be given what is held in part only.
+    if (spec === undefined || spec.dialect !== "headgate") return false;
+    if (status !== "alive" || foreignSessions > 0) return false;
+    const { sessionsMax, sessionKvBytesMax, kvBytesMax } = spec.limits;
     return (
-      inFlight < limits.sessionsMax &&
-      kvBytes <= limits.sessionKvBytesMax &&
-      kvBytesReserved + kvBytes <= limits.kvBytesMax
+      inFlight + places <= sessionsMax &&
+      sessionBytes <= sessionKvBytesMax &&
+      kvBytesReserved + sessionBytes * places <= kvBytesMax
     );
   }
 
-  #systemHasRoom({ sessions, kvBytes: usedBytes }: Inspection, kvBytes: number): boolean {
+  /** The limit of the system is asked for the worker that is chosen, which may have a longer context. */
+  #systemHasRoom({ sessions, kvBytes }: Inspection, { places, tokens }: Needed): boolean {
     const { sessionsMax, kvBytesMax } = this.#config.limits;
-    return sessions < sessionsMax && usedBytes + kvBytes <= kvBytesMax;
-  }
-
-  #kvBytesPerToken({ worker }: WorkerInspection, model: string): number {
-    const served = this.#specs.get(worker)?.models.find((each) => each.model === model);
-    return served?.kvBytesPerToken ?? 0;
+    return sessions + places <= sessionsMax && kvBytes + tokens * KV_BYTES_PER_TOKEN * places <= kvBytesMax;
   }
 }

@@ -1,0 +1,188 @@
+import type { LedgerState } from "../../core/budget/accounts.ts";
+import { NOTHING } from "../../core/budget/charge.ts";
+import type { LedgerEntry } from "../../core/budget/ledger-entry.ts";
+import type { LimitRow } from "../../core/budget/limits.ts";
+import type { Effect } from "../../core/effects.ts";
+import type { LedgerRestored, SupervisorEvent } from "../../core/events.ts";
+import type { Micros } from "../../core/units.ts";
+import { requestOf } from "../ids.ts";
+import type { Sighting } from "../sightings.ts";
+import { amountOf, beyond, Book, heldBy, isAtOrBelow, isSame } from "./book.ts";
+import type { Checker, EndOfWorld, Violate } from "./checker.ts";
+
+/**
+ * The ledger over all lives of the supervisor. What is written is what was appended, in order and
+ * without gaps. Each hold is opened once and closed once, ever; only holds raise what is used, and
+ * never above a limit; what goes beyond a hold is recorded. Who starts after a crash reads what is on
+ * the disk and nothing else, and posts every hold it finds there in full and in doubt.
+ */
+export class LedgerChecker implements Checker {
+  readonly #violate: Violate;
+  /** All there is: what is on the disk, then what this life has appended and not yet made durable. */
+  readonly #entries: LedgerEntry[] = [];
+  #durable = 0;
+  #book = new Book();
+  readonly #everOpened = new Set<string>();
+  readonly #limits = new Map<string, LimitRow>();
+  #isRestoring = false;
+
+  constructor(violate: Violate) {
+    this.#violate = violate;
+  }
+
+  /** As the supervisor of the moment should see it: changes with each entry. */
+  get book(): Book {
+    return this.#book;
+  }
+
+  /** The ledger's clock. */
+  get clockUs(): Micros {
+    return this.#entries.at(-1)?.atUs ?? 0;
+  }
+
+  /** Limits on the way from the root to an account. */
+  limitsOf(account: string): LimitRow[] {
+    return [...this.#limits.values()].filter((limit) => {
+      return limit.amount !== null && isAtOrBelow(account, limit.account);
+    });
+  }
+
+  event(_nowUs: Micros, event: SupervisorEvent): void {
+    this.#isRestoring = event.kind === "ledger_restored";
+    if (event.kind === "ledger_restored") this.#restore(event);
+    if (event.kind === "limits_changed") this.#setLimits(event.limits);
+    if (event.kind === "ledger_durable" && event.through > this.#durable) {
+      this.#violate(null, `entry ${event.through} is called durable, and ${this.#durable} are`);
+    }
+  }
+
+  /** One at a time, so that others can look at the book in between. */
+  effect(effect: Effect): void {
+    if (effect.kind === "append_ledger") this.#append(effect.entry);
+  }
+
+  /** After the effects of an event. */
+  stepped(): void {
+    if (!this.#isRestoring) return;
+    for (const id of this.#book.open.keys()) {
+      this.#violate(requestOf(id), `hold ${id} of an earlier life is still open`);
+    }
+  }
+
+  sighting(sighting: Sighting): void {
+    if (sighting.kind !== "entries_durable") return;
+    for (const entry of sighting.entries) {
+      if (this.#entries[this.#durable++] !== entry) {
+        this.#violate(requestOf(entry.hold), `entry ${entry.sequence} is written in the wrong place`);
+      }
+    }
+  }
+
+  end({ ledger }: EndOfWorld): void {
+    for (const id of this.#book.open.keys()) this.#violate(requestOf(id), `hold ${id} is still open`);
+    if (this.#book.isHolding) this.#violate(null, "the ledger still holds something");
+    if (this.#durable !== this.#entries.length) {
+      this.#violate(null, `${this.#entries.length} entries were made and ${this.#durable} are durable`);
+    }
+    this.#compare(ledger);
+  }
+
+  // ── a new life ─────────────────────────────────────────────────────────────────────────
+
+  #restore({ state, limits }: LedgerRestored): void {
+    for (const lost of this.#entries.splice(this.#durable)) {
+      if (lost.operation === "reserve") this.#everOpened.delete(lost.hold);
+    }
+    this.#book = new Book();
+    for (const entry of this.#entries) this.#book.apply(entry);
+    this.#limits.clear();
+    this.#setLimits(limits);
+    this.#compare(state);
+  }
+
+  /** What is read from the disk is what the entries on it say. */
+  #compare({ sequence, balances, holds, inDoubt }: LedgerState): void {
+    if (sequence !== this.#durable) this.#violate(null, `${sequence} entries are read of ${this.#durable}`);
+    for (const { account, window, startUs, ...row } of balances) {
+      const read = { ...row, nanoUsd: Number(row.nanoUsd) };
+      const { posted } = this.#book.used(account, window, startUs);
+      if (isSame(read, posted)) continue;
+      const place = `${account} in window ${window} from ${startUs}`;
+      this.#violate(null, `${place} is read as ${JSON.stringify(read)}, not ${JSON.stringify(posted)}`);
+    }
+    const rows = new Set(balances.map(({ account, window }) => `${account} ${window}`));
+    for (const account of this.#book.accounts) {
+      if (!rows.has(`${account} total`)) this.#violate(null, `${account} is not read`);
+    }
+    this.#expectSame(
+      "open holds",
+      holds.map(({ id }) => id),
+      [...this.#book.open.keys()],
+    );
+    this.#expectSame(
+      "holds in doubt",
+      inDoubt.map(({ hold }) => hold),
+      [...this.#book.inDoubt.keys()],
+    );
+  }
+
+  #expectSame(what: string, read: string[], expected: string[]): void {
+    const [a, b] = [read.sort().join(), expected.sort().join()];
+    if (a !== b) this.#violate(null, `${what} are read as ${a}, not ${b}`);
+  }
+
+  #setLimits(limits: readonly LimitRow[]): void {
+    for (const limit of limits) this.#limits.set(`${limit.account} ${limit.unit} ${limit.window}`, limit);
+  }
+
+  // ── entries ────────────────────────────────────────────────────────────────────────────
+
+  #append(entry: LedgerEntry): void {
+    const { sequence, atUs, hold, operation } = entry;
+    const request = requestOf(hold);
+    if (sequence !== this.#entries.length + 1) {
+      this.#violate(request, `entry ${sequence} follows ${this.#entries.length}`);
+    }
+    if (atUs < this.clockUs) this.#violate(request, `entry ${sequence} is before the one before it`);
+    if (this.#isRestoring && !entry.inDoubt) {
+      this.#violate(request, `hold ${hold} of an earlier life ends in ${operation}, and nobody knows`);
+    }
+    const problem = this.#problemOf(entry);
+    if (problem !== null) return this.#violate(request, `${operation} of hold ${hold}: ${problem}`);
+    this.#entries.push(entry);
+    this.#book.apply(entry);
+    if (operation === "reserve" || operation === "extend") this.#checkLimits(entry);
+  }
+
+  #problemOf(entry: LedgerEntry): string | null {
+    const { hold: id, operation, charge, overage, inDoubt, heldAtUs, account } = entry;
+    if (operation === "reserve") {
+      if (this.#everOpened.has(id)) return "it was there before";
+      this.#everOpened.add(id);
+      return null;
+    }
+    const hold = operation === "adjust" ? this.#book.inDoubt.get(id) : this.#book.open.get(id);
+    if (hold === undefined) return operation === "adjust" ? "it is not in doubt" : "it is not open";
+    if (account !== hold.account) return `it is that of ${hold.account}, not of ${account}`;
+    if (heldAtUs !== hold.parts[0]!.atUs) return "it was made at another time";
+    const held = heldBy(hold);
+    const isWhole = operation === "void" || inDoubt;
+    if (isWhole && !isSame(charge, held)) return "it does not end as a whole";
+    const excess = operation === "post" ? beyond(charge, held) : NOTHING;
+    if (!isSame(overage ?? NOTHING, excess)) return "it is exceeded without saying so, or says so wrongly";
+    return null;
+  }
+
+  /** No hold takes what is used above a limit, whatever has brought it there. */
+  #checkLimits({ hold, account, charge, atUs }: LedgerEntry): void {
+    for (const limit of this.limitsOf(account)) {
+      if (amountOf(limit.unit, charge) === 0) continue;
+      const { posted, held } = this.#book.used(limit.account, limit.window, atUs);
+      const used = amountOf(limit.unit, posted) + amountOf(limit.unit, held);
+      if (used > Number(limit.amount)) {
+        const which = `${limit.unit} per ${limit.window} of ${limit.account}`;
+        this.#violate(requestOf(hold), `hold ${hold} takes the ${which} to ${used} of ${limit.amount}`);
+      }
+    }
+  }
+}
