@@ -1,0 +1,67 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { stringify } from "yaml";
+import { loadConfig, stateFolder } from "../../src/config/load.ts";
+import type { LimitRow } from "../../src/core/budget/limits.ts";
+import { createKey, type KeyName } from "../../src/keys/key-table.ts";
+import { createStateFolder, ledgerPath, openDatabase } from "../../src/ledger/database.ts";
+import { writeLimit } from "../../src/ledger/limit-table.ts";
+import { MODELS } from "./dialects.ts";
+
+/** Never loaded: there are no embedded workers. A configured model has to have a file. */
+const MODEL_FILE = fileURLToPath(new URL("../../models/headgate-0.3m.gguf", import.meta.url));
+/** More than any load brings: what is measured is the work, not the waiting for a place. */
+const PLENTY = 100_000;
+
+/** Writes the configuration of the Headgate that is measured, all defaults but room; returns the file. */
+export function writeConfiguration(folder: string, upstreamUrl: string): string {
+  const configuration = {
+    server: { port: 0 },
+    models: { [MODELS.worker]: { path: MODEL_FILE } },
+    remotes: [
+      {
+        name: "bench-remote-1",
+        url: `${upstreamUrl}/v1`,
+        models: { [MODELS.remote]: MODELS.remote },
+        concurrency_max: PLENTY,
+      },
+    ],
+    default_price: { input: 0.15, output: 0.6 },
+    limits: { sessions_max: PLENTY, kv_bytes_max: Number.MAX_SAFE_INTEGER },
+  };
+  const path = join(folder, "headgate.yaml");
+  writeFileSync(path, stringify(configuration));
+  return path;
+}
+
+/** On both levels of the account that pays, and so large that they never bind: what is measured is that they are checked. */
+function limitsOf(key: KeyName): LimitRow[] {
+  const account = `global/${key.tenant}/${key.name}`;
+  return [
+    { account: "global", unit: "usd", window: "total", amount: "1000000000000000000" },
+    { account, unit: "usd", window: "day", amount: "1000000000000000000" },
+    { account, unit: "tokens", window: "day", amount: "1000000000000" },
+    { account, unit: "requests", window: "day", amount: "1000000000000" },
+  ];
+}
+
+/**
+ * Makes a key whose account has limits, before the Headgate of that configuration starts. Returns the
+ * bearer token that requests to it carry.
+ */
+export function makeKey(configPath: string): string {
+  const { config } = loadConfig(configPath);
+  const folder = stateFolder(config, configPath);
+  createStateFolder(folder);
+  const database = openDatabase(ledgerPath(folder));
+  try {
+    const key: KeyName = { tenant: "bench", name: "load" };
+    for (const limit of limitsOf(key)) writeLimit(database, limit);
+    const secret = createKey(database, key);
+    if (secret === null) throw new Error(`${folder} has been used before`);
+    return secret;
+  } finally {
+    database.close();
+  }
+}

@@ -1,0 +1,99 @@
+/** How much work each bench does. Counts are for one measurement; every one is made once a round. */
+export interface Size {
+  rounds: number;
+  dataPlane: DataPlaneSize;
+  worker: WorkerSize;
+  core: CoreSize;
+}
+
+export interface DataPlaneSize {
+  /** Requests that are not streamed, and how many of them run at the same time. */
+  requests: number;
+  requestLanes: number;
+  /** Streams of each length, and how many of them run at the same time. */
+  shortStreams: number;
+  longStreams: number;
+  streamLanes: number;
+  longTokens: number;
+  /** Arrivals a second, each for so long. */
+  rates: number[];
+  rateSeconds: number;
+}
+
+export interface WorkerSize {
+  models: string[];
+  /** Requests at the same time, and how many each of these lanes makes one after the other. */
+  loads: { lanes: number; requestsEach: number }[];
+  tokens: number;
+}
+
+export interface CoreSize {
+  workers: number[];
+  /** How long each measurement goes on, at least. */
+  measureMs: number;
+}
+
+const FULL: Size = {
+  rounds: 5,
+  dataPlane: {
+    requests: 4_000,
+    requestLanes: 16,
+    shortStreams: 1_600,
+    longStreams: 256,
+    streamLanes: 64,
+    longTokens: 128,
+    rates: [200, 1_000],
+    rateSeconds: 4,
+  },
+  worker: {
+    models: ["headgate-4m", "headgate-0.3m"],
+    loads: [
+      { lanes: 1, requestsEach: 12 },
+      { lanes: 8, requestsEach: 4 },
+      { lanes: 32, requestsEach: 2 },
+    ],
+    tokens: 128,
+  },
+  core: { workers: [10, 100, 1_000], measureMs: 400 },
+};
+
+/** For a first look: a minute, and wider spreads. */
+const QUICK: Size = {
+  rounds: 2,
+  dataPlane: {
+    ...FULL.dataPlane,
+    requests: 2_000,
+    shortStreams: 640,
+    longStreams: 128,
+    rateSeconds: 2,
+  },
+  worker: {
+    ...FULL.worker,
+    models: ["headgate-4m"],
+    loads: [
+      { lanes: 1, requestsEach: 4 },
+      { lanes: 8, requestsEach: 2 },
+      { lanes: 32, requestsEach: 1 },
+    ],
+  },
+  core: { ...FULL.core, measureMs: 100 },
+};
+
+/** For the tests: everything runs, and no figure means anything. */
+const SMOKE: Size = {
+  rounds: 2,
+  dataPlane: {
+    requests: 20,
+    requestLanes: 4,
+    shortStreams: 4,
+    longStreams: 4,
+    streamLanes: 4,
+    longTokens: 16,
+    rates: [100],
+    rateSeconds: 0.1,
+  },
+  worker: { models: ["headgate-0.3m"], loads: [{ lanes: 2, requestsEach: 1 }], tokens: 4 },
+  core: { workers: [10], measureMs: 2 },
+};
+
+export const SIZES = { full: FULL, quick: QUICK, smoke: SMOKE } satisfies Record<string, Size>;

@@ -1,0 +1,86 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { benchCore } from "../../bench/core/bench.ts";
+import { benchDataPlane } from "../../bench/data-plane/bench.ts";
+import { type Figure, render, type Report, type Spread } from "../../bench/figures.ts";
+import { SIZES } from "../../bench/sizes.ts";
+import { benchWorker } from "../../bench/worker/bench.ts";
+
+// That the benches run, and say what they are to say; how large a figure is, nobody asks here.
+
+test("the data plane's bench compares Headgate with a bare proxy", async () => {
+  const report = await benchDataPlane(SIZES.smoke);
+  assertWellFormed(report);
+  assert.deepEqual(subjectsOf(report), ["bare", "direct", "headgate"]);
+  const formulas = new Set(report.figures.map(({ verdict }) => verdict?.formula));
+  assert.deepEqual(formulas, new Set(["headgate / bare", "headgate - direct"]));
+});
+
+test("the worker's bench compares it with the library", async () => {
+  const report = await benchWorker(SIZES.smoke);
+  assertWellFormed(report);
+  assert.deepEqual(subjectsOf(report), ["direct", "worker"]);
+});
+
+test("the core's bench measures each policy and the ledger", async () => {
+  const report = await benchCore(SIZES.smoke);
+  assertWellFormed(report);
+  for (const subject of ["least-request", "sessions-kv", "memory", "durable"]) {
+    assert.ok(subjectsOf(report).includes(subject), subject);
+  }
+});
+
+test("the command prints machine, commit and figures, and writes them into a file", () => {
+  const folder = mkdtempSync(join(tmpdir(), "headgate-bench-test-"));
+  try {
+    const file = join(folder, "figures.json");
+    const output = runCommand("--only", "core", "--quick", "--json", file);
+    assert.match(output, /^machine  .+ cores, .+\nsystem   Node v.+\ncommit   .+\nsize     quick/);
+    const written = JSON.parse(readFileSync(file, "utf8")) as { size: string; reports: Report[] };
+    assert.equal(written.size, "quick");
+    assert.deepEqual(
+      written.reports.map(({ bench }) => bench),
+      ["core"],
+    );
+    for (const { what } of written.reports[0]!.figures) assert.ok(output.includes(`\n${what} `), what);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test("the command knows its benches", () => {
+  assert.match(runCommand("--help"), /--only <bench>.+"data-plane", "worker", "core"/);
+});
+
+function runCommand(...options: string[]): string {
+  const script = fileURLToPath(new URL("../../bench/main.ts", import.meta.url));
+  const { status, stdout, stderr } = spawnSync(process.execPath, [script, ...options], { encoding: "utf8" });
+  assert.equal(status, 0, stderr);
+  return stdout;
+}
+
+function assertWellFormed(report: Report): void {
+  assert.ok(report.figures.length > 0);
+  for (const each of report.figures) assertFigure(each);
+  const table = render(report);
+  for (const { what } of report.figures) assert.ok(table.includes(`\n${what} `), what);
+}
+
+function assertFigure({ what, subjects, verdict }: Figure): void {
+  for (const value of Object.values(subjects)) assertSpread(what, value);
+  if (verdict !== null) assertSpread(what, verdict.value);
+}
+
+function assertSpread(what: string, { low, median, high }: Spread): void {
+  assert.ok([low, median, high].every(Number.isFinite), `${what}: ${low} ${median} ${high}`);
+  assert.ok(low <= median && median <= high, `${what}: ${low} ${median} ${high}`);
+}
+
+function subjectsOf({ figures }: Report): string[] {
+  return [...new Set(figures.flatMap(({ subjects }) => Object.keys(subjects)))].sort();
+}
