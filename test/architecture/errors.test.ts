@@ -27,13 +27,21 @@ const CAPACITY_REASONS: Readonly<Record<CapacityReason, true>> = {
   queue_full: true,
   queue_timeout: true,
   draining: true,
+  ledger_unavailable: true,
 };
 
 test("errors have the statuses that the contract promises", () => {
   for (const [code, status] of Object.entries(CONTRACT)) {
     if (TABLE[code] !== undefined) assert.equal(TABLE[code].status, status, code);
   }
-  for (const code of ["capacity", "upstream_failed", "deadline_exceeded", "invalid_api_key"]) {
+  for (const code of [
+    "budget_insufficient",
+    "budget_exhausted",
+    "capacity",
+    "upstream_failed",
+    "deadline_exceeded",
+    "invalid_api_key",
+  ]) {
     assert(TABLE[code] !== undefined, `${code} is in the table`);
   }
 });
