@@ -16,16 +16,7 @@ const ENTRIES = `SELECT ${ENTRY_COLUMNS} FROM entries JOIN accounts ON accounts.
 
 /** What the file adds up to now. Days that are over stand in the file only. */
 export function readState(database: DatabaseSync): LedgerState {
-  return consistently(database, () => {
-    const accounts = restore(database, { balances: readBalances(database) });
-    return {
-      sequence: accounts.sequence,
-      clockUs: accounts.clockUs,
-      balances: [...accounts.names].flatMap((name) => accounts.rowsOf(name)),
-      holds: [...accounts.holds.values()],
-      inDoubt: [...accounts.inDoubt.values()],
-    };
-  });
+  return consistently(database, () => restore(database, { balances: readBalances(database) }).state);
 }
 
 /** What has been added since the snapshot, on open holds of that time: what the next snapshot has to add to it. */

@@ -53,13 +53,7 @@ export class VirtualDisk {
   read(): LedgerState {
     const accounts = new Accounts();
     for (const entry of this.#entries) accounts.apply(entry);
-    return {
-      sequence: accounts.sequence,
-      clockUs: accounts.clockUs,
-      balances: [...accounts.names].flatMap((name) => accounts.rowsOf(name)),
-      holds: [...accounts.holds.values()],
-      inDoubt: [...accounts.inDoubt.values()],
-    };
+    return accounts.state;
   }
 
   /** What a process writes to. */

@@ -151,6 +151,17 @@ export class Accounts {
     return balance ?? newBalance();
   }
 
+  /** All of it as plain data. */
+  get state(): LedgerState {
+    return {
+      sequence: this.#sequence,
+      clockUs: this.#clockUs,
+      balances: [...this.names].flatMap((name) => this.rowsOf(name)),
+      holds: [...this.#holds.values()],
+      inDoubt: [...this.#inDoubt.values()],
+    };
+  }
+
   /** Windows that anything was posted in, as rows. */
   rowsOf(account: string): BalanceRow[] {
     const { name, total, days } = this.#account(account);
