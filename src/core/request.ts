@@ -1,6 +1,7 @@
 import { assert } from "./assert.ts";
 import { type Charge, NOTHING } from "./budget/charge.ts";
 import type { Shortage } from "./budget/budget.ts";
+import type { Use } from "./budget/use.ts";
 import type { Price } from "./budget/money.ts";
 import type { Endpoint } from "./fleet/endpoint.ts";
 import type { RequestArrived } from "./events.ts";
@@ -65,6 +66,8 @@ export interface Packet {
   contextTokensMin: number;
   /** What its last attempt came to; nothing until that one has ended. */
   usage: TokenUsage;
+  /** What is charged for that when the request ends. */
+  use: Use;
 }
 
 /** One sending of a packet to one endpoint. */
@@ -106,7 +109,7 @@ export interface StreamEnd {
   shortage: Shortage | null;
 }
 
-const NO_USAGE: TokenUsage = { promptTokens: 0, cachedTokens: 0, completionTokens: 0 };
+export const NO_USAGE: TokenUsage = { promptTokens: 0, cachedTokens: 0, completionTokens: 0 };
 
 export function newRequest(options: {
   arrival: RequestArrived;
@@ -158,6 +161,7 @@ export function newPacket(
     tried: new Set(),
     contextTokensMin: 0,
     usage: NO_USAGE,
+    use: "none",
   };
 }
 

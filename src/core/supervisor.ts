@@ -5,7 +5,8 @@ import { chargeFor } from "./budget/coverage.ts";
 import { dayEnd } from "./budget/limits.ts";
 import type { Price } from "./budget/money.ts";
 import { budgetError, viewOf } from "./budget/refusal.ts";
-import { Reservations, type Use } from "./budget/reservations.ts";
+import { Reservations } from "./budget/reservations.ts";
+import type { Use } from "./budget/use.ts";
 import type { CoreConfig } from "./config.ts";
 import type { Deadline } from "./deadlines.ts";
 import { Attempts } from "./dispatching/attempts.ts";
@@ -44,11 +45,14 @@ import {
   usageSoFar,
 } from "./request.ts";
 import type { Outcome } from "./settling/record.ts";
-import { hasUse, recordOf, totalUsage, useOf } from "./settling/settle.ts";
+import { credibleUsage, hasUse, recordOf, totalUsage, useOf } from "./settling/settle.ts";
 import { Streams } from "./streaming/streams.ts";
 import { Turn } from "./turn.ts";
 import type { Micros } from "./units.ts";
 import type { TokenUsage } from "./vocabulary.ts";
+
+/** A worker is asked for this many receipts at a time. */
+const RECEIPTS_ASKED_MAX = 1_000;
 
 /** What a request that is refused for want of a price is reckoned at: it will not cost anything. */
 const FREE: Price = { input: 0, cachedInput: 0, output: 0, request: 0 };
@@ -164,7 +168,7 @@ export class Supervisor {
         config: this.#config,
         fleet: this.#fleet,
         queue: this.#queue,
-        openPackets: this.#openPackets,
+        openPackets: this.#openPackets - this.#reservations.waiting,
         draining: this.#draining,
       },
     );
@@ -215,7 +219,9 @@ export class Supervisor {
     if (shortage.isPermanent || patienceUs <= this.#turn.nowUs) {
       return this.#fail(packet.request, budgetError(shortage, this.#turn.nowUs));
     }
-    this.#reservations.waitForFunds(packet, shortage.account);
+    if (!this.#reservations.waitForFunds(packet, shortage.account)) {
+      return this.#fail(packet.request, budgetError(shortage, this.#turn.nowUs));
+    }
     // A new window helps, even where a hold that is released would do.
     const windowEndUs = shortage.limit.window === "day" ? dayEnd(this.#turn.nowUs) : Infinity;
     const atUs = Math.min(patienceUs, windowEndUs);
@@ -334,7 +340,7 @@ export class Supervisor {
       this.#fleet.available(request.model).some((other) => isWorthTrying(other, packet));
     if (!retry) {
       packet.usage = usageSoFar(attempt);
-      this.#reservations.close(packet, use);
+      packet.use = use;
       this.#fail(request, failureError(packet, failure));
     } else if (use === "none") {
       this.#enqueue(packet);
@@ -351,7 +357,9 @@ export class Supervisor {
   /** The prompt's true length is known: what its bound set aside too much goes to others. */
   #started(attempt: Attempt, event: AttemptStarted): void {
     const { packet, endpoint } = attempt;
-    attempt.prompt = { tokens: event.promptTokens, cached: event.cachedTokens };
+    const usage = { promptTokens: event.promptTokens, cachedTokens: event.cachedTokens, completionTokens: 0 };
+    const { promptTokens: tokens, cachedTokens: cached } = credibleUsage(attempt, usage);
+    attempt.prompt = { tokens, cached };
     this.#attempts.progressed(attempt);
     const kvBytes =
       attempt.slots *
@@ -387,7 +395,7 @@ export class Supervisor {
   #finished(attempt: Attempt, { finishReason, usage }: AttemptFinished): void {
     this.#attempts.end(attempt);
     this.#streams.finished(attempt, finishReason);
-    this.#answered(attempt, usage);
+    this.#answered(attempt, credibleUsage(attempt, usage));
   }
 
   /** One packet has its answer; the request has its own when all have. */
@@ -436,10 +444,11 @@ export class Supervisor {
     for (const attempt of running) {
       this.#attempts.cancel(attempt, error?.code ?? outcome);
       attempt.packet.usage = usageSoFar(attempt);
-      this.#settlePacket(attempt.packet, useOf(attempt, null));
+      attempt.packet.use = useOf(attempt, null);
     }
     const stoodInLine = request.packets.some((packet) => this.#queue.has(packet));
-    for (const packet of request.packets) this.#settlePacket(packet, "none");
+    // The first packet goes last: it counts the request if any of them has used something.
+    for (const packet of request.packets.toReversed()) this.#settlePacket(packet, packet.use);
     this.#recordSettled(request, outcome, error);
     for (const { endpoint } of running) this.#placeWaitingOn(endpoint.worker);
     // There may have been room for those behind it all the time.
@@ -476,13 +485,16 @@ export class Supervisor {
     this.#loseAttempts(heard.lost, "The worker restarted.");
     for (const endpoint of heard.worker.endpoints) this.#attempts.forgive(endpoint);
     this.#placeWaitingOn(heard.worker);
-    if (heard.hasJoined && takesCredit(heard.worker)) this.#askReceipts(heard.worker);
+    if (heard.isNew && takesCredit(heard.worker)) this.#askReceipts(heard.worker);
   }
 
   /** It may have outlived the supervisor that had it run what we have posted in doubt. */
   #askReceipts({ id }: Worker): void {
     const attempts = this.#reservations.attemptsInDoubt;
-    if (attempts.length > 0) this.#turn.emit({ kind: "ask_receipts", worker: id, attempts });
+    for (let i = 0; i < attempts.length; i += RECEIPTS_ASKED_MAX) {
+      const some = attempts.slice(i, i + RECEIPTS_ASKED_MAX);
+      this.#turn.emit({ kind: "ask_receipts", worker: id, attempts: some });
+    }
   }
 
   #receipts({ receipts }: ReceiptsRead): void {
@@ -562,6 +574,10 @@ export class Supervisor {
     this.#draining = true;
     this.#turn.after(this.#config.timeouts.drainUs, { kind: "drain" });
     if (this.#requests.size === 0) this.#turn.emit({ kind: "drained" });
+    for (const request of this.#requests.values()) {
+      const isUnfunded = request.packets.some(({ waitsFor }) => waitsFor !== null);
+      if (isUnfunded) this.#fail(request, noCapacity("draining"));
+    }
   }
 
   /** Ends all that is left. The queue goes first: what comes free now is not given out again. */

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { InvariantViolation } from "../../src/core/assert.ts";
 import { Accounts } from "../../src/core/budget/accounts.ts";
 import { Budget } from "../../src/core/budget/budget.ts";
-import { type Charge, NOTHING, plus } from "../../src/core/budget/charge.ts";
+import { type Charge, least, NOTHING, plus } from "../../src/core/budget/charge.ts";
 import type { LedgerEntry } from "../../src/core/budget/ledger-entry.ts";
 import { LIMIT_UNITS, LIMIT_WINDOWS, type LimitRow, type LimitUnit } from "../../src/core/budget/limits.ts";
 import { type Micros, seconds } from "../../src/core/units.ts";
@@ -242,7 +242,9 @@ class Play {
     assert(entry !== null);
     this.#record(entry);
     assert.equal(this.budget.adjust(doubtful.id, used, this.#nowUs), null, "once");
-    this.#plain.posted.push({ ...doubtful.line, charge: plus(used, negative(doubtful.charge)) });
+    // Nobody has used more than was held.
+    const credible = least(used, doubtful.charge);
+    this.#plain.posted.push({ ...doubtful.line, charge: plus(credible, negative(doubtful.charge)) });
   }
 
   #record(entry: LedgerEntry): void {

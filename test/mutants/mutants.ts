@@ -12,8 +12,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "a hold that is never voided",
     file: "core/budget/reservations.ts",
-    from: `if (use === "none") return this.#release(this.#budget.void(hold, nowUs));`,
-    to: `if (use === "none") return;`,
+    from: `return this.#release(this.#budget.void(hold, nowUs));`,
+    to: `return;`,
   },
   {
     name: "a hold that is posted twice",

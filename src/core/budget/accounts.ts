@@ -14,7 +14,7 @@ export interface Balance {
 export interface Hold {
   readonly id: string;
   readonly account: string;
-  /** In order: its `reserve`, then each `extend`. */
+  /** In order of time: what was taken on one day is one part. */
   readonly parts: readonly HoldPart[];
   readonly charge: Charge;
 }
@@ -54,7 +54,7 @@ export interface BalanceRow {
 }
 
 /** Posts in doubt that are remembered, the latest: older ones stay posted as they are. */
-const IN_DOUBT_MAX = 10_000;
+export const IN_DOUBT_MAX = 10_000;
 
 interface Account {
   readonly name: string;
@@ -96,7 +96,7 @@ export class Accounts {
       this.#holds.set(hold.id, hold);
       for (const { atUs, charge } of hold.parts) this.#addHeld(hold.account, atUs, charge, 1);
     }
-    for (const post of state.inDoubt) this.#inDoubt.set(post.hold, post);
+    for (const post of state.inDoubt.slice(-IN_DOUBT_MAX)) this.#inDoubt.set(post.hold, post);
   }
 
   get sequence(): number {
@@ -162,7 +162,7 @@ export class Accounts {
     };
   }
 
-  /** Windows that anything was posted in, as rows. */
+  /** The account's windows as rows: `total`, and the days that have not been forgotten. */
   rowsOf(account: string): BalanceRow[] {
     const { name, total, days } = this.#account(account);
     const rows = [rowOf(name, "total", 0, total)];
@@ -180,8 +180,12 @@ export class Accounts {
   }
 
   #hold({ hold: id, account, charge, atUs }: LedgerEntry, before: Charge, parts: readonly HoldPart[]): void {
-    const part = { atUs, charge };
-    this.#holds.set(id, { id, account, parts: [...parts, part], charge: plus(before, charge) });
+    this.#holds.set(id, {
+      id,
+      account,
+      parts: withPart(parts, { atUs, charge }),
+      charge: plus(before, charge),
+    });
     this.#addHeld(account, atUs, charge, 1);
   }
 
@@ -253,6 +257,13 @@ export class Accounts {
     }
     return path;
   }
+}
+
+/** An answer may be extended many times a day: what counts in the same windows is kept together. */
+function withPart(parts: readonly HoldPart[], part: HoldPart): HoldPart[] {
+  const last = parts.at(-1);
+  if (last === undefined || dayStart(last.atUs) !== dayStart(part.atUs)) return [...parts, part];
+  return [...parts.slice(0, -1), { atUs: last.atUs, charge: plus(last.charge, part.charge) }];
 }
 
 /** `a/b/c` names the accounts `a`, `a/b` and `a/b/c`, from the root down. */

@@ -1,7 +1,7 @@
 import { assert } from "../assert.ts";
 import type { Micros } from "../units.ts";
 import { Accounts, type DoubtfulPost, type Hold, type LedgerState, pathOf } from "./accounts.ts";
-import { type Charge, excess, minus } from "./charge.ts";
+import { type Charge, excess, least, minus } from "./charge.ts";
 import type { LedgerEntry } from "./ledger-entry.ts";
 import { chargedIn, dayEnd, type Limit, type LimitRow, summedIn } from "./limits.ts";
 
@@ -56,7 +56,7 @@ export class Budget {
     return this.#accounts.holds.size;
   }
 
-  /** Holds that the process before this one left open. */
+  /** All open holds: at the start, those that the process before this one has left. */
   get holds(): Iterable<Hold> {
     return this.#accounts.holds.values();
   }
@@ -121,12 +121,15 @@ export class Budget {
     return this.#accounts.inDoubt;
   }
 
-  /** Corrects a post in doubt to what was used after all; null when the hold is not in doubt. */
+  /**
+   * Corrects a post in doubt to what was used after all, which can't be more than was held; null when
+   * the hold is not in doubt.
+   */
   adjust(id: string, used: Charge, nowUs: Micros): LedgerEntry | null {
     const post = this.#accounts.inDoubt.get(id);
     if (post === undefined) return null;
     const { account, heldAtUs } = post;
-    const charge = minus(used, post.charge);
+    const charge = minus(least(used, post.charge), post.charge);
     return this.#apply({
       operation: "adjust",
       hold: id,

@@ -3,7 +3,7 @@ import type { TokenUsage } from "../vocabulary.ts";
 import type { Charge } from "./charge.ts";
 import { costOf } from "./money.ts";
 
-/** What a packet is charged for that use. The request itself counts with the first packet that is charged. */
+/** What a packet is charged for that use. The request itself counts with its first packet, once. */
 export function chargeFor(packet: Packet, usage: TokenUsage): Charge {
   const { request, choice } = packet;
   const requests = choice === 0 && request.charged.requests === 0 ? 1 : 0;

@@ -1,11 +1,13 @@
-import { assert } from "../assert.ts";
 import type { TokenUsage } from "../vocabulary.ts";
 
 /**
- * Money is a whole number of nano-USD. What one packet costs is a safe integer, at most 9 million
+ * Money is a whole number of nano-USD. What one packet costs is a safe integer, at most a million
  * USD; sums of many are BigInt, so that a billion USD is still exact to the last nano-USD.
  */
 export type NanoUsd = number;
+
+/** No packet is charged more, whatever anybody says it has used. */
+const NANO_USD_MAX: NanoUsd = 1e15;
 
 export const NANO_PER_USD = 1_000_000_000n;
 const USD_DECIMALS = 9;
@@ -32,8 +34,7 @@ export function costOf(price: Price, usage: TokenUsage, requests: number): NanoU
     BigInt(cached) * BigInt(price.cachedInput) +
     BigInt(usage.completionTokens) * BigInt(price.output);
   const cost = Number((tokens + TOKENS_PER_PRICE - 1n) / TOKENS_PER_PRICE) + requests * price.request;
-  assert(Number.isSafeInteger(cost), "one packet costs less than 9 million USD");
-  return cost;
+  return Math.min(cost, NANO_USD_MAX);
 }
 
 /** Nano-USD from an amount of USD as people write it, such as `5`, `0.05` or `1e-7`; null when it is none, or finer than a nano-USD. */

@@ -1,22 +1,18 @@
 import { assert } from "../assert.ts";
 import type { CoreConfig } from "../config.ts";
-import type { Packet } from "../request.ts";
+import { NO_USAGE, type Packet } from "../request.ts";
 import type { Turn } from "../turn.ts";
 import type { TokenUsage } from "../vocabulary.ts";
 import { type LedgerState, pathOf } from "./accounts.ts";
 import { Budget, type Remainder, type Shortage } from "./budget.ts";
-import { type Charge, minus, plus } from "./charge.ts";
-import { mostTokens, worstCaseOf } from "./coverage.ts";
+import { type Charge, isNothing, minus, plus } from "./charge.ts";
+import { chargeFor, mostTokens, worstCaseOf } from "./coverage.ts";
 import { costOf, type Price } from "./money.ts";
 import { attemptsUnder, holdId, holdsOver, isFirstUnder } from "./hold-ids.ts";
 import type { LedgerEntry } from "./ledger-entry.ts";
 import type { LimitRow } from "./limits.ts";
-
-/** A worker that joins is asked about this many holds. */
-const HOLDS_ASKED_MAX = 250;
-
-/** What an attempt has come to, if anybody knows. */
-export type Use = Charge | "none" | "unknown";
+import type { Use } from "./use.ts";
+import { WaitingLine } from "./waiting-line.ts";
 
 /** A hold, or the extension of one, on its way to the disk. */
 interface Pending {
@@ -44,16 +40,19 @@ export class Reservations {
   #budget = new Budget();
   /** Holds that the process before this one had open: each was the last of its packet. */
   readonly #orphans = new Set<string>();
-  /** In ledger order. */
-  readonly #pending: Pending[] = [];
+  /** In ledger order; those before `#nextPending` are durable. */
+  #pending: Pending[] = [];
+  #nextPending = 0;
   /** Packets that wait for their budget, by the account that is short. */
   readonly #unfunded = new Map<string, Set<Packet>>();
+  readonly #line: WaitingLine;
   /** Accounts in which money has come free while packets wait for it. */
   readonly #freed = new Set<string>();
 
   constructor(turn: Turn, config: CoreConfig) {
     this.#turn = turn;
     this.#packetTokens = config.packetTokens;
+    this.#line = new WaitingLine(config.limits);
   }
 
   get openHolds(): number {
@@ -70,9 +69,9 @@ export class Reservations {
     }
   }
 
-  /** Attempts that posts in doubt may be about, the latest: whoever has run one can say what it came to. */
+  /** Attempts that posts in doubt may be about: whoever has run one can say what it came to. */
   get attemptsInDoubt(): string[] {
-    return [...this.#budget.inDoubt.keys()].slice(-HOLDS_ASKED_MAX).flatMap(attemptsUnder);
+    return [...this.#budget.inDoubt.keys()].flatMap(attemptsUnder);
   }
 
   /** Corrects the post in doubt that the receipt is about, if there is one. A receipt of nothing may not be the last word. */
@@ -157,16 +156,19 @@ export class Reservations {
 
   /** Packets whose hold, or whose longer hold, is durable now that the ledger is, up to that position. */
   *durable(through: number): Iterable<Packet> {
-    let next = this.#pending[0];
+    let next = this.#pending[this.#nextPending];
     while (next !== undefined && next.sequence <= through) {
-      this.#pending.shift();
+      this.#nextPending++;
       const { packet, hold, heldTokens } = next;
       if (packet.hold === hold) {
         packet.creditTokens = heldTokens;
         yield packet;
       }
-      next = this.#pending[0];
+      next = this.#pending[this.#nextPending];
     }
+    if (this.#nextPending * 2 < this.#pending.length) return;
+    this.#pending = this.#pending.slice(this.#nextPending);
+    this.#nextPending = 0;
   }
 
   /** Posts what was used and frees the rest; what was not used at all is voided. */
@@ -178,20 +180,32 @@ export class Reservations {
     packet.heldTokens = 0;
     packet.creditTokens = 0;
     const { nowUs } = this.#turn;
-    if (use === "none") return this.#release(this.#budget.void(hold, nowUs));
+    if (use === "none" && !this.#countsRequest(packet)) return this.#release(this.#budget.void(hold, nowUs));
+    const used = use === "none" ? chargeFor(packet, NO_USAGE) : use;
     const entry =
-      use === "unknown" ? this.#budget.postInDoubt(hold, nowUs) : this.#budget.post(hold, use, nowUs);
+      used === "unknown" ? this.#budget.postInDoubt(hold, nowUs) : this.#budget.post(hold, used, nowUs);
     request.charged = plus(request.charged, entry.charge);
     this.#release(entry);
   }
 
-  /** The packet would rather wait than be refused; it keeps its place where it waits for that account already. */
-  waitForFunds(packet: Packet, account: string): void {
-    if (packet.waitsFor === account) return;
+  /**
+   * The packet would rather wait than be refused; it keeps its place where it waits for that account
+   * already. False when too many wait, in all or for its payer: nobody can fill the line for others.
+   */
+  waitForFunds(packet: Packet, account: string): boolean {
+    if (packet.waitsFor === account) return true;
     this.#stopWaiting(packet);
+    if (!this.#line.hasRoom(packet.request)) return false;
+    this.#line.enter(packet.request);
     packet.waitsFor = account;
     const waiting = this.#unfunded.get(account) ?? new Set();
     this.#unfunded.set(account, waiting.add(packet));
+    return true;
+  }
+
+  /** Packets that wait for their budget. */
+  get waiting(): number {
+    return this.#line.packets;
   }
 
   /** Waiting packets to try again, in order of arrival among those that wait: as long as each gets what it needs. */
@@ -235,12 +249,18 @@ export class Reservations {
     if (account === null) return;
     packet.waitsFor = null;
     packet.fundingTimer = null;
+    this.#line.leave(packet.request);
     this.#turn.cancel(fundingTimer);
     const waiting = this.#unfunded.get(account);
     assert(waiting !== undefined && waiting.delete(packet), `${packet.id} waits for ${account}`);
     // Whoever waited behind it may need less.
     if (waiting.size > 0) this.#freed.add(account);
     else this.#unfunded.delete(account);
+  }
+
+  /** The request counts with the first of its packets, even where only others of them have used something. */
+  #countsRequest({ choice, request }: Packet): boolean {
+    return choice === 0 && request.charged.requests === 0 && !isNothing(request.charged);
   }
 
   #append(entry: LedgerEntry): void {

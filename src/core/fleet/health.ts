@@ -22,7 +22,7 @@ export class Health {
   }
 
   /** Answers the report; null when it is refused. A worker that has restarted has lost its attempts. */
-  heard(report: HeartbeatReceived): { worker: Worker; hasJoined: boolean; lost: readonly Attempt[] } | null {
+  heard(report: HeartbeatReceived): { worker: Worker; isNew: boolean; lost: readonly Attempt[] } | null {
     const outcome = this.#fleet.heartbeat(this.#turn.nowUs, report);
     const refusal = outcome.kind === "refused" ? outcome.refusal : null;
     this.#turn.emit({ kind: "answer_heartbeat", report: report.report, refusal });
@@ -33,7 +33,11 @@ export class Health {
       this.#watch(worker);
       this.#announce(worker, kind);
     }
-    return { worker, hasJoined: kind === "joined", lost: kind === "restarted" ? outcome.lost : [] };
+    return {
+      worker,
+      isNew: kind === "joined" || kind === "restarted",
+      lost: kind === "restarted" ? outcome.lost : [],
+    };
   }
 
   /** Its time to be silent is up, if it was silent; returns whether it is given up. */

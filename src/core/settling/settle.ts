@@ -1,8 +1,8 @@
-import { isRemote } from "../fleet/worker.ts";
+import { isRemote, takesCredit } from "../fleet/worker.ts";
 import type { Attempt, Packet, Request } from "../request.ts";
 import { usageSoFar } from "../request.ts";
 import type { HeadgateError } from "../errors.ts";
-import type { Use } from "../budget/reservations.ts";
+import type { Use } from "../budget/use.ts";
 import { chargeFor } from "../budget/coverage.ts";
 import type { Micros } from "../units.ts";
 import type { FailureReason, TokenUsage } from "../vocabulary.ts";
@@ -30,6 +30,29 @@ export function useOf(attempt: Attempt, failure: FailureReason | null): Use {
   if (hasUse(attempt)) return chargeFor(attempt.packet, usageSoFar(attempt));
   const isUnbilled = failure !== null && UNBILLED.has(failure);
   return isRemote(attempt.endpoint.worker) && !isUnbilled ? "unknown" : "none";
+}
+
+/** Nobody generates more in one answer, whatever they say. */
+const TOKENS_MAX = 1_000_000_000;
+
+/**
+ * What an endpoint says of an attempt, as far as it can be true. An engine that we meter has not read
+ * more than the prompt's bound, nor generated more than it was granted; what others bill beyond what
+ * was held is theirs to say.
+ */
+export function credibleUsage(attempt: Attempt, usage: TokenUsage): TokenUsage {
+  const { packet, endpoint, creditTokens, streams } = attempt;
+  const isMetered = takesCredit(endpoint.worker);
+  const promptTokensMax = isMetered ? packet.request.arrival.promptTokensMax : TOKENS_MAX;
+  const promptTokens = Math.min(usage.promptTokens, promptTokensMax);
+  return {
+    promptTokens,
+    cachedTokens: Math.min(usage.cachedTokens, promptTokens),
+    completionTokens: Math.min(
+      usage.completionTokens,
+      isMetered ? creditTokens * streams.length : TOKENS_MAX,
+    ),
+  };
 }
 
 /** All choices together; their common prompt counts once. */

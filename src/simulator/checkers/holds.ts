@@ -25,6 +25,8 @@ interface OpenHold {
   hasBegun: boolean;
   /** It works without a word, and will send a bill. */
   isBilledUnheard: boolean;
+  /** It runs where tokens are counted by us. */
+  isMetered: boolean;
 }
 
 interface Watched {
@@ -32,6 +34,8 @@ interface Watched {
   price: Price;
   /** How often the request itself has been charged. */
   counted: number;
+  /** Anything was posted for it. */
+  isCharged: boolean;
 }
 
 /** Failures in which a remote endpoint has not taken the work on. */
@@ -55,6 +59,8 @@ export class HoldsChecker implements Checker {
   readonly #violate: Violate;
   readonly #remotes: ReadonlySet<string>;
   readonly #requests = new Map<string, Watched>();
+  /** Workers that can't be stopped at a token; all others that send heartbeats are metered. */
+  readonly #unmetered = new Set<string>();
   /** By packet: one has at most one hold at a time. */
   readonly #open = new Map<string, OpenHold>();
 
@@ -69,24 +75,28 @@ export class HoldsChecker implements Checker {
       case "request_arrived": {
         const { prices, defaultPrice, aliases } = this.#config;
         const price = prices[resolveModel(event.model, aliases)] ?? defaultPrice;
-        if (price !== null) this.#requests.set(event.request, { arrival: event, price, counted: 0 });
+        if (price !== null)
+          this.#requests.set(event.request, { arrival: event, price, counted: 0, isCharged: false });
         return;
       }
       case "attempt_started": {
         const hold = this.#holdOf(event.attempt);
         if (hold === undefined) return;
         const { promptTokens, cachedTokens } = event;
-        hold.usage = { ...hold.usage, promptTokens, cachedTokens };
+        hold.usage = this.#credible(hold, { ...hold.usage, promptTokens, cachedTokens });
         hold.hasBegun = true;
         return;
       }
       case "attempt_finished": {
         const hold = this.#holdOf(event.attempt);
         if (hold === undefined) return;
-        hold.usage = event.usage;
+        hold.usage = this.#credible(hold, event.usage);
         hold.hasBegun = true;
         return;
       }
+      case "heartbeat_received":
+        if (event.dialect === "prefill_decode") this.#unmetered.add(event.worker);
+        return;
       case "attempt_failed": {
         const hold = this.#holdOf(event.attempt);
         if (hold !== undefined && UNBILLED.has(event.reason)) hold.isBilledUnheard = false;
@@ -174,7 +184,20 @@ export class HoldsChecker implements Checker {
       usage: NO_USAGE,
       hasBegun: false,
       isBilledUnheard: false,
+      isMetered: false,
     });
+  }
+
+  /** An engine that is metered has not read more than the prompt's bound, nor generated more than its credit, whatever it says. */
+  #credible({ id, isMetered, durableTokens }: OpenHold, usage: TokenUsage): TokenUsage {
+    const watched = this.#requests.get(requestOf(id));
+    if (!isMetered || watched === undefined) return usage;
+    const promptTokens = Math.min(usage.promptTokens, watched.arrival.promptTokensMax);
+    return {
+      promptTokens,
+      cachedTokens: Math.min(usage.cachedTokens, promptTokens),
+      completionTokens: Math.min(usage.completionTokens, durableTokens),
+    };
   }
 
   #checkEnd(
@@ -185,20 +208,24 @@ export class HoldsChecker implements Checker {
     const watched = this.#requests.get(request);
     if (watched === undefined) return this.#violate(request, `hold ${id} ends after its request`);
     const isUsed = hasBegun || usage.completionTokens > 0;
-    const expected = isUsed ? "post" : isBilledUnheard ? "post in doubt" : "void";
+    // The first packet counts the request, which others of it may have made cost something.
+    const countsRequest = choiceOf(id) === 0 && watched.isCharged && watched.counted === 0;
+    const expected = isUsed ? "post" : isBilledUnheard ? "post in doubt" : countsRequest ? "post" : "void";
     const seen = inDoubt ? `${operation} in doubt` : operation;
     if (seen !== expected) return this.#violate(request, `hold ${id} ends in ${seen}, not in ${expected}`);
-    if (isUsed) this.#checkCharge(id, { watched, usage, charge });
-    if (operation === "post") watched.counted += charge.requests;
+    if (expected === "post") this.#checkCharge(id, { watched, usage: isUsed ? usage : null, charge });
+    if (operation !== "post") return;
+    watched.counted += charge.requests;
+    watched.isCharged = true;
   }
 
-  #checkCharge(
-    id: string,
-    { watched, usage, charge }: { watched: Watched; usage: TokenUsage; charge: Charge },
-  ): void {
+  #checkCharge(id: string, end: { watched: Watched; usage: TokenUsage | null; charge: Charge }): void {
+    const { watched, charge } = end;
+    const usage = end.usage ?? NO_USAGE;
     const { arrival, price, counted } = watched;
     // Whoever generates has read the prompt; one that has not said how long it is counts as its bound.
-    const promptTokens = usage.promptTokens === 0 ? arrival.promptTokensMax : usage.promptTokens;
+    const unheardOf = end.usage === null ? 0 : arrival.promptTokensMax;
+    const promptTokens = usage.promptTokens === 0 ? unheardOf : usage.promptTokens;
     const requests = choiceOf(id) === 0 && counted === 0 ? 1 : 0;
     const expected: Charge = {
       nanoUsd: priced(price, { ...usage, promptTokens }) + requests * price.request,
@@ -222,6 +249,7 @@ export class HoldsChecker implements Checker {
       usage: NO_USAGE,
       hasBegun: false,
       isBilledUnheard: isRemote,
+      isMetered: !isRemote && !this.#unmetered.has(worker),
     });
     this.#checkCredit(hold, { attempt, creditTokens });
   }
