@@ -43,7 +43,7 @@ const FULL: Size = {
     streamLanes: 64,
     longTokens: 128,
     rates: [200, 1_000],
-    rateSeconds: 4,
+    rateSeconds: 2.5,
   },
   worker: {
     models: ["headgate-4m", "headgate-0.3m"],

@@ -115,7 +115,8 @@ function frame(event: object): string {
 /** Resolves when the supervisor has taken the first report; the others follow as long as the process lives. */
 async function reportTo(supervisor: string, url: string): Promise<void> {
   await report(supervisor, url);
-  setInterval(() => void report(supervisor, url), HEARTBEAT_MS);
+  // The supervisor may be gone before we are, at the end.
+  setInterval(() => void report(supervisor, url).catch(() => {}), HEARTBEAT_MS);
 }
 
 async function report(supervisor: string, url: string): Promise<void> {

@@ -1,7 +1,7 @@
 import type { OutgoingHttpHeaders } from "node:http";
 import { formatUsd } from "../core/budget/money.ts";
 import type { BudgetView } from "../core/effects.ts";
-import { MICROS_PER_MILLI } from "../core/units.ts";
+import { MICROS_PER_MILLI, type Micros } from "../core/units.ts";
 import type { Bill } from "../exchange/answer.ts";
 import { addToMember } from "./json-splice.ts";
 
@@ -33,8 +33,20 @@ export function withBill(document: string, bill: Bill, shortage: BudgetView | nu
 }
 
 function budgetObject({ account, unit, window, limit, remaining, resetUs }: BudgetView): object {
-  const resetsAt = resetUs === null ? null : new Date(resetUs / MICROS_PER_MILLI).toISOString();
+  const resetsAt = resetUs === null ? null : instant(resetUs);
   return { account, unit, window, limit, remaining, resets_at: resetsAt };
+}
+
+/** Windows end at midnight: for a day, all that are written are the same one. */
+let lastInstant = { us: 0, text: instantText(0) };
+
+function instant(us: Micros): string {
+  if (us !== lastInstant.us) lastInstant = { us, text: instantText(us) };
+  return lastInstant.text;
+}
+
+function instantText(us: Micros): string {
+  return new Date(us / MICROS_PER_MILLI).toISOString();
 }
 
 /** Names the limit that made an answer shorter; nothing where none did. */

@@ -1,4 +1,4 @@
-import type { OutgoingHttpHeaders, ServerResponse } from "node:http";
+import type { ServerResponse } from "node:http";
 import type { BudgetView } from "../core/effects.ts";
 import type { HeadgateError } from "../core/errors.ts";
 import type { Answer, Bill, Ending } from "../exchange/answer.ts";
@@ -22,14 +22,15 @@ export class BufferedAnswer implements Answer {
   #document: string | null = null;
   /** The limit that made it shorter. */
   #shortage: BudgetView | null = null;
-  #headers: OutgoingHttpHeaders = {};
+  /** As they were before the answer; an answer that fails tells them, one that does not tells what is left after it. */
+  #budgets: readonly BudgetView[] = [];
 
   constructor(options: BufferedAnswerOptions) {
     this.#options = options;
   }
 
   tellBudgets(budgets: readonly BudgetView[]): void {
-    this.#headers = budgetHeaders(budgets);
+    this.#budgets = budgets;
   }
 
   relay(): void {}
@@ -60,7 +61,8 @@ export class BufferedAnswer implements Answer {
   }
 
   fail(error: HeadgateError): void {
-    respondWithError(this.#options.response, this.#options.request, error, this.#headers);
+    const { response, request } = this.#options;
+    respondWithError(response, request, error, budgetHeaders(this.#budgets));
   }
 
   drop(): void {

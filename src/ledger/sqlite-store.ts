@@ -1,15 +1,15 @@
 import { Worker } from "node:worker_threads";
 import type { LedgerEntry } from "../core/budget/ledger-entry.ts";
-import type { KeyRow } from "../keys/key-table.ts";
 import type { Log } from "../observability/log.ts";
+import type { Changes, Versions } from "./changes.ts";
 import { toFields } from "./entry-fields.ts";
 import type { CommitStore, Urgency } from "./group-commit.ts";
-import type { LimitChanges } from "./limit-table.ts";
 import type { WriterOrder, WriterReport, WriterThreadData } from "./writer-thread.ts";
 
 /**
- * From the start of one awaited group to that of the next. The first after a pause does not wait; under
- * load this is what makes groups large, and a commit costs as much as a hundred entries.
+ * From the start of one awaited group to that of the next. The first after a pause does not wait. A
+ * commit costs as much CPU as some thirty entries, so under load larger groups are cheaper; but this
+ * is also what a packet waits longest for its hold, beside the disk.
  */
 const SPACING_MS = 3;
 /** Posts and voids that nobody waits for are written after this time, if not along with others before. */
@@ -17,10 +17,13 @@ const RELAXED_MS = 100;
 const RETRY_MS_MIN = 100;
 const RETRY_MS_MAX = 5_000;
 
-export interface SqliteStoreOptions extends WriterThreadData {
+export interface SqliteStoreOptions {
+  path: string;
   log: Log;
+  /** Up to where limits and keys are known, for a thread that starts now. */
+  known: () => Versions;
   /** Told what other processes have changed in the file. */
-  onChanged: (limits: LimitChanges, keys: KeyRow[]) => void;
+  onChanged: (changes: Changes) => void;
 }
 
 /**
@@ -43,7 +46,7 @@ export class SqliteStore implements CommitStore {
   #isClosed = false;
 
   constructor(options: SqliteStoreOptions) {
-    this.#options = { ...options };
+    this.#options = options;
     this.#thread = this.#start();
   }
 
@@ -96,8 +99,8 @@ export class SqliteStore implements CommitStore {
   }
 
   #start(): Worker {
-    const { path, limitVersion, keyVersion } = this.#options;
-    const workerData: WriterThreadData = { path, limitVersion, keyVersion };
+    const { path, known } = this.#options;
+    const workerData: WriterThreadData = { path, known: known() };
     const thread = new Worker(new URL("writer-thread.ts", import.meta.url), { workerData });
     thread.on("message", (report: WriterReport) => this.#onReport(report));
     thread.on("error", (error) => this.#onError(error as Error));
@@ -109,12 +112,7 @@ export class SqliteStore implements CommitStore {
   }
 
   #onReport(report: WriterReport): void {
-    if (report.kind === "changed") {
-      const { limits, keys } = report;
-      this.#options.limitVersion = limits.version;
-      this.#options.keyVersion = Math.max(this.#options.keyVersion, ...keys.map((key) => key.version));
-      return this.#options.onChanged(limits, keys);
-    }
+    if (report.kind === "changed") return this.#options.onChanged(report.changes);
     if (this.#failure !== null) this.#options.log.info("the ledger is written again");
     this.#failure = null;
     this.#failures = 0;

@@ -1,39 +1,30 @@
-import { Counter } from "prom-client";
 import type { Registry } from "prom-client";
 import type { SettledRecord } from "../core/settling/record.ts";
+import { addScrapedCounter } from "./scraped-counter.ts";
 
 /** Tenants with a label of their own; those beyond share one, however many keys are made. */
 const TENANTS_MAX = 100;
 const NANO_USD_PER_USD = 1e9;
 
-/** What settled requests were charged, by model and by tenant. Counted here; the counters are filled when somebody scrapes. */
+/** What settled requests were charged, by model and by tenant. */
 export class CostCounters {
   readonly #nanoUsdByModel = new Map<string, number>();
   readonly #nanoUsdByTenant = new Map<string, number>();
 
   constructor(registry: Registry) {
-    const registers = [registry];
-    const byModel = this.#nanoUsdByModel;
-    new Counter({
+    addScrapedCounter({
+      registry,
       name: "headgate_cost_usd_total",
       help: "What settled requests were charged, in USD.",
-      labelNames: ["model"],
-      registers,
-      collect() {
-        this.reset();
-        for (const [model, nanoUsd] of byModel) this.inc({ model }, nanoUsd / NANO_USD_PER_USD);
-      },
+      labels: ["model"],
+      read: () => Array.from(this.#nanoUsdByModel, ([model, nanoUsd]) => [{ model }, inUsd(nanoUsd)]),
     });
-    const byTenant = this.#nanoUsdByTenant;
-    new Counter({
+    addScrapedCounter({
+      registry,
       name: "headgate_tenant_cost_usd_total",
       help: `What tenants were charged, in USD; beyond the first ${TENANTS_MAX} all together as "other".`,
-      labelNames: ["tenant"],
-      registers,
-      collect() {
-        this.reset();
-        for (const [tenant, nanoUsd] of byTenant) this.inc({ tenant }, nanoUsd / NANO_USD_PER_USD);
-      },
+      labels: ["tenant"],
+      read: () => Array.from(this.#nanoUsdByTenant, ([tenant, nanoUsd]) => [{ tenant }, inUsd(nanoUsd)]),
     });
   }
 
@@ -47,4 +38,8 @@ export class CostCounters {
 
 function add(sums: Map<string, number>, name: string, amount: number): void {
   sums.set(name, (sums.get(name) ?? 0) + amount);
+}
+
+function inUsd(nanoUsd: number): number {
+  return nanoUsd / NANO_USD_PER_USD;
 }

@@ -18,20 +18,15 @@ export class DurationHistogram {
 
   /** In the text format of Prometheus. `labels` is as it stands between braces there, such as `stage="queue"`. */
   lines(name: string, labels = ""): string[] {
-    const separator = labels === "" ? "" : ",";
+    const more = labels === "" ? "" : `,${labels}`;
     const lines: string[] = [];
     let count = 0;
     for (const [bucket, bound] of [...BOUNDS_SECONDS, "+Inf"].entries()) {
       count += this.#counts[bucket]!;
-      lines.push(`${name}_bucket{le="${bound}"${separator}${labels}} ${count}`);
+      lines.push(`${name}_bucket{le="${bound}"${more}} ${count}`);
     }
     const braces = labels === "" ? "" : `{${labels}}`;
     lines.push(`${name}_sum${braces} ${this.#sumSeconds}`, `${name}_count${braces} ${count}`);
     return lines;
   }
-}
-
-/** How a histogram is introduced in that format. */
-export function histogramText({ name, help, lines }: { name: string; help: string; lines: string[] }): string {
-  return [`# HELP ${name} ${help}`, `# TYPE ${name} histogram`, ...lines].join("\n");
 }

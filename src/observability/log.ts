@@ -23,22 +23,21 @@ const LINES_MS = 200;
 
 /**
  * Standard output, in few writes: one for each line would cost more than the line. What is still
- * gathered when the process exits, for whatever reason it can tell, is written then.
+ * gathered when the process ends, for whatever reason it can tell, is written then.
  */
 function gatheredLines(): DestinationStream {
-  const output = destination({ dest: 1, sync: false, maxWrite: 2 * LINES_LENGTH });
   let lines = "";
   let timer: NodeJS.Timeout | null = null;
   const flush = (): void => {
     if (timer !== null) clearTimeout(timer);
     timer = null;
-    output.write(lines);
+    if (lines !== "") output.write(lines);
     lines = "";
   };
-  process.once("exit", () => {
-    if (lines !== "") flush();
-    output.flushSync();
-  });
+  // Before the output is there, which closes itself at the same two events: ours has to come first.
+  process.once("beforeExit", flush);
+  process.once("exit", flush);
+  const output = destination({ dest: 1, sync: false, maxWrite: 2 * LINES_LENGTH });
   return {
     write(line) {
       lines += line;

@@ -6,7 +6,8 @@ import type { SettledRecord } from "../core/settling/record.ts";
 import { MICROS_PER_MILLI, MILLIS_PER_SECOND } from "../core/units.ts";
 import type { Micros } from "../core/units.ts";
 import { CostCounters } from "./cost-counters.ts";
-import { DurationHistogram, histogramText } from "./duration-histogram.ts";
+import { DurationHistogram } from "./duration-histogram.ts";
+import { addScrapedCounter } from "./scraped-counter.ts";
 
 export interface MetricsOptions {
   /** What stands for a model's name in labels; must be bounded, whatever clients send. */
@@ -53,37 +54,26 @@ export class Metrics {
       labelNames: ["code"],
       registers,
     });
-    const requests = this.#requests;
-    new Counter({
+    const registry = this.#registry;
+    addScrapedCounter({
+      registry,
       name: "headgate_requests_total",
       help: "Requests that reached the scheduler, by how they ended.",
-      labelNames: ["model", "outcome", "code"],
-      registers,
-      collect() {
-        this.reset();
-        for (const { requests: count, ...labels } of requests.values()) this.inc(labels, count);
-      },
+      labels: ["model", "outcome", "code"],
+      read: () => Array.from(this.#requests.values(), ({ requests, ...labels }) => [labels, requests]),
     });
-    const attempts = (): number => this.#attempts;
-    new Counter({
+    addScrapedCounter({
+      registry,
       name: "headgate_attempts_total",
       help: "Attempts sent to endpoints by settled requests.",
-      registers,
-      collect() {
-        this.reset();
-        this.inc(attempts());
-      },
+      read: () => [[{}, this.#attempts]],
     });
-    const tokens = this.#tokens;
-    new Counter({
+    addScrapedCounter({
+      registry,
       name: "headgate_tokens_total",
       help: "Tokens of settled requests; cached is the part of prompt that was not computed again.",
-      labelNames: ["kind"],
-      registers,
-      collect() {
-        this.reset();
-        for (const [kind, count] of Object.entries(tokens)) this.inc({ kind }, count);
-      },
+      labels: ["kind"],
+      read: () => Object.entries(this.#tokens).map(([kind, count]) => [{ kind }, count]),
     });
   }
 
@@ -122,30 +112,23 @@ export class Metrics {
   }
 
   #histograms(): string[] {
-    const stages = [...this.#stageSeconds].flatMap(([stage, histogram]) => {
-      return histogram.lines("headgate_stage_seconds", `stage="${stage}"`);
-    });
     return [
-      histogramText({
-        name: "headgate_ledger_commit_seconds",
-        help: "Time until holds were durable, of the oldest hold in each group.",
-        lines: this.#commitSeconds.lines("headgate_ledger_commit_seconds"),
-      }),
-      histogramText({
-        name: "headgate_stage_seconds",
-        help: "Time the slowest packet of each request spent in each stage.",
-        lines: stages,
-      }),
-      histogramText({
-        name: "headgate_ttft_seconds",
-        help: "Time from a request's arrival to its first token.",
-        lines: this.#ttftSeconds.lines("headgate_ttft_seconds"),
-      }),
-      histogramText({
-        name: "headgate_request_seconds",
-        help: "Time from a request's arrival to its end.",
-        lines: this.#totalSeconds.lines("headgate_request_seconds"),
-      }),
+      histogramText(
+        "headgate_ledger_commit_seconds",
+        "Time until holds were durable, of the oldest hold in each group.",
+        (name) => this.#commitSeconds.lines(name),
+      ),
+      histogramText(
+        "headgate_stage_seconds",
+        "Time the slowest packet of each request spent in each stage.",
+        (name) => [...this.#stageSeconds].flatMap(([stage, each]) => each.lines(name, `stage="${stage}"`)),
+      ),
+      histogramText("headgate_ttft_seconds", "Time from a request's arrival to its first token.", (name) =>
+        this.#ttftSeconds.lines(name),
+      ),
+      histogramText("headgate_request_seconds", "Time from a request's arrival to its end.", (name) =>
+        this.#totalSeconds.lines(name),
+      ),
     ];
   }
 
@@ -164,6 +147,11 @@ export class Metrics {
     }
     return count;
   }
+}
+
+/** In the text format of Prometheus, as the registry writes the others. */
+function histogramText(name: string, help: string, lines: (name: string) => string[]): string {
+  return [`# HELP ${name} ${help}`, `# TYPE ${name} histogram`, ...lines(name)].join("\n");
 }
 
 function inSeconds(us: Micros): number {

@@ -2,6 +2,7 @@ import { performance } from "node:perf_hooks";
 import type { Effect, RequestSettled, WorkerChanged } from "../core/effects.ts";
 import type { SupervisorEvent } from "../core/events.ts";
 import { MILLIS_PER_SECOND } from "../core/units.ts";
+import { isAwaited } from "../ledger/group-commit.ts";
 import type { ObserverPort } from "../supervisor/ports.ts";
 import type { Log } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
@@ -41,7 +42,7 @@ class CommitTimes {
   effects(effects: readonly Effect[]): void {
     if (this.#oldest !== null) return;
     for (const effect of effects) {
-      if (effect.kind !== "append_ledger" || !isAwaited(effect.entry.operation)) continue;
+      if (effect.kind !== "append_ledger" || !isAwaited(effect.entry)) continue;
       this.#oldest = { sequence: effect.entry.sequence, sinceMs: performance.now() };
       return;
     }
@@ -53,8 +54,4 @@ class CommitTimes {
     this.#observe((performance.now() - this.#oldest.sinceMs) / MILLIS_PER_SECOND);
     this.#oldest = null;
   }
-}
-
-function isAwaited(operation: string): boolean {
-  return operation === "reserve" || operation === "extend";
 }
