@@ -5,16 +5,19 @@ import { toCoreConfig } from "./config/core-config.ts";
 import { stateFolder } from "./config/load.ts";
 import type { Config } from "./config/schema.ts";
 import { NO_HEARTBEAT } from "./core/fleet/health.ts";
+import { MICROS_PER_MILLI, type Micros } from "./core/units.ts";
 import type { Inspection } from "./core/inspection.ts";
 import { Access, assertGuarded } from "./gateway/access.ts";
 import { serveGateway } from "./gateway/serve.ts";
 import { createShell, type Shell, type ShellOptions } from "./gateway/shell.ts";
+import { describeClockAhead } from "./ledger/clock.ts";
 import { type Ledger, openLedger } from "./ledger/ledger.ts";
 import type { Log } from "./observability/log.ts";
+import { closeParts, type Parts } from "./parts.ts";
 import { createRecorder } from "./recording/recorder.ts";
 import { createLoop, type Loop, type Submit } from "./supervisor/loop.ts";
 import type { ObserverPort, Ports } from "./supervisor/ports.ts";
-import { createSystemTimer, type SystemTimer } from "./supervisor/system-timer.ts";
+import { createSystemTimer } from "./supervisor/system-timer.ts";
 import { createWorkerProcesses, type WorkerProcessEvents } from "./supervisor/worker-processes.ts";
 
 const CLI = fileURLToPath(new URL("cli/main.ts", import.meta.url));
@@ -29,6 +32,8 @@ export interface HeadgateOptions {
   log: Log;
   /** File to write every event of this run into. */
   recordPath?: string;
+  /** Told, in words for people, what somebody should look into. */
+  onWarning?: (words: string) => void;
   /** Told how the embedded workers are getting on. */
   workerEvents?: Partial<WorkerProcessEvents>;
 }
@@ -42,19 +47,21 @@ export interface RunningHeadgate {
 
 /** Puts a supervisor together: ledger, loop, ports, HTTP server and embedded workers. */
 export async function startHeadgate(options: HeadgateOptions): Promise<RunningHeadgate> {
-  const { config, configPath, log } = options;
-  const ledger = openLedger({ stateFolder: stateFolder(config, configPath), log });
+  const parts: Parts = {};
   try {
-    return await startWith(ledger, options);
+    return await startWith(parts, options);
   } catch (error) {
-    await ledger.close();
+    await closeParts(parts, GRACE_MS).catch((failure: unknown) => {
+      options.log.error({ error: (failure as Error).message }, "what had been started could not be closed");
+    });
     throw error;
   }
 }
 
-async function startWith(ledger: Ledger, options: HeadgateOptions): Promise<RunningHeadgate> {
-  const { config, log, workerEvents } = options;
+async function startWith(parts: Parts, options: HeadgateOptions): Promise<RunningHeadgate> {
+  const { config, configPath, log, workerEvents } = options;
   const { host, port, keyless } = config.server;
+  const ledger = (parts.ledger = openLedger({ stateFolder: stateFolder(config, configPath), log }));
   assertGuarded({ keys: ledger.keys, keyless, host });
   const workers = createWorkerProcesses(CLI, {
     started: (id, pid) => workerEvents?.started?.(id, pid),
@@ -66,8 +73,10 @@ async function startWith(ledger: Ledger, options: HeadgateOptions): Promise<Runn
       workerEvents?.exited?.(id, reason, restartMs);
     },
   });
-  const { loop, shell, drained, close } = assemble(options, ledger, workers.restart);
-  loop.submit({ kind: "ledger_restored", ...ledger.restore() });
+  const { loop, shell, drained } = assemble({ parts, ledger, onSilentWorker: workers.restart }, options);
+  const restored = ledger.restore();
+  warnOfClock(restored.state.clockUs, options);
+  loop.submit({ kind: "ledger_restored", ...restored });
   const gateway = await serveGateway({
     shell,
     inspect: loop.inspect,
@@ -78,28 +87,45 @@ async function startWith(ledger: Ledger, options: HeadgateOptions): Promise<Runn
       connectionsMax: config.server.connections_max,
     },
   });
+  parts.gateway = gateway;
   log.info({ url: gateway.url }, "supervisor listens");
-  const receipts = join(stateFolder(config, options.configPath), "receipts");
+  const receipts = join(stateFolder(config, configPath), "receipts");
+  parts.workers = workers;
   workers.start(
     config.workers.map(({ id }) => ({
       id,
-      arguments: [
-        ...["--config", options.configPath, "--id", id, "--supervisor", gateway.url],
-        ...["--receipts", join(receipts, `${encodeURIComponent(id)}.jsonl`)],
-      ],
+      arguments: Object.entries({
+        "--config": configPath,
+        "--id": id,
+        "--supervisor": gateway.url,
+        "--receipts": join(receipts, `${encodeURIComponent(id)}.jsonl`),
+      }).flat(),
     })),
   );
 
   const stop = async (): Promise<void> => {
     loop.submit({ kind: "drain_asked" });
     await drained;
-    await Promise.all([gateway.close({ graceMs: GRACE_MS }), workers.stop(GRACE_MS)]);
-    await shell.close();
-    await ledger.close();
-    close();
+    await closeParts(parts, GRACE_MS);
   };
   let stopping: Promise<void> | undefined;
   return { url: gateway.url, inspect: loop.inspect, stop: () => (stopping ??= stop()) };
+}
+
+function warnOfClock(ledgerUs: Micros, { log, onWarning }: HeadgateOptions): void {
+  const nowUs = Date.now() * MICROS_PER_MILLI;
+  const warning = describeClockAhead(ledgerUs, nowUs);
+  if (warning === null) return;
+  log.warn({ aheadMs: Math.round((ledgerUs - nowUs) / MICROS_PER_MILLI) }, "the ledger's clock is ahead");
+  onWarning?.(warning);
+}
+
+interface Surroundings {
+  /** What is opened is entered here. */
+  parts: Parts;
+  ledger: Ledger;
+  /** A worker of ours that fell silent hangs: it has to be ended. */
+  onSilentWorker: (worker: string) => void;
 }
 
 interface Assembly {
@@ -107,20 +133,18 @@ interface Assembly {
   shell: Shell;
   /** Resolves when nothing is running any more, after `drain_asked`. */
   drained: Promise<void>;
-  close(): void;
 }
 
-/** The loop with the ports of a live process behind it. A worker of ours that fell silent hangs: it has to be ended. */
+/** The loop with the ports of a live process behind it. */
 function assemble(
-  options: HeadgateOptions,
-  ledger: Ledger,
-  onSilentWorker: (worker: string) => void,
+  { parts, ledger, onSilentWorker }: Surroundings,
+  { config, log, variables, recordPath }: HeadgateOptions,
 ): Assembly {
-  const { config, log, variables, recordPath } = options;
   const coreConfig = toCoreConfig(config);
   const recorder = recordPath === undefined ? null : createRecorder(recordPath, coreConfig);
+  if (recorder !== null) parts.recorder = recorder;
   const drained = Promise.withResolvers<void>();
-  const createWorld = (submit: Submit): { shell: Shell; timer: SystemTimer; ports: Ports } => {
+  const createWorld = (submit: Submit): { shell: Shell; ports: Ports } => {
     const remotes = config.remotes.map((remote) => remoteEndpoint(remote, variables));
     const { models, aliases } = config;
     const budgetWaitMaxUs = coreConfig.timeouts.totalUs;
@@ -136,6 +160,7 @@ function assemble(
       budgetWaitMaxUs,
     });
     const timer = createSystemTimer(submit);
+    Object.assign(parts, { shell, timer } satisfies Parts);
     const { observer: teller } = shell.ports;
     const observer: ObserverPort = {
       ...teller,
@@ -153,23 +178,21 @@ function assemble(
         if (effect.status === "evicted" && effect.reason === NO_HEARTBEAT) onSilentWorker(effect.worker);
       },
     };
-    return { shell, timer, ports: { ...shell.ports, observer, timer, ledger: ledger.connect(submit) } };
+    return { shell, ports: { ...shell.ports, observer, timer, ledger: ledger.connect(submit) } };
   };
   let world: ReturnType<typeof createWorld> | undefined;
   const loop = createLoop(coreConfig, (submit) => (world = createWorld(submit)).ports);
-  const { shell, timer } = world!;
-  const close = (): void => {
-    timer.close();
-    recorder?.close();
-  };
-  return { loop, shell, drained: drained.promise, close };
+  return { loop, shell: world!.shell, drained: drained.promise };
 }
 
 function remoteEndpoint(
   remote: Config["remotes"][number],
   variables: NodeJS.ProcessEnv,
 ): ShellOptions["remotes"][number] {
-  const { name, url, models, api_key_env } = remote;
+  const { name, url, models, api_key_env, max_tokens_name } = remote;
   const apiKey = api_key_env === undefined ? null : readSecret(variables, api_key_env);
-  return { name, url, models, apiKey };
+  // Some of OpenAI's own models refuse the old name; most other servers know only that.
+  const isOpenAi = new URL(url).origin === "https://api.openai.com";
+  const maxTokensName = max_tokens_name ?? (isOpenAi ? "max_completion_tokens" : "max_tokens");
+  return { name, url, models, apiKey, maxTokensName };
 }

@@ -4,10 +4,15 @@ import { describeLimit, formatAmount, type LimitUnit, type LimitWindow } from ".
 import { formatUsd } from "../core/budget/money.ts";
 import { MICROS_PER_MILLI, type Micros } from "../core/units.ts";
 import { writeLimit } from "../ledger/limit-table.ts";
+import { KEYLESS_CALLER } from "../gateway/access.ts";
+import { isKnownAccount } from "../ledger/known-account.ts";
 import { type BudgetReport, reportBudgets } from "../ledger/report.ts";
 import { configOption, type LedgerArguments, withLedger } from "./ledger-file.ts";
 import { parseAccount, parseAmount, parseUnit, parseWindow } from "./limit-arguments.ts";
 import { table } from "./table.ts";
+
+/** It needs no key. */
+const KEYLESS_ACCOUNT = `global/${KEYLESS_CALLER.tenant}`;
 
 const EXAMPLES = `
 Accounts are global, tenants such as acme, and keys such as acme/alice; each spends under its own limits
@@ -59,8 +64,12 @@ function addSet(budgets: Command): void {
     .addHelpText("after", EXAMPLES)
     .action((account: string, unit: LimitUnit, amountText: string, given: SetArguments) => {
       const amount = parseAmount(amountText, unit);
-      withLedger(given, (database) => writeLimit(database, { account, unit, window: given.per, amount }));
+      const isKnown = withLedger(given, (database) => {
+        writeLimit(database, { account, unit, window: given.per, amount });
+        return account === KEYLESS_ACCOUNT || isKnownAccount(database, account);
+      });
       console.log(`${account}: ${describeLimit({ unit, window: given.per, amount: BigInt(amount) })}`);
+      if (!isKnown) console.error(waitingLimit(account));
     });
 }
 
@@ -80,6 +89,13 @@ function addRemove(budgets: Command): void {
       }
       throw new Error(`${account} has no limit on ${unit} (${given.per}). \`headgate budgets\` lists them.`);
     });
+}
+
+/** What was meant may be another account: a name that is spelled wrong limits nobody. */
+function waitingLimit(account: string): string {
+  const [, tenant, key] = account.split("/");
+  if (key !== undefined) return `No key ${tenant}/${key} exists yet; the limit waits for one.`;
+  return `The tenant ${tenant} has no keys yet; the limit waits for one.`;
 }
 
 /** One line of the table; amounts in the limit's unit, USD as a decimal. */

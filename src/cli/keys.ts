@@ -13,7 +13,7 @@ import {
 import { inTransaction } from "../ledger/database.ts";
 import { writeLimit } from "../ledger/limit-table.ts";
 import { configOption, type LedgerArguments, withLedger } from "./ledger-file.ts";
-import { type LimitTerms, parseLimit, parseName } from "./limit-arguments.ts";
+import { type LimitTerms, parseLimit, parseName, parseTenant } from "./limit-arguments.ts";
 import { table } from "./table.ts";
 
 const TENANT_DEFAULT = "default";
@@ -49,7 +49,7 @@ function addCreate(keys: Command): void {
     .command("create")
     .description("create a key and show its secret, this once")
     .argument("<name>", "unique within the tenant", parseName)
-    .option("--tenant <tenant>", "who pays", parseName, TENANT_DEFAULT)
+    .option("--tenant <tenant>", "who pays", parseTenant, TENANT_DEFAULT)
     .option(
       "--limit <unit=amount/window>",
       "limit of the key, such as usd=5/day; may be repeated",

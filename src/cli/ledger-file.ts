@@ -1,6 +1,6 @@
 import type { DatabaseSync } from "node:sqlite";
 import { Option } from "commander";
-import { loadConfig, stateFolder } from "../config/load.ts";
+import { loadStateFolder } from "../config/load.ts";
 import { createStateFolder, ledgerPath, openDatabase } from "../ledger/database.ts";
 
 /** Options that every command on the ledger's file has. */
@@ -17,8 +17,7 @@ export function configOption(): Option {
 
 /** Opens the ledger that the configuration names, whether a supervisor is running or not, and closes it after the work. */
 export function withLedger<T>({ config: path }: LedgerArguments, work: (database: DatabaseSync) => T): T {
-  const { config } = loadConfig(path);
-  const folder = stateFolder(config, path);
+  const folder = loadStateFolder(path);
   createStateFolder(folder);
   const database = openDatabase(ledgerPath(folder));
   try {

@@ -24,6 +24,12 @@ export function parseName(value: string): string {
   );
 }
 
+/** A tenant that keys can be made for: one named as the root could not be told from it in commands. */
+export function parseTenant(value: string): string {
+  if (value !== ROOT) return parseName(value);
+  throw new InvalidArgumentError(`${ROOT} stands for all tenants together; choose another name`);
+}
+
 /** `global`, `acme` or `acme/alice`, with or without `global/` before it. */
 export function parseAccount(value: string): string {
   const path = value === ROOT || value.startsWith(`${ROOT}/`) ? value : `${ROOT}/${value}`;

@@ -1,28 +1,29 @@
 #!/usr/bin/env node
 import { Command } from "commander";
 import packageJson from "../../package.json" with { type: "json" };
-import { addBudgetsCommand } from "./budgets.ts";
-import { addKeysCommand } from "./keys.ts";
-import { addReplayCommand } from "./replay.ts";
-import { addSimulateCommand } from "./simulate.ts";
-import { addStatusCommand } from "./status.ts";
-import { addUpCommand } from "./up.ts";
-import { addWorkerCommand } from "./worker.ts";
+
+/** In the order of the help. Each brings what it needs, which for some is a lot. */
+const COMMANDS: Readonly<Record<string, () => Promise<(program: Command) => void>>> = {
+  up: async () => (await import("./up.ts")).addUpCommand,
+  worker: async () => (await import("./worker.ts")).addWorkerCommand,
+  status: async () => (await import("./status.ts")).addStatusCommand,
+  keys: async () => (await import("./keys.ts")).addKeysCommand,
+  budgets: async () => (await import("./budgets.ts")).addBudgetsCommand,
+  simulate: async () => (await import("./simulate.ts")).addSimulateCommand,
+  replay: async () => (await import("./replay.ts")).addReplayCommand,
+};
 
 const program = new Command("headgate")
   .description(packageJson.description)
   .version(packageJson.version)
   .showHelpAfterError("Add --help to see what can be given.");
 
-addUpCommand(program);
-addWorkerCommand(program);
-addStatusCommand(program);
-addKeysCommand(program);
-addBudgetsCommand(program);
-addSimulateCommand(program);
-addReplayCommand(program);
+// Only what is asked for is loaded; the help, and what to say of a wrong name, take all.
+const asked = process.argv[2] ?? "";
+const needed = Object.hasOwn(COMMANDS, asked) ? [asked] : Object.keys(COMMANDS);
 
 try {
+  for (const name of needed) (await COMMANDS[name]!())(program);
   await program.parseAsync();
 } catch (error) {
   console.error(`headgate: ${(error as Error).message}`);

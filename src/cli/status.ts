@@ -37,7 +37,9 @@ async function report({ url, json }: StatusArguments): Promise<string> {
 
 async function fetchInspection(url: string): Promise<Inspection> {
   try {
-    const { statusCode, body } = await request(new URL("/headgate/status", url));
+    const key = process.env["HEADGATE_KEY"];
+    const headers = key === undefined ? {} : { authorization: `Bearer ${key}` };
+    const { statusCode, body } = await request(new URL("/headgate/status", url), { headers });
     if (statusCode !== 200) throw new Error(`it answered with status ${statusCode}`);
     return (await body.json()) as Inspection;
   } catch (error) {

@@ -35,6 +35,7 @@ export function addUpCommand(program: Command): void {
         configPath: resolve(given.config),
         variables: process.env,
         log: createLog(config.log.level),
+        onWarning: say,
         workerEvents: progress,
         ...(given.record === undefined ? {} : { recordPath: given.record }),
       });
@@ -65,7 +66,7 @@ function stopOnSignal(headgate: RunningHeadgate): void {
     headgate.stop().then(
       () => process.exit(0),
       (error: unknown) => {
-        console.error(error);
+        say(`headgate: ${(error as Error).message}`);
         process.exit(1);
       },
     );

@@ -6,12 +6,7 @@ import type { Config } from "./schema.ts";
 export function toCoreConfig(config: Config): CoreConfig {
   const { limits, timeouts, heartbeats } = config;
   return {
-    models: Object.fromEntries(
-      Object.entries(config.models).map(([name, model]) => [
-        name,
-        { maxTokensDefault: model.max_tokens_default },
-      ]),
-    ),
+    models: maxTokensDefaults(config),
     aliases: config.aliases,
     remotes: config.remotes.map((remote) => ({
       name: remote.name,
@@ -47,4 +42,16 @@ export function toCoreConfig(config: Config): CoreConfig {
     },
     retriesMax: limits.retries_max,
   };
+}
+
+/** What embedded workers and remotes answer at most when they are not told; a model of our own decides for both. */
+function maxTokensDefaults({ models, remotes }: Config): CoreConfig["models"] {
+  const remoteModels = remotes.flatMap((remote) =>
+    Object.keys(remote.models).map((name) => [name, remote] as const),
+  );
+  // Of two entries with one name the last one stays.
+  const all = [...remoteModels.toReversed(), ...Object.entries(models)];
+  return Object.fromEntries(
+    all.map(([name, { max_tokens_default }]) => [name, { maxTokensDefault: max_tokens_default }]),
+  );
 }

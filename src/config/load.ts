@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { isMap, isPair, LineCounter, parseDocument, type Document, type Node } from "yaml";
-import type { z } from "zod";
+import { z } from "zod";
 import { type Config, configSchema } from "./schema.ts";
 
 /** A configuration that cannot be used; the message names file, line and what to write instead. */
@@ -17,36 +17,61 @@ export interface LoadedConfig {
 
 /** Reads and checks a configuration file; throws `ConfigError` with one line for each problem. */
 export function loadConfig(path: string): LoadedConfig {
-  let text: string;
-  try {
-    text = readFileSync(path, "utf8");
-  } catch (error) {
-    throw new ConfigError(`${path}: cannot be read (${(error as Error).message})`, { cause: error });
-  }
   const folder = dirname(resolve(path));
-  return { config: parseConfig(text, { path, folder }), folder };
+  return { config: parseConfig(readText(path), { path, folder }), folder };
+}
+
+/**
+ * The folder that the ledger and the keys are kept in, from a file of which nothing else has to be
+ * right: keys and limits can be managed before the models are there. Throws `ConfigError` when the
+ * file can't be parsed.
+ */
+export function loadStateFolder(path: string): string {
+  const parsed = parseYaml(readText(path), path);
+  return stateFolder(check(parsed, z.object({ state: configSchema.shape.state }), path), path);
 }
 
 /** The folder that the ledger and the keys are kept in. */
-export function stateFolder(config: Config, configPath: string): string {
+export function stateFolder(config: Pick<Config, "state">, configPath: string): string {
   return resolve(dirname(resolve(configPath)), config.state);
 }
 
 /** `path` is used in messages only; with a folder, the files that the configuration names have to be there. */
 export function parseConfig(text: string, { path, folder }: { path: string; folder?: string }): Config {
+  const parsed = parseYaml(text, path);
+  const config = check(parsed, configSchema, path);
+  const missing = missingFiles(config, folder);
+  if (missing.length > 0) throw problemsIn(parsed, missing, path);
+  return config;
+}
+
+/** A file as YAML, and where its lines are. */
+interface ParsedYaml {
+  document: Document;
+  lines: LineCounter;
+}
+
+function parseYaml(text: string, path: string): ParsedYaml {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines });
   const [broken] = document.errors;
-  if (broken !== undefined) {
-    const { line } = lines.linePos(broken.pos[0]);
-    throw new ConfigError(`${path}:${line}: ${broken.message.split("\n")[0]}`);
-  }
-  const result = configSchema.safeParse(document.toJS() ?? {});
-  const problems = result.success
-    ? missingFiles(result.data, folder)
-    : result.error.issues.flatMap((issue) => describeIssue(issue));
-  if (result.success && problems.length === 0) return result.data;
-  throw new ConfigError(
+  if (broken === undefined) return { document, lines };
+  const { line } = lines.linePos(broken.pos[0]);
+  throw new ConfigError(`${path}:${line}: ${broken.message.split("\n")[0]}`);
+}
+
+function check<T>(parsed: ParsedYaml, schema: z.ZodType<T>, path: string): T {
+  const result = schema.safeParse(parsed.document.toJS() ?? {});
+  if (result.success) return result.data;
+  throw problemsIn(parsed, result.error.issues.flatMap(describeIssue), path);
+}
+
+function problemsIn(
+  { document, lines }: ParsedYaml,
+  problems: readonly Problem[],
+  path: string,
+): ConfigError {
+  return new ConfigError(
     problems
       .map(({ keys, message }) => {
         const line = lineOf(document, lines, keys);
@@ -54,6 +79,14 @@ export function parseConfig(text: string, { path, folder }: { path: string; fold
       })
       .join("\n"),
   );
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    throw new ConfigError(`${path}: cannot be read (${(error as Error).message})`, { cause: error });
+  }
 }
 
 interface Problem {

@@ -27,6 +27,10 @@ Every model that is configured needs a price, or falls under \`default_price\`. 
 only workers started elsewhere will serve. Limits and keys are not settings: \`headgate budgets\` and \`headgate keys\`
 keep them in the ledger, where they bind without a restart.
 
+A call that a proxy has passed on, which its headers tell, counts as coming from elsewhere even where the proxy runs on
+this machine: it needs a key, and can't report as a worker. Where a proxy adds no such headers, set \`server.keyless\` to
+\`never\`, and keep \`/coordinator/health/*\` from being passed on. \`headgate status\` then needs a key in \`HEADGATE_KEY\`.
+
 Environment variables: \`HOST\` and \`PORT\` stand for \`server.host\` and \`server.port\`; for \`headgate worker\`,
 \`MODEL_PATH\`, \`HOST\`, \`PORT\`, \`WORKER_ID\`, \`WORKER_URL\` and \`COORDINATOR_URL\` stand for its options. A
 command-line option wins over its variable, and both win over the file.

@@ -60,6 +60,13 @@ const remote = z.strictObject({
   models: z.record(name, z.string().min(1)).describe("name that clients use: name that the server uses"),
   concurrency_max: count.default(256).describe("requests in flight at the same time"),
   context_tokens: count.default(131_072).describe("tokens of prompt and answer together"),
+  max_tokens_default: count
+    .default(4_096)
+    .describe("ceiling on generated tokens when a chat completion names none; the first remote's counts"),
+  max_tokens_name: z
+    .enum(["max_tokens", "max_completion_tokens"])
+    .optional()
+    .describe("how that ceiling is sent; `max_completion_tokens` for api.openai.com, else `max_tokens`"),
 });
 
 /** What a model costs, in nano-USD for a million tokens and for each request. */
@@ -92,7 +99,9 @@ export const configSchema = z
         keyless: z
           .enum(["loopback", "never", "anywhere"])
           .default("loopback")
-          .describe("who may call without a key, as tenant `local`; `never` behind a proxy on this machine"),
+          .describe(
+            "who may call without a key, as tenant `local`, and look at the supervisor's pages; `never` behind a proxy on this machine",
+          ),
       })
       .prefault({}),
     state: z

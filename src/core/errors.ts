@@ -36,7 +36,7 @@ export const ERRORS = {
     status: 401,
     type: "authentication_error",
     retryable: false,
-    advice: "Send a valid key as `Authorization: Bearer …`, or call over loopback.",
+    advice: "Send a valid key as `Authorization: Bearer …`; `headgate keys` creates one.",
   },
   budget_insufficient: {
     status: 402,

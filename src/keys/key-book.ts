@@ -14,19 +14,20 @@ const LOOK_UPS_PER_SECOND_MAX = 50;
 const SECOND_MS = 1_000;
 
 /**
- * All keys in memory, by the hash of their secret. Refreshed when the file has changed; a secret it
- * does not know yet is looked for in the file, so that a key works from the moment it was created.
+ * All keys in memory, by the hash of their secret. Told when the file has changed; at a secret it
+ * does not know yet it asks for that, so that a key works from the moment it was created.
  */
 export class KeyBook {
-  readonly #lookUp: (hash: string) => KeyRow | null;
+  readonly #refresh: () => boolean;
   readonly #byHash = new Map<string, KeyRow>();
   readonly #byAccount = new Map<string, KeyRow>();
   readonly #unknown = new Set<string>();
   #lookUps = 0;
   #lookUpsSinceMs = 0;
 
-  constructor(keys: readonly KeyRow[], lookUp: (hash: string) => KeyRow | null) {
-    this.#lookUp = lookUp;
+  /** `refresh` calls `update` with what is new in the file; it returns false when it can't say. */
+  constructor(keys: readonly KeyRow[], refresh: () => boolean) {
+    this.#refresh = refresh;
     this.update(keys);
   }
 
@@ -50,9 +51,9 @@ export class KeyBook {
 
   #find(hash: string): KeyRow | null {
     if (this.#unknown.has(hash) || !this.#mayLookUp()) return null;
-    const key = this.#lookUp(hash);
-    if (key !== null) this.#take(key);
-    else if (this.#unknown.size < UNKNOWN_MAX) this.#unknown.add(hash);
+    const isFresh = this.#refresh();
+    const key = this.#byHash.get(hash) ?? null;
+    if (key === null && isFresh && this.#unknown.size < UNKNOWN_MAX) this.#unknown.add(hash);
     return key;
   }
 

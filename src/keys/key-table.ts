@@ -1,6 +1,5 @@
 import type { DatabaseSync } from "node:sqlite";
 import { MICROS_PER_MILLI, type Micros } from "../core/units.ts";
-import { inTransaction } from "../ledger/database.ts";
 import { createSecret, hashSecret, startOf } from "./secret.ts";
 
 /** A key as it is stored: its secret's hash, not its secret. */
@@ -29,12 +28,6 @@ export function readKeys(database: DatabaseSync, { after }: { after: number }): 
   return statement.all(after) as unknown as KeyRow[];
 }
 
-/** Finds keys by the hash of their secret. */
-export function prepareKeyLookUp(database: DatabaseSync): (secretHash: string) => KeyRow | null {
-  const statement = database.prepare(`SELECT ${COLUMNS} FROM keys WHERE hash = ?`);
-  return (secretHash) => (statement.get(secretHash) as unknown as KeyRow | undefined) ?? null;
-}
-
 /** Makes a key and returns its secret; null when the tenant has one of that name. */
 export function createKey(database: DatabaseSync, { tenant, name }: KeyName): string | null {
   const secret = createSecret();
@@ -61,12 +54,10 @@ export function setKeyEnabled(
   { tenant, name }: KeyName,
   isEnabled: boolean,
 ): boolean {
-  return inTransaction(database, () => {
-    const { changes } = database
-      .prepare(`UPDATE keys SET disabled_us = ?, version = ${NEXT_VERSION} WHERE tenant = ? AND name = ?`)
-      .run(isEnabled ? null : nowUs(), tenant, name);
-    return changes > 0;
-  });
+  const { changes } = database
+    .prepare(`UPDATE keys SET disabled_us = ?, version = ${NEXT_VERSION} WHERE tenant = ? AND name = ?`)
+    .run(isEnabled ? null : nowUs(), tenant, name);
+  return changes > 0;
 }
 
 function nowUs(): Micros {

@@ -141,6 +141,22 @@ export function inTransaction<T>(database: DatabaseSync, work: () => T): T {
   }
 }
 
+/** Everything that `read` reads is as of the same commit, while others write. */
+export function consistently<T>(database: DatabaseSync, read: () => T): T {
+  database.exec("BEGIN");
+  try {
+    return read();
+  } finally {
+    // A failed read may have rolled back by itself.
+    if (database.isTransaction) database.exec("COMMIT");
+  }
+}
+
+/** How long a look into the file may wait for others from now on. */
+export function setBusyTimeout(database: DatabaseSync, timeoutMs: number): void {
+  database.exec(`PRAGMA busy_timeout = ${timeoutMs}`);
+}
+
 function prepareSchema(database: DatabaseSync, path: string): void {
   if (versionOf(database, path) === SCHEMA_VERSION) return;
   inTransaction(database, () => {

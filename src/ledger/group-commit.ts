@@ -109,6 +109,6 @@ export class GroupCommit implements LedgerPort {
 }
 
 /** Packets wait for what is held before they start or go on, and for nothing else. */
-function isAwaited({ operation }: LedgerEntry): boolean {
+export function isAwaited({ operation }: LedgerEntry): boolean {
   return operation === "reserve" || operation === "extend";
 }

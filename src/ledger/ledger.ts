@@ -2,21 +2,21 @@ import type { LedgerState } from "../core/budget/accounts.ts";
 import type { LimitRow } from "../core/budget/limits.ts";
 import { MILLIS_PER_SECOND } from "../core/units.ts";
 import { KeyBook } from "../keys/key-book.ts";
-import { prepareKeyLookUp, readKeys } from "../keys/key-table.ts";
 import type { Log } from "../observability/log.ts";
 import type { Submit } from "../supervisor/loop.ts";
 import type { LedgerPort } from "../supervisor/ports.ts";
-import { createStateFolder, ledgerPath, openDatabase } from "./database.ts";
+import { ChangeTeller, NO_VERSIONS, readChanges } from "./changes.ts";
+import { createStateFolder, ledgerPath, openDatabase, setBusyTimeout } from "./database.ts";
 import { GroupCommit } from "./group-commit.ts";
-import { type LimitChanges, readLimits } from "./limit-table.ts";
 import { type Ownership, takeOwnership } from "./ownership.ts";
 import { readState } from "./restore.ts";
 import { SqliteStore } from "./sqlite-store.ts";
 
 /** What is appended and not durable yet, in entries; beyond it, nothing new may start. */
 const PENDING_MAX = 50_000;
-/** How long the last entries are tried to be written at the end, in ms. */
 const CLOSE_MS_MAX = 10 * MILLIS_PER_SECOND;
+/** How long a request with an unknown key may hold up all others while the file is looked into, in ms. */
+const LOOK_MS_MAX = 20;
 
 /** The ledger of one supervisor, in a file that belongs to it alone. */
 export interface Ledger {
@@ -28,53 +28,56 @@ export interface Ledger {
   connect(submit: Submit): LedgerPort;
   /** Why nothing can be made durable at the moment; null when it can. */
   trouble(): string | null;
-  /** Writes what is left and frees the file for another supervisor. */
+  /** Writes what is left and frees the file for another supervisor; rejects when not all could be written. */
   close(): Promise<void>;
 }
 
+export interface LedgerOptions {
+  stateFolder: string;
+  log: Log;
+  /** How long the last entries are tried to be written at the end, in ms; 10 s if absent. */
+  closeMsMax?: number;
+}
+
+type OwnedOptions = Omit<LedgerOptions, "stateFolder"> & { ownership: Ownership };
+
 /** Throws when another supervisor has the folder's ledger, or the file can't be used. */
-export function openLedger({ stateFolder, log }: { stateFolder: string; log: Log }): Ledger {
+export function openLedger({ stateFolder, ...options }: LedgerOptions): Ledger {
   createStateFolder(stateFolder);
   const ownership = takeOwnership(stateFolder);
   try {
-    return openOwned(ledgerPath(stateFolder), ownership, log);
+    return openOwned(ledgerPath(stateFolder), { ...options, ownership });
   } catch (error) {
     ownership.release();
     throw error;
   }
 }
 
-function openOwned(path: string, ownership: Ownership, log: Log): Ledger {
+function openOwned(path: string, { ownership, log, closeMsMax = CLOSE_MS_MAX }: OwnedOptions): Ledger {
   const database = openDatabase(path);
-  const { limits, version: limitVersion } = readLimits(database, { after: 0 });
-  const allKeys = readKeys(database, { after: 0 });
-  const lookUp = prepareKeyLookUp(database);
-  const keys = new KeyBook(allKeys, (hash) => {
-    const key = lookUp(hash);
-    // A key that has just been created is not used before its limits are in force.
-    if (key !== null) tellLimits(readLimits(database, { after: limitVersion }));
-    return key;
-  });
-  const keyVersion = Math.max(0, ...allKeys.map(({ version }) => version));
+  const first = readChanges(database, NO_VERSIONS);
+  setBusyTimeout(database, LOOK_MS_MAX);
 
   let commits: GroupCommit | null = null;
   let submit: Submit | null = null;
+  const teller = new ChangeTeller(first.through, {
+    limits: (limits) => submit?.({ kind: "limits_changed", limits }),
+    keys: (changed) => keys.update(changed),
+  });
+  const look = guardedLook(() => teller.tell(readChanges(database, teller.told)), log);
+  const keys = new KeyBook(first.keys, look);
   const store = new SqliteStore({
     path,
-    limitVersion,
-    keyVersion,
     log,
-    onChanged: (changes, changedKeys) => {
-      tellLimits(changes);
-      keys.update(changedKeys);
-    },
+    known: () => teller.told,
+    onChanged: (changes) => teller.tell(changes),
   });
-  const tellLimits = ({ limits: changed }: LimitChanges): void => {
-    if (changed.length > 0) submit?.({ kind: "limits_changed", limits: changed });
-  };
 
   return {
-    restore: () => ({ state: readState(database), limits: limits.filter(({ amount }) => amount !== null) }),
+    restore: () => ({
+      state: readState(database),
+      limits: first.limits.filter(({ amount }) => amount !== null),
+    }),
     keys,
     connect(toLoop) {
       submit = toLoop;
@@ -86,19 +89,38 @@ function openOwned(path: string, ownership: Ownership, log: Log): Ledger {
       return pending < PENDING_MAX ? null : `${pending} ledger entries wait to be written`;
     },
     async close() {
-      const isQuiet = await within(CLOSE_MS_MAX, commits?.quiet() ?? Promise.resolve());
-      if (!isQuiet) {
-        log.error({ entries: commits?.pending }, "the last ledger entries could not be written");
-        await store.abandon();
-      }
       try {
-        if (isQuiet) await store.close();
+        await writeLast(store, commits, closeMsMax);
       } finally {
         database.close();
         ownership.release();
       }
     },
   };
+}
+
+/** False when the file could not be read: the key is unknown for now. A request must not fail by that, nor fill the log. */
+function guardedLook(look: () => void, log: Log): () => boolean {
+  let isFailing = false;
+  return () => {
+    try {
+      look();
+      isFailing = false;
+    } catch (error) {
+      if (!isFailing) log.error({ error: (error as Error).message }, "new keys can't be looked for");
+      isFailing = true;
+    }
+    return !isFailing;
+  };
+}
+
+async function writeLast(store: SqliteStore, commits: GroupCommit | null, timeMs: number): Promise<void> {
+  if (await within(timeMs, commits?.quiet() ?? Promise.resolve())) return store.close();
+  const why = store.failure?.message ?? `the disk took longer than ${timeMs} ms`;
+  await store.abandon();
+  throw new Error(
+    `The last ${commits?.pending} ledger entries could not be written (${why}). What they were about is charged in full when a supervisor starts on this ledger again.`,
+  );
 }
 
 /** Whether the work was done in time. */

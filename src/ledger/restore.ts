@@ -4,15 +4,17 @@ import {
   type BalanceRow,
   type DoubtfulPost,
   type Hold,
+  IN_DOUBT_MAX,
   type LedgerState,
 } from "../core/budget/accounts.ts";
 import type { LedgerEntry } from "../core/budget/ledger-entry.ts";
 import { dayStart } from "../core/budget/limits.ts";
+import { consistently } from "./database.ts";
 import { type EntryRow, toEntry } from "./entry-fields.ts";
 
 const ENTRY_COLUMNS = `sequence, at_us, operation, hold, name, nano_usd, input_tokens, output_tokens, requests,
   held_at_us, in_doubt, overage`;
-const ENTRIES = `SELECT ${ENTRY_COLUMNS} FROM entries JOIN accounts ON accounts.id = entries.account`;
+const WITH_ACCOUNT = "JOIN accounts ON accounts.id = entries.account";
 
 /** What the file adds up to now. Days that are over stand in the file only. */
 export function readState(database: DatabaseSync): LedgerState {
@@ -26,7 +28,9 @@ export function readSinceSnapshot(database: DatabaseSync): Accounts {
 
 /** Every entry in order, as an audit reads them. */
 export function* readEntries(database: DatabaseSync, { after }: { after: number }): Generator<LedgerEntry> {
-  const statement = database.prepare(`${ENTRIES} WHERE sequence > ? ORDER BY sequence`);
+  const statement = database.prepare(
+    `SELECT ${ENTRY_COLUMNS} FROM entries ${WITH_ACCOUNT} WHERE sequence > ? ORDER BY sequence`,
+  );
   statement.setReturnArrays(true);
   for (const row of statement.iterate(after)) yield toEntry(row as unknown as EntryRow);
 }
@@ -61,27 +65,22 @@ function readBalances(database: DatabaseSync): BalanceRow[] {
     .all(dayStart(clockUs)) as unknown as BalanceRow[];
 }
 
-/** Posts in doubt up to that sequence that no adjust up to it has corrected. */
+/**
+ * Posts in doubt up to that sequence that no adjust up to it has corrected: as many of the latest as
+ * are remembered while running. Found by their index, however many entries there are.
+ */
 function readDoubtful(database: DatabaseSync, through: number): DoubtfulPost[] {
   const statement = database.prepare(
-    `${ENTRIES} WHERE in_doubt = 1 AND sequence <= :through AND NOT EXISTS (
+    `SELECT ${ENTRY_COLUMNS} FROM entries INDEXED BY entries_in_doubt ${WITH_ACCOUNT}
+     WHERE in_doubt = 1 AND sequence <= :through AND NOT EXISTS (
        SELECT 1 FROM entries AS later
        WHERE later.operation = 'adjust' AND later.hold = entries.hold AND later.sequence <= :through
-     ) ORDER BY sequence`,
+     ) ORDER BY sequence DESC LIMIT ${IN_DOUBT_MAX}`,
   );
   statement.setReturnArrays(true);
-  return (statement.all({ through }) as unknown as EntryRow[]).map((row) => {
+  const latestFirst = statement.all({ through }) as unknown as EntryRow[];
+  return latestFirst.toReversed().map((row) => {
     const { hold, account, heldAtUs, charge } = toEntry(row);
     return { hold, account, heldAtUs, charge };
   });
-}
-
-/** Everything read as of the same commit, while another process writes. */
-function consistently<T>(database: DatabaseSync, read: () => T): T {
-  database.exec("BEGIN");
-  try {
-    return read();
-  } finally {
-    database.exec("COMMIT");
-  }
 }

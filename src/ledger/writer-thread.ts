@@ -1,23 +1,21 @@
 import { parentPort, workerData } from "node:worker_threads";
-import { type KeyRow, readKeys } from "../keys/key-table.ts";
+import { type Changes, readChanges, type Versions } from "./changes.ts";
 import { openDatabase } from "./database.ts";
 import type { Field } from "./entry-fields.ts";
 import { EntryWriter } from "./entry-writer.ts";
-import { type LimitChanges, readLimits } from "./limit-table.ts";
 
 /** What the thread starts from. */
 export interface WriterThreadData {
   path: string;
   /** Limits and keys up to these versions are known. */
-  limitVersion: number;
-  keyVersion: number;
+  known: Versions;
 }
 
 /** A group of entries to write, or, as null, the end: a last snapshot, and the file is closed. */
 export type WriterOrder = readonly Field[] | null;
 
 /** The answer to each order, in turn; and, whenever it happens, what others have changed in the file. */
-export type WriterReport = { kind: "written" } | { kind: "changed"; limits: LimitChanges; keys: KeyRow[] };
+export type WriterReport = { kind: "written" } | { kind: "changed"; changes: Changes };
 
 /** How soon a limit set by a command binds, and a disabled key is refused, in ms. */
 const LOOK_MS = 200;
@@ -27,11 +25,11 @@ const LOOK_MS = 200;
  * here ends it, and nothing of the group under way is durable then; the next thread opens the file
  * anew and goes on where the file ends.
  */
-const { path, ...versions } = workerData as WriterThreadData;
+const { path, ...start } = workerData as WriterThreadData;
 const port = parentPort!;
 const database = openDatabase(path);
 const writer = new EntryWriter(database);
-let { limitVersion, keyVersion } = versions;
+let { known } = start;
 
 /** Changes with every commit, except our own. */
 const dataVersion = database.prepare("PRAGMA data_version");
@@ -41,11 +39,10 @@ function look(): void {
   const version = dataVersion.get()!["data_version"] as number;
   if (version === seenDataVersion) return;
   seenDataVersion = version;
-  const limits = readLimits(database, { after: limitVersion });
-  const keys = readKeys(database, { after: keyVersion });
-  limitVersion = limits.version;
-  keyVersion = Math.max(keyVersion, ...keys.map((key) => key.version));
-  if (limits.limits.length > 0 || keys.length > 0) port.postMessage({ kind: "changed", limits, keys });
+  const changes = readChanges(database, known);
+  known = changes.through;
+  if (changes.limits.length === 0 && changes.keys.length === 0) return;
+  port.postMessage({ kind: "changed", changes } satisfies WriterReport);
 }
 
 const looking = setInterval(look, LOOK_MS);

@@ -1,4 +1,7 @@
 import assert from "node:assert/strict";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
 import OpenAI, { APIError } from "openai";
 import { MODEL, startTestHeadgate, type TestHeadgate } from "../system/headgate.ts";
@@ -109,11 +112,43 @@ test("limits are set, shown and removed", async () => {
   assert.equal((await lineOf("global", "usd"))?.limit, null);
 });
 
+test("a limit that nobody spends under yet is set, and said to wait", async () => {
+  assert.equal((await onLedger("keys", "create", "erin", "--tenant", "corp_1")).code, 0);
+  const notes: [string, string][] = [
+    ["corp_1/erik", "No key corp_1/erik exists yet; the limit waits for one.\n"],
+    ["corpo1", "The tenant corpo1 has no keys yet; the limit waits for one.\n"],
+    ["corp_1/erin", ""],
+    ["corp_1", ""],
+    ["global", ""],
+    ["local", ""],
+  ];
+  for (const [account, note] of notes) {
+    const { code, stderr } = await onLedger("budgets", "set", account, "requests", "1000000");
+    assert.deepEqual([code, stderr], [0, note], account);
+  }
+});
+
+test("keys and limits need nothing of the configuration but where the ledger is", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "headgate-cli-"));
+  const configPath = join(folder, "headgate.yaml");
+  const run = (...given: string[]): Promise<CliResult> => runCli(...given, "--config", configPath);
+  writeFileSync(configPath, "state: here\nmodels:\n  a: {path: no/such.gguf}\nprots: 1\n");
+  assert.equal((await run("keys", "create", "alice")).code, 0);
+  assert.equal((await run("budgets", "set", "default/alice", "usd", "5")).code, 0);
+  assert.ok(existsSync(join(folder, "here", "ledger.db")));
+  writeFileSync(configPath, "server: {}\nstate: 7\n");
+  assert.match((await run("keys", "list")).stderr, /headgate\.yaml:2: state: /);
+  writeFileSync(configPath, "server: {}\nstate: [\n");
+  assert.match((await run("budgets")).stderr, /headgate\.yaml:\d+: /);
+  rmSync(folder, { recursive: true });
+});
+
 test("what can't be done is said, and what to do instead", async () => {
   const mistakes: [string[], RegExp][] = [
     [["budgets", "set", "acme", "usd", "five"], /"five" is no amount of usd: give USD as a decimal/],
     [["budgets", "remove", "nobody", "usd"], /global\/nobody has no limit on usd/],
     [["keys", "create", "carol", "--limit", "usd"], /write it as usd=5\/day/],
+    [["keys", "create", "carol", "--tenant", "global"], /global stands for all tenants together/],
     [["keys", "disable", "acme"], /write it as tenant\/name/],
     [["keys", "rotate", "acme/nobody"], /There is no key acme\/nobody/],
   ];

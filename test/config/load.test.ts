@@ -117,6 +117,22 @@ default_price: { input: 0, output: 0 }
   assert.deepEqual(core.defaultPrice, { input: 0, cachedInput: 0, output: 0, request: 0 });
 });
 
+test("a remote's models have its ceiling on tokens, unless a model of our own or a remote before it says another", () => {
+  const text = `
+models: {both: {path: m.gguf, max_tokens_default: 9}}
+remotes:
+  - {name: a, url: "http://localhost", models: {both: b, first: f}, max_tokens_default: 77}
+  - {name: b, url: "http://localhost", models: {first: f, second: s}}
+default_price: {input: 0, output: 0}
+`;
+  const { models } = toCoreConfig(parseConfig(text, { path: "h.yaml" }));
+  assert.deepEqual(models, {
+    both: { maxTokensDefault: 9 },
+    first: { maxTokensDefault: 77 },
+    second: { maxTokensDefault: 4_096 },
+  });
+});
+
 test("models of the default configuration cost more the larger they are", () => {
   const { prices } = loadConfig(DEFAULT_CONFIG).config;
   const rising = ["headgate-0.3m", "headgate-1m", "headgate-4m-q8", "headgate-4m"].map(

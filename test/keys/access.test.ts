@@ -19,7 +19,7 @@ const DISABLED = createSecret();
 const NOBODY = { find: () => null, isEmpty: true };
 const LOCAL = { tenant: "local", key: null };
 const ALICE = { tenant: "acme", key: "alice" };
-const KEYS = new KeyBook([row("alice", SECRET, null), row("bob", DISABLED, 5)], () => null);
+const KEYS = new KeyBook([row("alice", SECRET, null), row("bob", DISABLED, 5)], () => true);
 
 function row(name: string, secret: string, disabledUs: number | null): KeyRow {
   const version = name === "alice" ? 1 : 2;
@@ -77,6 +77,9 @@ test("a key that is sent has to be known and enabled, wherever the call comes fr
   assert.equal(codeOf(await call(identify, bearer(createSecret()))), "invalid_api_key");
   assert.equal(codeOf(await call(identify, bearer("unused"))), "invalid_api_key");
   assert.equal(codeOf(await call(identify, bearer(DISABLED))), "invalid_api_key");
+  for (const authorization of ["Bearer ", SECRET, "Basic YTpi"]) {
+    assert.equal(codeOf(await call(identify, { authorization })), "invalid_api_key", authorization);
+  }
 });
 
 test("as long as there are no keys, whatever is sent counts as none", async () => {
@@ -133,7 +136,7 @@ test("a flood of wrong secrets costs a bounded number of looks into the file, an
   let looks = 0;
   const book = new KeyBook([], () => {
     looks++;
-    return null;
+    return true;
   });
   const wrong = createSecret();
   for (let i = 0; i < 10; i++) assert.equal(book.find(wrong), null);
@@ -142,4 +145,16 @@ test("a flood of wrong secrets costs a bounded number of looks into the file, an
   assert.ok(looks < 200, `${looks} looks`);
   book.find("not-one-of-ours");
   assert.ok(looks < 200);
+});
+
+test("a secret that could not be looked for is not taken for a wrong one", () => {
+  let isReadable = false;
+  const secret = createSecret();
+  const book = new KeyBook([], () => {
+    if (isReadable) book.update([row("alice", secret, null)]);
+    return isReadable;
+  });
+  assert.equal(book.find(secret), null);
+  isReadable = true;
+  assert.deepEqual(book.find(secret), ALICE);
 });

@@ -31,8 +31,12 @@ beforeEach(() => {
 afterEach(() => rmSync(join(stateFolder, ".."), { recursive: true, force: true }));
 
 /** A ledger of this process, and what its port has submitted. */
-function open(): { ledger: Ledger; events: SupervisorEvent[]; append: (entry: object) => void } {
-  const ledger = openLedger({ stateFolder, log: pino({ level: "silent" }) });
+function open(options: { closeMsMax?: number } = {}): {
+  ledger: Ledger;
+  events: SupervisorEvent[];
+  append: (entry: object) => void;
+} {
+  const ledger = openLedger({ ...options, stateFolder, log: pino({ level: "silent" }) });
   const events: SupervisorEvent[] = [];
   const port = ledger.connect((event) => void events.push(event));
   return {
@@ -83,7 +87,7 @@ test("what was durable survives kill -9, and nothing is there by half", async ()
 
 test("a ledger has one supervisor; what it wrote is there for the next one", async () => {
   const first = open();
-  assert.throws(open, /Another supervisor is using .*Stop it/);
+  assert.throws(() => open(), /Another supervisor is using .*Stop it/);
   assert.equal(statSync(stateFolder).mode & 0o777, 0o700);
   const budget = new Budget(first.ledger.restore().state);
   const reserve = { id: "r/0:0", account: "global/acme", charge, nowUs: Date.now() * 1_000 };
@@ -162,6 +166,28 @@ test("a key works as soon as it was created, and no longer than it should", asyn
   await ledger.close();
 });
 
+test("a key that can't be looked for because the file can't be read is unknown, and found again later", async () => {
+  const { ledger } = open();
+  const secret = asOther((database) => createKey(database, { tenant: "acme", name: "alice" }))!;
+  asOther((database) => database.exec("ALTER TABLE keys RENAME TO away"));
+  assert.equal(ledger.keys.find(secret), null);
+  asOther((database) => database.exec("ALTER TABLE away RENAME TO keys"));
+  assert.deepEqual(ledger.keys.find(secret), { tenant: "acme", key: "alice" });
+  await ledger.close();
+});
+
+test("what could not be written at the end is said, and the file is free for the next", async () => {
+  const { ledger, append } = open({ closeMsMax: 300 });
+  const budget = new Budget(ledger.restore().state);
+  asOther((database) =>
+    database.exec("CREATE TRIGGER full BEFORE INSERT ON entries BEGIN SELECT RAISE(ABORT, 'disk full'); END"),
+  );
+  append(budget.reserve({ id: "a", account: "global", charge, nowUs: Date.now() * 1_000 }));
+  await until(() => ledger.trouble() !== null);
+  await assert.rejects(ledger.close(), /The last 1 ledger entries could not be written \(disk full\)/);
+  await open().ledger.close();
+});
+
 test("while the file can't be written nothing counts as durable, and then everything does, in order", async () => {
   const { ledger, events, append } = open();
   const budget = new Budget(ledger.restore().state);
@@ -191,10 +217,10 @@ test("while the file can't be written nothing counts as durable, and then everyt
 test("a file of a later version, or of something else, is left alone", () => {
   createStateFolder(stateFolder);
   asOther((database) => database.exec("PRAGMA user_version = 99"));
-  assert.throws(open, /made by a later version of Headgate/);
+  assert.throws(() => open(), /made by a later version of Headgate/);
   rmSync(ledgerPath(stateFolder));
   const foreign = new DatabaseSync(ledgerPath(stateFolder));
   foreign.exec("CREATE TABLE recipes (name TEXT)");
   foreign.close();
-  assert.throws(open, /is not a ledger of Headgate/);
+  assert.throws(() => open(), /is not a ledger of Headgate/);
 });
