@@ -39,17 +39,29 @@ export class Endpoints implements EndpointsPort {
   }
 
   dispatch(effect: Dispatch): void {
-    const { upstream, exchanges } = this.#options;
-    const exchange = exchanges.get(effect.request);
+    const exchange = this.#options.exchanges.get(effect.request);
     if (exchange === undefined) {
       this.#fail(effect, "unreachable", "the client left before the attempt was sent");
       return;
     }
-    const remote = this.#remotes.get(effect.worker);
-    if (remote === undefined) {
-      this.#dispatchToWorker(effect, exchange);
-      return;
+    try {
+      const remote = this.#remotes.get(effect.worker);
+      if (remote === undefined) this.#dispatchToWorker(effect, exchange);
+      else this.#dispatchToRemote(effect, { exchange, remote });
+    } catch (error) {
+      // What this client sent could not be put into words for this endpoint: nobody else's work ends with it.
+      const message = `Headgate could not send the request: ${String(error)}`;
+      const begun = this.#attempts.get(effect.attempt);
+      if (begun === undefined) this.#fail(effect, "endpoint_error", message);
+      else begun.failed("endpoint_error", message);
     }
+  }
+
+  #dispatchToRemote(
+    effect: Dispatch,
+    { exchange, remote }: { exchange: Exchange; remote: RemoteEndpoint },
+  ): void {
+    const { upstream } = this.#options;
     const format = exchange.asked.stream ? "frames" : "document";
     const attempt = this.#begin(effect, exchange, { format, toolCalls: "none" });
     attempt.runs(generateOnRemote(upstream, remote, { dispatch: effect, exchange }, attempt));
@@ -92,8 +104,10 @@ export class Endpoints implements EndpointsPort {
   }
 
   grantCredit({ attempt, creditTokens }: GrantCredit): void {
-    const origin = this.#attempts.get(attempt)?.origin ?? null;
-    if (origin !== null) grantCredit(this.#options.upstream, { origin, attempt, creditTokens });
+    const running = this.#attempts.get(attempt);
+    const origin = running?.origin ?? null;
+    if (origin === null) return;
+    running?.granted(grantCredit(this.#options.upstream, { origin, attempt, creditTokens }));
   }
 
   cancel(effect: CancelAttempt): void {
@@ -148,6 +162,8 @@ class Attempt implements GenerationListener {
   readonly #submit: (event: SupervisorEvent) => void;
   readonly #ended: () => void;
   #call: UpstreamCall | null = null;
+  /** The last grant of credit. */
+  #grant: Pick<UpstreamCall, "abort"> | null = null;
   #over = false;
 
   constructor(options: AttemptOptions) {
@@ -163,6 +179,12 @@ class Attempt implements GenerationListener {
     for (const outbox of this.#outboxes) outbox.source = call;
     if (this.#over) call?.abort();
     else if (this.#exchange.blocked) call?.pause();
+  }
+
+  /** It says the whole, so one before it that is still on its way need not arrive. */
+  granted(call: Pick<UpstreamCall, "abort">): void {
+    this.#grant?.abort();
+    this.#grant = call;
   }
 
   /** What has come stays in the outboxes: an attempt that is cut short can still be the answer. */
@@ -211,6 +233,7 @@ class Attempt implements GenerationListener {
 
   #end(): void {
     this.#over = true;
+    this.#grant?.abort();
     this.#ended();
   }
 }

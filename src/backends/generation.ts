@@ -29,6 +29,17 @@ export interface GenerationListener {
   failed(reason: FailureReason, message: string): void;
 }
 
+/** As much as is kept of an answer that only says why there is none. */
+export const ERROR_BODY_BYTES_MAX = 64 * 1024;
+
+/** Far beyond any context, and small enough that sums of many stay exact. */
+const TOKENS_MAX = 1_000_000_000;
+
+/** Whether it is a number of tokens that an endpoint may honestly tell. */
+export function isTokenCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0 && (value as number) <= TOKENS_MAX;
+}
+
 /** Why an endpoint answered with a status other than 200, as far as the core cares. */
 export function refusalOf(status: number, body: string): { reason: FailureReason; message: string } {
   const document = parseOrNull(body);
@@ -64,7 +75,8 @@ function reasonOfStatus(status: number): FailureReason {
   }
 }
 
-function parseOrNull(text: string): unknown {
+/** Null for what is no JSON. */
+export function parseOrNull(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {

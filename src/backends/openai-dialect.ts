@@ -1,11 +1,12 @@
+import { isUnambiguous, lookAlike } from "./decisive-names.ts";
 import type { FailureReason, TokenUsage } from "../core/vocabulary.ts";
+import { isObject } from "../exchange/client-request.ts";
 import type { ClientRequest, Document } from "../exchange/client-request.ts";
 import { EventStreamParser, eventFrame } from "./event-stream.ts";
-import { BodyCollector, refusalOf } from "./generation.ts";
+import { BodyCollector, ERROR_BODY_BYTES_MAX, isTokenCount, parseOrNull, refusalOf } from "./generation.ts";
 import type { Generation, GenerationListener } from "./generation.ts";
 import type { ResponseReader, Upstream, UpstreamCall } from "./upstream.ts";
 
-const ERROR_BODY_BYTES_MAX = 64 * 1024;
 const DOCUMENT_BYTES_MAX = 64 * 1024 * 1024;
 
 /** An OpenAI-compatible server by address and key. */
@@ -18,6 +19,8 @@ export interface RemoteEndpoint {
   apiKey: string | null;
   /** What the server calls each of the models it serves for us. */
   models: Record<string, string>;
+  /** How it takes the ceiling of a chat completion whose client names none; `max_tokens` if absent. */
+  maxTokensName?: "max_tokens" | "max_completion_tokens";
 }
 
 /** One call to a remote API; its own stream or document becomes the client's. */
@@ -26,9 +29,14 @@ export function generateOnRemote(
   remote: RemoteEndpoint,
   generation: Generation,
   listener: GenerationListener,
-): UpstreamCall {
+): UpstreamCall | null {
   const address = new URL(remote.url);
   const { asked } = generation.exchange;
+  const wrong = lookAlike(asked.document);
+  if (wrong !== null) {
+    listener.failed("request_rejected", `\`${wrong}\` has to be written in small letters.`);
+    return null;
+  }
   const headers: Record<string, string> = {
     "content-type": "application/json",
     accept: asked.stream ? "text/event-stream" : "application/json",
@@ -58,9 +66,9 @@ export function remoteBody(remote: RemoteEndpoint, { dispatch, exchange }: Gener
   const { document } = asked;
   const model = remote.models[dispatch.model] ?? dispatch.model;
   const usageMissing = asked.stream && !asked.includeUsage;
-  const ceilings = ceilingNames(document);
+  const ceilings = ceilingNames(asked, remote);
   const ceilingDiffers = ceilings.some((name) => document[name] !== dispatch.maxTokens);
-  if (model === asked.model && !ceilingDiffers && !usageMissing) return body;
+  if (model === asked.model && !ceilingDiffers && !usageMissing && isUnambiguous(body)) return body;
 
   const changed: Record<string, unknown> = { ...document, model };
   for (const name of ceilings) changed[name] = dispatch.maxTokens;
@@ -71,22 +79,20 @@ export function remoteBody(remote: RemoteEndpoint, { dispatch, exchange }: Gener
 }
 
 /** Those the client used: some servers know only the old name, some models only the new. */
-function ceilingNames(document: Document): string[] {
+function ceilingNames({ surface, document }: ClientRequest, { maxTokensName }: RemoteEndpoint): string[] {
   const used = ["max_tokens", "max_completion_tokens"].filter((name) => (document[name] ?? null) !== null);
-  return used.length > 0 ? used : ["max_tokens"];
+  if (used.length > 0) return used;
+  return [surface === "chat" ? (maxTokensName ?? "max_tokens") : "max_tokens"];
 }
 
-/** The parts of a chunk or an answer that decide what to do with it; the client reads the rest. */
+/** The parts of a chunk or an answer that decide what to do with it, as far as they are what they should be; the client reads the rest. */
 interface RemoteAnswer {
-  choices?: { delta?: Record<string, unknown>; text?: string; finish_reason?: string | null }[];
-  usage?: {
-    prompt_tokens?: number;
-    completion_tokens?: number;
-    prompt_tokens_details?: { cached_tokens?: number } | null;
-  } | null;
-  error?: unknown;
+  choices: Document[];
+  usage: Document | null;
+  error: unknown;
 }
 
+/** Once a server has accepted a request it bills it, whatever becomes of the answer: what can't be read is a broken one. */
 abstract class RemoteReader implements ResponseReader {
   call: UpstreamCall | null = null;
   protected readonly listener: GenerationListener;
@@ -126,8 +132,9 @@ abstract class RemoteReader implements ResponseReader {
     this.fail(reason, message);
   }
 
-  broken(message: string): void {
-    this.fail(this.#accepted ? "stream_broken" : "unreachable", message);
+  /** What was sent may be answered, and billed, although we never see it. */
+  broken(message: string, wasSent: boolean): void {
+    this.fail(wasSent ? "stream_broken" : "unreachable", message);
   }
 
   protected get over(): boolean {
@@ -147,12 +154,13 @@ abstract class RemoteReader implements ResponseReader {
   }
 
   /** What the server counted; where it did not count, an upper bound for the prompt and what we saw of the answer. */
-  protected usageOf(document: RemoteAnswer | null, tokensSeen: number): TokenUsage {
-    const usage = document?.usage;
+  protected usageOf(usage: Document | null, tokensSeen: number): TokenUsage {
+    const details = usage?.["prompt_tokens_details"];
+    const cachedTokens = isObject(details) ? details["cached_tokens"] : undefined;
     return {
-      promptTokens: usage?.prompt_tokens ?? this.promptTokensMax,
-      cachedTokens: usage?.prompt_tokens_details?.cached_tokens ?? 0,
-      completionTokens: usage?.completion_tokens ?? tokensSeen,
+      promptTokens: countOr(this.promptTokensMax, usage?.["prompt_tokens"]),
+      cachedTokens: countOr(0, cachedTokens),
+      completionTokens: countOr(tokensSeen, usage?.["completion_tokens"]),
     };
   }
 }
@@ -161,10 +169,10 @@ class RemoteStream extends RemoteReader {
   readonly #parser = new EventStreamParser((data) => this.#read(data));
   #tokens = 0;
   #finishReason: string | null = null;
-  #usage: RemoteAnswer | null = null;
+  #usage: Document | null = null;
 
   protected override accept(chunk: Buffer): void {
-    if (!this.#parser.push(chunk)) this.fail("endpoint_error", "the upstream sent an endless event");
+    if (!this.#parser.push(chunk)) this.fail("stream_broken", "the upstream sent an endless event");
   }
 
   protected override complete(): void {
@@ -177,27 +185,26 @@ class RemoteStream extends RemoteReader {
       this.finish(this.#finishReason ?? "stop", this.usageOf(this.#usage, this.#tokens));
       return;
     }
-    const chunk = parseDocument(data);
+    const chunk = readAnswer(data);
     if (chunk === null) {
-      this.fail("endpoint_error", `the upstream sent something that is no chunk: ${data.slice(0, 100)}`);
+      this.fail("stream_broken", `the upstream sent something that is no chunk: ${data.slice(0, 100)}`);
       return;
     }
-    if ((chunk.error ?? null) !== null) {
-      this.fail("endpoint_error", refusalOf(200, data).message);
+    if (chunk.error !== null) {
+      this.fail("stream_broken", refusalOf(200, data).message);
       return;
     }
-    const hasUsage = (chunk.usage ?? null) !== null;
-    if (hasUsage) this.#usage = chunk;
-    const choices = chunk.choices ?? [];
-    if (choices.length === 0 && hasUsage) {
+    const { choices, usage } = chunk;
+    this.#usage = usage ?? this.#usage;
+    if (choices.length === 0 && usage !== null) {
       this.listener.usageChunk(data);
       return;
     }
 
     let tokens = 0;
     for (const choice of choices) {
-      if (choice.text || carriesToken(choice.delta)) tokens += 1;
-      this.#finishReason = choice.finish_reason ?? this.#finishReason;
+      if (choice["text"] || carriesToken(choice["delta"])) tokens += 1;
+      this.#finishReason = finishReasonOf(choice) ?? this.#finishReason;
     }
     if (tokens > 0 && this.#tokens === 0) this.listener.started(this.promptTokensMax, 0);
     this.#tokens += tokens;
@@ -205,7 +212,6 @@ class RemoteStream extends RemoteReader {
   }
 }
 
-/** An answer in one piece. Once it is accepted it is billed, whatever becomes of it: what can't be read is a broken answer. */
 class RemoteDocument extends RemoteReader {
   readonly #body = new BodyCollector(DOCUMENT_BYTES_MAX);
   readonly #creditTokens: number;
@@ -221,35 +227,46 @@ class RemoteDocument extends RemoteReader {
 
   protected override complete(): void {
     const text = this.#body.text();
-    const answer = parseDocument(text);
-    const choice = answer?.choices?.[0];
+    const answer = readAnswer(text);
+    const choice = answer?.choices[0];
     if (answer === null || choice === undefined) {
       this.fail("stream_broken", refusalOf(200, text).message);
       return;
     }
-    const usage = this.usageOf(answer, 0);
+    // No tokenizer makes more tokens of a text than it has bytes.
+    const tokensMax = Math.min(Buffer.byteLength(text), this.#creditTokens);
+    const usage = this.usageOf(answer.usage, tokensMax);
     this.listener.started(usage.promptTokens, usage.cachedTokens);
     // One that is longer than it was allowed to be has come all the same, and its excess is charged as overage.
     const tokens = Math.min(usage.completionTokens, this.#creditTokens);
     this.listener.output(0, { tokens, text, logprobs: null });
-    this.finish(choice.finish_reason ?? "stop", usage);
+    this.finish(finishReasonOf(choice) ?? "stop", usage);
   }
 }
 
 /** One chunk is taken for one token until the usage at the end tells better. */
-function carriesToken(delta: Record<string, unknown> | undefined): boolean {
-  if (delta === undefined) return false;
+function carriesToken(delta: unknown): boolean {
+  if (!isObject(delta)) return false;
   for (const name in delta) {
     if (name !== "role" && delta[name] !== null && delta[name] !== "") return true;
   }
   return false;
 }
 
-function parseDocument(text: string): RemoteAnswer | null {
-  try {
-    const document: unknown = JSON.parse(text);
-    return typeof document === "object" && document !== null ? document : null;
-  } catch {
-    return null;
-  }
+function finishReasonOf({ finish_reason: reason }: Document): string | null {
+  return typeof reason === "string" ? reason : null;
+}
+
+function countOr(fallback: number, value: unknown): number {
+  return isTokenCount(value) ? value : fallback;
+}
+
+/** Null for what no client could read either: no JSON object, or choices that are no objects in an array. */
+function readAnswer(text: string): RemoteAnswer | null {
+  const document = parseOrNull(text);
+  if (!isObject(document)) return null;
+  const choices = document["choices"] ?? [];
+  if (!Array.isArray(choices) || !choices.every(isObject)) return null;
+  const { usage } = document;
+  return { choices, usage: isObject(usage) ? usage : null, error: document["error"] ?? null };
 }

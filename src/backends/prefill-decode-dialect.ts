@@ -1,7 +1,7 @@
 import type { FailureReason } from "../core/vocabulary.ts";
 import { EventStreamParser } from "./event-stream.ts";
 import { flatPrompt } from "./flat-prompt.ts";
-import { BodyCollector, refusalOf } from "./generation.ts";
+import { BodyCollector, parseOrNull, refusalOf } from "./generation.ts";
 import type { GenerationListener, WorkerGeneration } from "./generation.ts";
 import type { ResponseHeaders, ResponseReader, Upstream, UpstreamCall } from "./upstream.ts";
 
@@ -238,12 +238,4 @@ class DecodeReader extends SessionReader {
 
 function statusOf(text: string): unknown {
   return (parseOrNull(text) as { status?: unknown } | null)?.status;
-}
-
-function parseOrNull(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
 }

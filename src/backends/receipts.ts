@@ -1,11 +1,12 @@
 import { z } from "zod";
 import type { ReceiptsRead } from "../core/events.ts";
-import { BodyCollector } from "./generation.ts";
+import { postBriefly } from "./brief-call.ts";
+import { BodyCollector, isTokenCount, parseOrNull } from "./generation.ts";
 import type { Upstream } from "./upstream.ts";
 
 const ANSWER_BYTES_MAX = 1024 * 1024;
 
-const count = z.int().min(0);
+const count = z.custom<number>(isTokenCount);
 
 const answerSchema = z.object({
   receipts: z.array(
@@ -30,7 +31,8 @@ export function readReceipts(
 ): void {
   const answer = new BodyCollector(ANSWER_BYTES_MAX);
   let isReadable = false;
-  const call = upstream.post(
+  const call = postBriefly(
+    upstream,
     {
       origin: worker.origin,
       path: "/worker/receipts",
@@ -54,13 +56,7 @@ export function readReceipts(
 }
 
 function parse(text: string): ReceiptsRead["receipts"] {
-  let document: unknown;
-  try {
-    document = JSON.parse(text);
-  } catch {
-    return [];
-  }
-  const read = answerSchema.safeParse(document);
+  const read = answerSchema.safeParse(parseOrNull(text));
   if (!read.success) return [];
   return read.data.receipts.map((receipt) => ({
     attempt: receipt.id,

@@ -11,6 +11,12 @@ const CONNECT_TIMEOUT_MS = 5_000;
  */
 const IDLE_MS = 4_000;
 
+/**
+ * The end of an idle connection crosses with the request that is written to it, so it shows within a
+ * round trip, in ms. What takes longer to break may have been read, and worked on.
+ */
+const STALE_MS = 50;
+
 const POOL_OPTIONS = {
   // One socket for each request in flight, as many as it takes. A limit here would queue in
   // silence what the scheduler believes to be running.
@@ -45,6 +51,12 @@ class CountingClient extends Client {
 export class UndiciUpstream implements Upstream {
   readonly #pools = new Map<string, Pool>();
   readonly #freshPools = new Map<string, Pool>();
+  /** A used connection that breaks within this time, in ms, had been closed before. */
+  readonly staleMs: number;
+
+  constructor({ staleMs = STALE_MS }: { staleMs?: number } = {}) {
+    this.staleMs = staleMs;
+  }
 
   post(request: UpstreamRequest, reader: ResponseReader): UpstreamCall {
     const call = new Call(this, request, reader);
@@ -109,7 +121,8 @@ class Call implements Dispatcher.DispatchHandler, UpstreamCall {
   readonly #reader: ResponseReader;
   #state: "waiting" | "answering" | "over" = "waiting";
   #controller: Dispatcher.DispatchController | null = null;
-  #socketWasUsed = false;
+  /** When the request was written to a connection that had been used before; null when it was not. */
+  #reusedMs: number | null = null;
   #paused = false;
 
   constructor(upstream: UndiciUpstream, request: UpstreamRequest, reader: ResponseReader) {
@@ -145,7 +158,7 @@ class Call implements Dispatcher.DispatchHandler, UpstreamCall {
     }
     this.#controller = controller;
     if (this.connection !== null) {
-      this.#socketWasUsed = this.connection.requests > 0;
+      this.#reusedMs = this.connection.requests > 0 ? performance.now() : null;
       this.connection.requests += 1;
     }
     if (this.#paused) controller.pause();
@@ -190,22 +203,26 @@ class Call implements Dispatcher.DispatchHandler, UpstreamCall {
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
     if (this.#state === "over") return;
-    if (this.#state === "waiting" && this.#socketWasUsed) {
+    if (this.#state === "waiting" && this.#wasStale()) {
       // The endpoint closed an idle connection just as we wrote to it. It cannot have read
       // the request, so it may be sent again, on a socket that nobody has used.
-      this.#socketWasUsed = false;
+      this.#reusedMs = null;
       this.#controller = null;
       this.connection = null;
       this.#upstream.freshPool(this.#request.origin).dispatch({ method: "POST", ...this.#request }, this);
       return;
     }
     this.#state = "over";
-    this.#reader.broken(describe(error));
+    this.#reader.broken(describe(error), this.#controller !== null);
+  }
+
+  #wasStale(): boolean {
+    return this.#reusedMs !== null && performance.now() - this.#reusedMs < this.#upstream.staleMs;
   }
 }
 
-/** undici would take what a handler throws for a failure of the connection; what ours throw is a fault of our own. */
-function throwOutside(error: unknown): void {
+/** Ends the process with a fault of our own that whoever is below us would take for something else: undici, for a failure of the connection. */
+export function throwOutside(error: unknown): void {
   process.nextTick(() => {
     throw error;
   });

@@ -28,8 +28,8 @@ export interface ResponseReader {
   data(chunk: Buffer): void;
   /** The response is complete as far as HTTP can tell. */
   end(): void;
-  /** No connection, or the connection failed. */
-  broken(message: string): void;
+  /** No connection, or the connection failed. Whatever `wasSent` may have been read, and worked on. */
+  broken(message: string, wasSent: boolean): void;
 }
 
 export interface UpstreamCall {

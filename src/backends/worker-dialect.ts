@@ -1,11 +1,11 @@
 import type { FailureReason, TokenUsage } from "../core/vocabulary.ts";
 import type { Piece, TokenLogprob } from "../exchange/outbox.ts";
+import { postBriefly } from "./brief-call.ts";
 import { EventStreamParser } from "./event-stream.ts";
-import { BodyCollector, refusalOf } from "./generation.ts";
+import { BodyCollector, ERROR_BODY_BYTES_MAX, isTokenCount, parseOrNull, refusalOf } from "./generation.ts";
 import type { GenerationListener, WorkerGeneration } from "./generation.ts";
 import type { ResponseReader, Upstream, UpstreamCall } from "./upstream.ts";
 
-const ERROR_BODY_BYTES_MAX = 64 * 1024;
 const HEADERS = { "content-type": "application/json", accept: "text/event-stream" };
 
 export interface WorkerAddress {
@@ -25,7 +25,7 @@ export function generateOnWorker(
   listener: GenerationListener,
 ): UpstreamCall {
   const body = workerRequest(address.supervisor, generation);
-  const stream = new WorkerStream(listener, generation.dispatch.choices);
+  const stream = new WorkerStream(listener, generation);
   const request = { origin: address.origin, path: "/worker/generate", headers: HEADERS, body };
   const call = upstream.post(request, stream);
   stream.call = call;
@@ -57,12 +57,13 @@ function workerRequest(supervisor: string, { dispatch, prompt }: WorkerGeneratio
 /**
  * Tells the worker how far the hold covers the generation now. Nobody waits for it: without it the
  * worker halts where the hold ends, and the stream ends by itself. As it says a total and no
- * difference, it may be said twice, and is when the connection failed.
+ * difference, it may be said twice, and is when the connection failed. Ends with its deadline, or
+ * when it is aborted with the generation.
  */
 export function grantCredit(
   upstream: Upstream,
   grant: { origin: string; attempt: string; creditTokens: number },
-): void {
+): Pick<UpstreamCall, "abort"> {
   const request = {
     origin: grant.origin,
     path: `/worker/generate/${encodeURIComponent(grant.attempt)}/credit`,
@@ -70,7 +71,17 @@ export function grantCredit(
     body: JSON.stringify({ credit: grant.creditTokens }),
   };
   const ignored = { head() {}, data() {}, end() {}, broken() {} };
-  upstream.post(request, { ...ignored, broken: () => upstream.post(request, ignored) });
+  let second: UpstreamCall | null = null;
+  const broken = (): void => {
+    second = postBriefly(upstream, request, ignored);
+  };
+  const first = postBriefly(upstream, request, { ...ignored, broken });
+  return {
+    abort() {
+      first.abort();
+      second?.abort();
+    },
+  };
 }
 
 type WorkerEvent =
@@ -101,11 +112,15 @@ class WorkerStream implements ResponseReader {
   #status = 0;
   #refusal: BodyCollector | null = null;
   readonly #choices: number;
+  readonly #promptTokensMax: number;
   readonly #finished = new Set<number>();
+  /** Received, of all choices. */
+  #tokens = 0;
 
-  constructor(listener: GenerationListener, choices: number) {
+  constructor(listener: GenerationListener, { dispatch, exchange }: WorkerGeneration) {
     this.#listener = listener;
-    this.#choices = choices;
+    this.#choices = dispatch.choices;
+    this.#promptTokensMax = exchange.asked.promptTokensMax;
   }
 
   head(status: number): void {
@@ -148,9 +163,10 @@ class WorkerStream implements ResponseReader {
     }
     switch (event.type) {
       case "started":
-        this.#listener.started(event.prompt_tokens, event.cached_tokens);
+        this.#start(event);
         return;
       case "tokens":
+        this.#tokens += event.ids.length;
         this.#listener.output(event.choice ?? 0, pieceOf(event));
         return;
       case "finished":
@@ -168,8 +184,13 @@ class WorkerStream implements ResponseReader {
     }
   }
 
+  #start({ prompt_tokens, cached_tokens }: { prompt_tokens: number; cached_tokens: number }): void {
+    const promptTokens = Math.min(prompt_tokens, this.#promptTokensMax);
+    this.#listener.started(promptTokens, Math.min(cached_tokens, promptTokens));
+  }
+
   #isRunning(choice: number): boolean {
-    return isCount(choice) && choice < this.#choices && !this.#finished.has(choice);
+    return isTokenCount(choice) && choice < this.#choices && !this.#finished.has(choice);
   }
 
   #finishChoice(choice: number, reason: string): void {
@@ -185,10 +206,13 @@ class WorkerStream implements ResponseReader {
       return;
     }
     this.#state = "over";
+    // A worker can't have read more than there was, nor be paid for what it has not sent: a count
+    // beyond that is a mistake of its own, and nothing is held for it.
+    const promptTokens = Math.min(event.usage.prompt_tokens, this.#promptTokensMax);
     const usage: TokenUsage = {
-      promptTokens: event.usage.prompt_tokens,
-      cachedTokens: event.usage.cached_tokens,
-      completionTokens: event.usage.completion_tokens,
+      promptTokens,
+      cachedTokens: Math.min(event.usage.cached_tokens, promptTokens),
+      completionTokens: Math.min(event.usage.completion_tokens, this.#tokens),
     };
     this.#listener.finished(finishReason(event.finish_reason), usage);
   }
@@ -203,25 +227,20 @@ class WorkerStream implements ResponseReader {
 
 /** Null when it is not an event of this dialect; only the fields that would do harm are looked at. */
 function parseEvent(data: string): WorkerEvent | null {
-  let event: WorkerEvent;
-  try {
-    event = JSON.parse(data) as WorkerEvent;
-  } catch {
-    return null;
-  }
+  const event = parseOrNull(data) as WorkerEvent | null;
   switch (event?.type) {
     case "started":
-      return isCount(event.prompt_tokens) && isCount(event.cached_tokens) ? event : null;
+      return isTokenCount(event.prompt_tokens) && isTokenCount(event.cached_tokens) ? event : null;
     case "tokens":
       return Array.isArray(event.ids) && typeof event.text === "string" && areLogprobs(event.logprobs)
         ? event
         : null;
     case "finished":
-      return isCount(event.choice) ? event : null;
+      return isTokenCount(event.choice) ? event : null;
     case "done":
-      return isCount(event.usage?.prompt_tokens) &&
-        isCount(event.usage.cached_tokens) &&
-        isCount(event.usage.completion_tokens)
+      return isTokenCount(event.usage?.prompt_tokens) &&
+        isTokenCount(event.usage.cached_tokens) &&
+        isTokenCount(event.usage.completion_tokens)
         ? event
         : null;
     case "credit":
@@ -230,10 +249,6 @@ function parseEvent(data: string): WorkerEvent | null {
     default:
       return null;
   }
-}
-
-function isCount(value: unknown): boolean {
-  return Number.isSafeInteger(value) && (value as number) >= 0;
 }
 
 function areLogprobs(logprobs: unknown): boolean {

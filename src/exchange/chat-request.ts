@@ -1,5 +1,5 @@
 import type { HeadgateError } from "../core/errors.ts";
-import { invalid, isObject, NOT_AN_OBJECT, parseBody, readCeiling, readCommon } from "./client-request.ts";
+import { invalid, isObject, parseBody, readCeiling, readCommon } from "./client-request.ts";
 import type { ClientRequest, Document } from "./client-request.ts";
 
 /** Tokens that a chat template may put around the whole: some have a system text of their own. */
@@ -10,11 +10,14 @@ const MESSAGE_TOKENS = 16;
 const TOOL_MESSAGE_TOKENS = 64;
 /** And to tell a model about tools in general. */
 const TOOLS_PREAMBLE_TOKENS = 1_024;
+/** For each level, where a template writes JSON indented. */
+const INDENT_BYTES = 4;
 
 /** Reads the body of a chat completion as far as every endpoint needs it; the rest is `readChatPrompt`'s, or a remote API's. */
 export function readChatRequest(body: Buffer): ClientRequest | HeadgateError {
-  const document = parseBody(body);
-  if (document === null) return NOT_AN_OBJECT;
+  const parsed = parseBody(body);
+  if ("code" in parsed) return parsed;
+  const { document } = parsed;
   const common = readCommon(document);
   if ("code" in common) return common;
   const { messages } = document;
@@ -69,12 +72,22 @@ function toolsTokensMax(document: Document): number {
   for (const name of ["tools", "functions"]) {
     const tools = document[name] ?? [];
     if (!Array.isArray(tools) || tools.length === 0) continue;
-    tokens += TOOLS_PREAMBLE_TOKENS + bytesOf(tools, 4);
+    tokens += TOOLS_PREAMBLE_TOKENS + bytesOf(tools) + indentationBytes(tools);
   }
   const format = document["response_format"] ?? null;
   return format === null ? tokens : tokens + bytesOf(format);
 }
 
-function bytesOf(value: unknown, indent = 0): number {
-  return Buffer.byteLength(JSON.stringify(value, null, indent));
+function bytesOf(value: unknown): number {
+  return Buffer.byteLength(JSON.stringify(value));
+}
+
+/** What indenting adds to JSON, at most: counted, as the text itself could be longer than a string can be. */
+function indentationBytes(value: unknown, depth = 0): number {
+  if (typeof value !== "object" || value === null) return 0;
+  const items: unknown[] = Object.values(value);
+  // Each item begins a line, and one in an object has a space behind its name; the closing bracket has its own.
+  let bytes = items.length * (2 + INDENT_BYTES * (depth + 1)) + 1 + INDENT_BYTES * depth;
+  for (const item of items) bytes += indentationBytes(item, depth + 1);
+  return bytes;
 }

@@ -22,25 +22,59 @@ export interface ClientRequest {
 export type Document = Readonly<Record<string, unknown>>;
 
 const MODEL_NAME_LENGTH_MAX = 256;
+/** Deeper than any request or schema that people write, and no danger to whatever walks it. */
+const NESTING_MAX = 64;
 
 export function invalid(param: string, message: string): HeadgateError {
   return { code: "invalid_request", message, param };
 }
 
-export const NOT_AN_OBJECT: HeadgateError = {
+const NOT_AN_OBJECT: HeadgateError = {
   code: "invalid_request",
   message: "The body is not a JSON object in UTF-8.",
 };
 
-/** Null when it is not a JSON object in UTF-8. */
-export function parseBody(body: Buffer): Document | null {
-  if (!isUtf8(body)) return null;
+const TOO_DEEP: HeadgateError = {
+  code: "invalid_request",
+  message: `The body nests arrays and objects more than ${NESTING_MAX} deep.`,
+};
+
+/** The body as a JSON object in UTF-8, or why it is none that we read. */
+export function parseBody(body: Buffer): { document: Document } | HeadgateError {
+  if (!isUtf8(body)) return NOT_AN_OBJECT;
+  if (isTooDeep(body)) return TOO_DEEP;
   try {
-    const value: unknown = JSON.parse(body.toString());
-    return isObject(value) ? value : null;
+    const document: unknown = JSON.parse(body.toString());
+    return isObject(document) ? { document } : NOT_AN_OBJECT;
   } catch {
-    return null;
+    return NOT_AN_OBJECT;
   }
+}
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+
+/**
+ * Looked at before parsing, so that everything behind may walk the document by recursion, as
+ * `JSON.stringify` does. In UTF-8 no byte of a longer character looks like one of these.
+ */
+function isTooDeep(json: Buffer): boolean {
+  let depth = 0;
+  let isInString = false;
+  for (let at = 0; at < json.length; at += 1) {
+    const byte = json[at]!;
+    if (isInString) {
+      if (byte === BACKSLASH) at += 1;
+      else if (byte === QUOTE) isInString = false;
+      continue;
+    }
+    // `[` and `{` differ in one bit, and so do `]` and `}`.
+    if (byte === QUOTE) isInString = true;
+    else if ((byte | 0x20) === 0x7b) depth += 1;
+    else if ((byte | 0x20) === 0x7d) depth -= 1;
+    if (depth > NESTING_MAX) return true;
+  }
+  return false;
 }
 
 /** What both shapes have in common, apart from the prompt and the ceiling on tokens. */

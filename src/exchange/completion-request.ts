@@ -1,5 +1,5 @@
 import type { HeadgateError } from "../core/errors.ts";
-import { invalid, isCount, NOT_AN_OBJECT, parseBody, readCeiling, readCommon } from "./client-request.ts";
+import { invalid, isCount, parseBody, readCeiling, readCommon } from "./client-request.ts";
 import type { ClientRequest, Document } from "./client-request.ts";
 import { findUnsupported, readGenerationSettings, TOP_LOGPROBS_MAX } from "./generation-settings.ts";
 import type { KnownParameters } from "./generation-settings.ts";
@@ -23,8 +23,9 @@ const COMPLETIONS: KnownParameters = {
 
 /** Reads the body of a completion as far as every endpoint needs it. */
 export function readCompletionRequest(body: Buffer): ClientRequest | HeadgateError {
-  const document = parseBody(body);
-  if (document === null) return NOT_AN_OBJECT;
+  const parsed = parseBody(body);
+  if ("code" in parsed) return parsed;
+  const { document } = parsed;
   const common = readCommon(document);
   if ("code" in common) return common;
   const input = readInput(document["prompt"]);

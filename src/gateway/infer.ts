@@ -1,6 +1,6 @@
 import type { HeadgateError } from "../core/errors.ts";
 import { readChatRequest } from "../exchange/chat-request.ts";
-import { invalid, isCount, NOT_AN_OBJECT, parseBody } from "../exchange/client-request.ts";
+import { invalid, isCount, parseBody } from "../exchange/client-request.ts";
 import type { ClientRequest } from "../exchange/client-request.ts";
 import type { Metrics } from "../observability/metrics.ts";
 import type { PaidCall } from "./call.ts";
@@ -32,9 +32,9 @@ export class Infer {
 
 /** What is asked for in the words of a chat completion, as a remote API would be asked: the way from here is the same. */
 function readInferRequest(body: Buffer): { asked: ClientRequest; body: Buffer } | HeadgateError {
-  const document = parseBody(body);
-  if (document === null) return NOT_AN_OBJECT;
-  const { prompt, model, max_tokens } = document;
+  const parsed = parseBody(body);
+  if ("code" in parsed) return parsed;
+  const { prompt, model, max_tokens } = parsed.document;
   if (typeof prompt !== "string" || prompt === "") {
     return invalid("prompt", "`prompt` must be a text, and not empty.");
   }

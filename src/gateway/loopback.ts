@@ -16,16 +16,18 @@ export function isLoopbackHost(host: string): boolean {
   return host === "localhost" || isLoopbackAddress(host);
 }
 
-/** Whoever can connect to a worker can use it: so only this machine may. */
+/** Workers know no keys, so whoever can connect to one can use it: that has to be this machine only. */
 export function assertLoopbackHost(host: string): void {
   if (isLoopbackHost(host)) return;
-  throw new Error(
-    `Headgate can't listen on ${host}: calls from other machines need keys, which it does not have yet. Use 127.0.0.1.`,
-  );
+  throw new Error(`A worker can't listen on ${host}: it knows no keys. Use 127.0.0.1.`);
 }
 
-/** Whether the call comes from this machine. */
-export function isFromLoopback({ socket }: IncomingMessage): boolean {
+/** What proxies add to a call that they pass on. */
+const FORWARDING_HEADERS = ["forwarded", "via", "x-forwarded-for", "x-real-ip"] as const;
+
+/** Whether the call was made on this machine: not passed on by a proxy here, for whoever it may be. */
+export function isFromLoopback({ socket, headers }: IncomingMessage): boolean {
+  if (FORWARDING_HEADERS.some((name) => headers[name] !== undefined)) return false;
   return socket.remoteAddress !== undefined && isLoopbackAddress(socket.remoteAddress);
 }
 

@@ -47,9 +47,17 @@ export function respondWithError(
   });
 }
 
-/** When to ask again, for an error that knows. */
+/** Clients try again by themselves, at once or after what `retry-after` says, but not after longer than this. */
+const PATIENCE_SECONDS = 60;
+
+/** When to ask again, for an error that knows; OpenAI's clients would otherwise ask twice more at once. */
 export function retryHeaders({ retryAfterSeconds }: HeadgateError): OutgoingHttpHeaders {
-  return retryAfterSeconds === undefined ? {} : { "retry-after": String(retryAfterSeconds) };
+  if (retryAfterSeconds === undefined) return {};
+  const isFarOff = retryAfterSeconds > PATIENCE_SECONDS;
+  return {
+    "retry-after": String(retryAfterSeconds),
+    ...(isFarOff ? { "x-should-retry": "false" } : {}),
+  };
 }
 
 /** The last write. What the client leaves in its buffers does not stay there for ever. */

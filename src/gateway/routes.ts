@@ -80,7 +80,12 @@ export class Routes {
     return [...served, { method: "GET", path: `${MODELS_PREFIX}{model}` }];
   }
 
+  /** Whatever goes wrong in here is this call's trouble only. */
   handle(call: Call): void {
+    this.#guarded(call, respondWithError, () => this.#route(call));
+  }
+
+  #route(call: Call): void {
     const path = pathOf(call.request.url ?? "/");
     const route = this.#routes.get(path) ?? this.#modelRoute(path);
     if (route === null) {
@@ -125,7 +130,9 @@ export class Routes {
         const refuse = this.#refusal(call, respondWith);
         if ("code" in caller) return refuse(caller);
         if (ledgerTrouble() !== null) return refuse(noCapacity("ledger_unavailable"));
-        this.#readBody(call.request, (body) => handle({ ...call, caller }, body), refuse);
+        const paid = { ...call, caller };
+        const onBody = (body: Buffer): void => this.#guarded(call, respondWith, () => handle(paid, body));
+        this.#readBody(call.request, onBody, refuse);
       },
     };
   }
@@ -136,7 +143,9 @@ export class Routes {
       method: "POST",
       handle: (call) => {
         const refuse = this.#refusal(call, respondWithCoordinatorError);
-        this.#readBody(call.request, (body) => handle(call, body), refuse);
+        const respondWith = respondWithCoordinatorError;
+        const onBody = (body: Buffer): void => this.#guarded(call, respondWith, () => handle(call, body));
+        this.#readBody(call.request, onBody, refuse);
       },
     };
   }
@@ -174,6 +183,17 @@ export class Routes {
         respondWithError(response, id, { code: "internal", message: "The metrics could not be read." });
       },
     );
+  }
+
+  /** A handler that throws has met a fault of ours: the client is told, and everybody else is served on. */
+  #guarded(call: Call, respondWith: RespondWithError, handle: () => void): void {
+    try {
+      handle();
+    } catch (error) {
+      const what = error instanceof Error ? error.stack : String(error);
+      this.#options.shell.log.error({ request: call.id, error: what }, "request failed");
+      this.#refusal(call, respondWith)({ code: "internal", message: "The request met a fault of Headgate." });
+    }
   }
 
   #refuse(call: Call, error: HeadgateError, headers: OutgoingHttpHeaders = {}): void {

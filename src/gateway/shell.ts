@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { Endpoints } from "../backends/endpoints.ts";
 import type { RemoteEndpoint } from "../backends/openai-dialect.ts";
-import { UndiciUpstream } from "../backends/undici-upstream.ts";
+import { throwOutside, UndiciUpstream } from "../backends/undici-upstream.ts";
 import { WorkerAddresses } from "../backends/worker-addresses.ts";
 import type { WorkerChanged } from "../core/effects.ts";
 import type { SupervisorEvent } from "../core/events.ts";
@@ -62,7 +62,8 @@ export interface Shell {
 }
 
 export function createShell(options: ShellOptions): Shell {
-  const { submit, log, access, ledgerTrouble, models, aliases, remotes, budgetWaitMaxUs } = options;
+  const { log, access, ledgerTrouble, models, aliases, remotes, budgetWaitMaxUs } = options;
+  const submit = fatally(options.submit);
   const supervisor = options.supervisor ?? randomUUID();
   const exchanges = new Exchanges();
   const addresses = new WorkerAddresses();
@@ -101,5 +102,19 @@ export function createShell(options: ShellOptions): Shell {
     log,
     open: () => ({ exchanges: exchanges.size, attempts: endpoints.running }),
     close: () => upstream.close(),
+  };
+}
+
+/**
+ * A fault in the core is nobody's request's: what it had decided is half carried out. That ends the
+ * process, whose next life takes up what the ledger says.
+ */
+function fatally(submit: ShellOptions["submit"]): ShellOptions["submit"] {
+  return (event) => {
+    try {
+      submit(event);
+    } catch (error) {
+      throwOutside(error);
+    }
   };
 }

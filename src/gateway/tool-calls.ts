@@ -123,15 +123,15 @@ function withoutMarkerStart(text: string): string {
 }
 
 function parseCall(text: string): { name: string; arguments: string } | null {
-  let call: { name?: unknown; arguments?: unknown } | null;
   try {
-    call = JSON.parse(text) as typeof call;
+    const call = JSON.parse(text) as { name?: unknown; arguments?: unknown } | null;
+    const { name, arguments: given = {} } = call ?? {};
+    if (typeof name !== "string" || !isObject(given)) return null;
+    return { name, arguments: JSON.stringify(given) };
   } catch {
+    // No JSON, or nested so deep that it can be read but not written.
     return null;
   }
-  const { name, arguments: given = {} } = call ?? {};
-  if (typeof name !== "string" || !isObject(given)) return null;
-  return { name, arguments: JSON.stringify(given) };
 }
 
 const HEAD = /^\s*\{\s*"name"\s*:\s*"([\w-]*)"\s*,\s*"arguments"\s*:\s*(?=\S)/;

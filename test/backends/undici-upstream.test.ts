@@ -10,7 +10,7 @@ import { ScriptedServer } from "../fakes/scripted-server.ts";
 
 // A connection is free for the next request one turn of the event loop after its last answer.
 
-/** A response as it comes: `head 200`, `data …`, and then `end` or `broken`. */
+/** A response as it comes: `head 200`, `data …`, and then `end`, or `broken` and whether the request was sent. */
 class Transcript {
   readonly lines: string[] = [];
   readonly over = Promise.withResolvers<void>();
@@ -26,8 +26,8 @@ class Transcript {
     this.#add("end");
     this.over.resolve();
   }
-  broken(): void {
-    this.#add("broken");
+  broken(_message: string, wasSent: boolean): void {
+    this.#add(wasSent ? "broken" : "broken unsent");
     this.over.resolve();
   }
 
@@ -136,7 +136,7 @@ describe("upstream connections", () => {
     await closed.close();
     const { transcript } = post(upstream, closed.url);
     await transcript.over.promise;
-    assert.deepEqual(transcript.lines, ["broken"]);
+    assert.deepEqual(transcript.lines, ["broken unsent"]);
   });
 });
 
@@ -184,7 +184,7 @@ describe("a connection closed by the endpoint", () => {
   it("while idle, just as a request is written: the request goes out again, once, on a new one", async () => {
     // The second request meets the end of its connection, as if that had been on its way.
     const server = await RudeServer.start((socket, n) => (n === 2 ? socket.destroy() : socket.write(ANSWER)));
-    const upstream = new UndiciUpstream();
+    const upstream = new UndiciUpstream({ staleMs: Infinity });
     const first = post(upstream, server.origin);
     await first.transcript.over.promise;
     await setImmediate();
@@ -192,6 +192,19 @@ describe("a connection closed by the endpoint", () => {
     await second.transcript.over.promise;
     assert.deepEqual(second.transcript.lines, ["head 200", "data ok", "end"]);
     assert.equal(server.requests, 3);
+    await upstream.close();
+    await server.close();
+  });
+
+  it("some time after a request was written: it may have been read, and is not sent again", async () => {
+    const server = await RudeServer.start((socket, n) => (n === 2 ? socket.destroy() : socket.write(ANSWER)));
+    const upstream = new UndiciUpstream({ staleMs: 0 });
+    await post(upstream, server.origin).transcript.over.promise;
+    await setImmediate();
+    const { transcript } = post(upstream, server.origin);
+    await transcript.over.promise;
+    assert.deepEqual(transcript.lines, ["broken"]);
+    assert.equal(server.requests, 2);
     await upstream.close();
     await server.close();
   });

@@ -36,6 +36,29 @@ describe("chat completions through the openai client, served by a remote API", (
     });
   });
 
+  it("leaves a provider no choice of which ceiling it reads", async () => {
+    const post = (body: string): Promise<Response> => {
+      return fetch(`${gateway.url}/v1/chat/completions`, { method: "POST", body });
+    };
+    const [, twice] = await Promise.all([
+      (async () => {
+        const completion = await upstream.next();
+        assert.deepEqual(completion.call.text.match(/"max_tokens":\d+/g), ['"max_tokens":5']);
+        assert.doesNotMatch(completion.call.text, /u006e|"n":50/);
+        completion.document("Hi");
+      })(),
+      post(
+        `{"max_tokens":100000,"\\u006e":50,"model":"big","messages":[{"role":"user","content":"Hi"}],"max_tokens":5,"n":1}`,
+      ),
+    ]);
+    assert.equal(twice.status, 200);
+    const shouted = await post(
+      `{"model":"big","messages":[{"role":"user","content":"Hi"}],"max_tokens":5,"MAX_TOKENS":100000}`,
+    );
+    assert.equal(shouted.status, 400);
+    assert.match(await shouted.text(), /MAX_TOKENS/);
+  });
+
   it("relays the upstream's own stream, without the usage nobody asked for", async () => {
     const [stream] = await Promise.all([
       gateway.client.chat.completions.create({ model: "big", messages: MESSAGES, stream: true }),
@@ -93,13 +116,21 @@ describe("chat completions through the openai client, served by a remote API", (
     await (await answer).text();
   });
 
-  it("declares a ceiling on tokens when the client names none", async () => {
-    const answer = gateway.post(chatBody({ model: "big" }));
-    const completion = await upstream.next();
-    assert.ok(Number.isInteger(completion.call.body["max_tokens"]));
-    completion.document("ok");
-    await (await answer).text();
-  });
+  for (const maxTokensName of ["max_tokens", "max_completion_tokens"] as const) {
+    it(`declares a ceiling on tokens when the client names none, as ${maxTokensName}`, async () => {
+      const models = { big: "big" };
+      const other = await TestGateway.start({
+        remotes: [{ name: "remote", url: upstream.url, apiKey: null, models, maxTokensName }],
+        core: { models: { big: { maxTokensDefault: 77 } } },
+      });
+      const answer = other.post(chatBody({ model: "big" }));
+      const completion = await upstream.next();
+      assert.deepEqual(completion.call.body, { ...chatBody({ model: "big" }), [maxTokensName]: 77 });
+      completion.document("ok");
+      await (await answer).text();
+      await other.close();
+    });
+  }
 
   it("passes several choices as one call", async () => {
     const answer = gateway.client.chat.completions.create({ model: "big", messages: MESSAGES, n: 2 });

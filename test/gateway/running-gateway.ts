@@ -41,6 +41,8 @@ export interface TestGatewayOptions {
   budgets?: LimitRow[];
   /** Nobody has a key if absent. */
   keys?: AccessOptions["keys"];
+  /** `loopback` if absent. */
+  keyless?: AccessOptions["keyless"];
   /** How long a stream may be silent, in ms. */
   silenceMs?: number;
 }
@@ -85,7 +87,11 @@ export class TestGateway {
         aliases: config.aliases,
         remotes,
         supervisor: "test-supervisor",
-        access: new Access({ keys: options.keys ?? NO_KEYS, keyless: "loopback", host: "127.0.0.1" }),
+        access: new Access({
+          keys: options.keys ?? NO_KEYS,
+          keyless: options.keyless ?? "loopback",
+          host: "127.0.0.1",
+        }),
         ledgerTrouble: () => null,
         budgetWaitMaxUs: config.timeouts.totalUs,
         ...(options.silenceMs === undefined ? {} : { silenceMs: options.silenceMs }),

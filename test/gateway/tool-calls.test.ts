@@ -31,12 +31,15 @@ const cuts = fc.array(fc.nat({ max: 1_000 }), { maxLength: 12 });
 const name = fc.stringMatching(/^[a-z_-]{1,12}$/);
 const values = fc.dictionary(fc.string(), fc.jsonValue({ maxDepth: 2 }));
 
+const TOO_DEEP = `{"name":"f","arguments":{"a":${"[".repeat(100_000)}${"]".repeat(100_000)}}}`;
+
 describe("calls between markers", () => {
   for (const [what, text, expected] of [
     ["content alone", "Hello <b>", { content: "Hello <b>", calls: [] }],
     ["a call", '<tool_call>{"name":"f","arguments":{"a":1}}</tool_call>', call("f", '{"a":1}')],
     ["space around it", ' \n<tool_call>\n{"name":"f"}\n</tool_call> \n', call("f", "{}")],
     ["a call that nothing closes", '<tool_call>{"name":"f","arguments":{}}', call("f", "{}")],
+    ["JSON too deep to be written", `<tool_call>${TOO_DEEP}</tool_call>`, content(TOO_DEEP)],
     ["broken JSON", "a <tool_call>{f}</tool_call> b", { content: "a {f} b", calls: [] }],
     ["a call cut short", '<tool_call>{"name":"f","argu', { content: '{"name":"f","argu', calls: [] }],
     ["the beginning of a marker", "a <tool_c", { content: "a <tool_c", calls: [] }],
