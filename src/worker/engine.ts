@@ -79,7 +79,7 @@ export interface Tool {
 export interface Detokenizer {
   /**
    * Text that became complete with this token: "" while a character is incomplete. A character
-   * that never becomes complete is left out.
+   * that never becomes complete is left out. Takes any token of the vocabulary; never throws then.
    */
   push(token: number): string;
 }

@@ -1,4 +1,4 @@
-import type { Detokenizer, TokenSource } from "./engine.ts";
+import type { ChosenLogprob, Detokenizer, TokenSource } from "./engine.ts";
 import { StopMatcher } from "./stop-matcher.ts";
 import type { FinishReason, GenerationEvent, Usage } from "./wire.ts";
 
@@ -41,6 +41,14 @@ export interface GenerationOptions {
   observer: GenerationObserver;
 }
 
+interface UntoldToken {
+  id: number;
+  seq: number;
+  logprob: ChosenLogprob | null;
+  /** When it came, by the monotonic clock. */
+  atMs: number;
+}
+
 /**
  * One answer in the making: pulls tokens from the engine as far as credit and reader allow.
  *
@@ -57,6 +65,15 @@ export interface GenerationOptions {
  * ```
  * Blocked and halted both mean that the next token is not asked for. The engine goes on with
  * the other sequences, and this one later continues exactly where it was.
+ *
+ * What there is to do about a token (its text, its event, the writing of it, metrics) takes as
+ * long as a good part of a small model's next token. So the engine is asked for that one first:
+ *
+ * ```
+ *   main thread   token ─▶ ask for the next ─▶ batch goes off ─▶ tell the token ──┐
+ *   engine                                              └─▶ evaluates ────────────┴─▶ token
+ * ```
+ * With stop strings it is the other way round, as only the text says whether there is a next one.
  */
 export class Generation {
   readonly #source: TokenSource;
@@ -69,6 +86,8 @@ export class Generation {
   readonly #creditTtlMs: number;
   #credit: number;
   #used = 0;
+  /** Tokens the reader has not been told of yet, the last of those used. */
+  #untold: UntoldToken[] = [];
   #started = false;
   #readerFull = false;
   /** Set from outside; the loop sees it before and after each token. */
@@ -102,6 +121,7 @@ export class Generation {
   /** Runs to the end; never rejects. The slot is free before the reader learns that it ended. */
   async run(): Promise<void> {
     const { finishReason, fault } = await this.#outcome();
+    this.#tellTokens();
     this.#observer.ended({ finishReason, usage: this.#usage(), decodeSeconds: this.#decodeSeconds(), fault });
     this.#tellEnd(finishReason, fault);
   }
@@ -142,7 +162,7 @@ export class Generation {
       if (this.#ending !== null) return this.#ending;
       this.#tellStarted();
       if (token === null) return "stop";
-      this.#tellToken(token);
+      this.#take(token);
       if (this.#stop.matched) return "stop";
       if (this.#used >= this.#maxTokens) return "length";
     }
@@ -154,6 +174,10 @@ export class Generation {
     while (this.#ending === null) {
       const halted = this.#used >= this.#credit;
       if (!halted && !this.#readerFull) return null;
+      if (this.#untold.length > 0) {
+        this.#tellTokens();
+        continue;
+      }
       if (halted && !announced) {
         announced = true;
         this.#tell({ type: "credit", used: this.#used });
@@ -194,13 +218,25 @@ export class Generation {
     });
   }
 
-  #tellToken(token: number): void {
-    this.#observeToken();
-    const text = this.#stop.push(this.#detokenizer.push(token));
-    const { logprob } = this.#source;
-    const event = { type: "tokens", seq: this.#used, ids: [token], text } as const;
-    this.#tell(logprob === null ? event : { ...event, logprobs: [logprob] });
+  #take(id: number): void {
+    this.#untold.push({ id, seq: this.#used, logprob: this.#source.logprob, atMs: performance.now() });
     this.#used++;
+    if (!this.#stop.isIdle) this.#tellTokens();
+    // The next turn of the event loop sends the batch off; this is the one after.
+    else if (this.#untold.length === 1) setImmediate(() => setImmediate(() => this.#tellTokens()));
+  }
+
+  #tellTokens(): void {
+    const tokens = this.#untold;
+    this.#untold = [];
+    for (const token of tokens) this.#tellToken(token);
+  }
+
+  #tellToken({ id, seq, logprob, atMs }: UntoldToken): void {
+    this.#observeToken(atMs);
+    const text = this.#stop.push(this.#detokenizer.push(id));
+    const event = { type: "tokens", seq, ids: [id], text } as const;
+    this.#tell(logprob === null ? event : { ...event, logprobs: [logprob] });
   }
 
   #tellEnd(finishReason: FinishReason | "error", fault: unknown): void {
@@ -218,16 +254,15 @@ export class Generation {
     this.#readerFull = this.#reader.take(event) === "full";
   }
 
-  #observeToken(): void {
-    const nowMs = performance.now();
+  #observeToken(atMs: number): void {
     if (this.#firstTokenMs === null) {
-      this.#firstTokenMs = nowMs;
-      this.#observer.firstToken((nowMs - this.#acceptedMs) / 1_000);
+      this.#firstTokenMs = atMs;
+      this.#observer.firstToken((atMs - this.#acceptedMs) / 1_000);
     } else if (this.#tokenMs !== null) {
-      this.#observer.nextToken((nowMs - this.#tokenMs) / 1_000);
+      this.#observer.nextToken((atMs - this.#tokenMs) / 1_000);
     }
-    this.#tokenMs = nowMs;
-    this.#lastTokenMs = nowMs;
+    this.#tokenMs = atMs;
+    this.#lastTokenMs = atMs;
   }
 
   #decodeSeconds(): number | null {

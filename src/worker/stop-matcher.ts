@@ -12,6 +12,11 @@ export class StopMatcher {
     this.#stops = stops.filter((stop) => stop !== "");
   }
 
+  /** There is nothing to look for. */
+  get isIdle(): boolean {
+    return this.#stops.length === 0;
+  }
+
   /** True once a stop string was complete; everything from its first character on is dropped. */
   get matched(): boolean {
     return this.#matched;

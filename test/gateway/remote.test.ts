@@ -37,9 +37,6 @@ describe("chat completions through the openai client, served by a remote API", (
   });
 
   it("leaves a provider no choice of which ceiling it reads", async () => {
-    const post = (body: string): Promise<Response> => {
-      return fetch(`${gateway.url}/v1/chat/completions`, { method: "POST", body });
-    };
     const [, twice] = await Promise.all([
       (async () => {
         const completion = await upstream.next();
@@ -48,11 +45,13 @@ describe("chat completions through the openai client, served by a remote API", (
         completion.document("Hi");
       })(),
       post(
+        gateway.url,
         `{"max_tokens":100000,"\\u006e":50,"model":"big","messages":[{"role":"user","content":"Hi"}],"max_tokens":5,"n":1}`,
       ),
     ]);
     assert.equal(twice.status, 200);
     const shouted = await post(
+      gateway.url,
       `{"model":"big","messages":[{"role":"user","content":"Hi"}],"max_tokens":5,"MAX_TOKENS":100000}`,
     );
     assert.equal(shouted.status, 400);
@@ -244,3 +243,7 @@ describe("chat completions through the openai client, served by a remote API", (
     assert.equal(await completion.call.closed, false);
   });
 });
+
+function post(url: string, body: string): Promise<Response> {
+  return fetch(`${url}/v1/chat/completions`, { method: "POST", body });
+}

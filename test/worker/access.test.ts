@@ -13,7 +13,7 @@ void describe("access to a worker", () => {
       const progress: number[] = [];
       const options = { host, port: 0, models: [MODEL], log: SILENT };
       const started = runWorker({ ...options, onProgress: (_, fraction) => progress.push(fraction) });
-      await assert.rejects(started, /need keys/, host);
+      await assert.rejects(started, /knows no keys/, host);
       assert.deepEqual(progress, []);
     }
   });

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { spawnSync } from "node:child_process";
+import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -11,6 +12,8 @@ const EVALUATED = "headgate_worker_evaluated_tokens_total";
 const STORY = {
   messages: [{ role: "user", content: "Tell me a long story about a fox named Lila. ".repeat(6) }],
 };
+/** Asked before a test sets another. */
+const TEMPORARY = tmpdir();
 const SAMPLED = { temperature: 1.3, seed: 70 };
 
 /** The ids of each choice, and that their events are numbered without a gap. */
@@ -143,7 +146,7 @@ void describe("copies of a prompt's KV cache", () => {
   });
 
   void test("leave no file behind", async () => {
-    const folder = await mkdtemp(join(tmpdir(), "choices-test-"));
+    const folder = await mkdtemp(join(TEMPORARY, "choices-test-"));
     process.env["TMPDIR"] = folder;
     await using worker = await startWorker();
     await worker.generate({ n: 3, prompt: STORY });
@@ -151,6 +154,21 @@ void describe("copies of a prompt's KV cache", () => {
     reader.leave();
     await eventually(async () => (await worker.health())["active_sessions"] === 0);
     assert.deepEqual(await readdir(folder), []);
+    await rm(folder, { recursive: true });
+  });
+
+  void test("that a killed process left are removed by the next worker, those of a living one not", async () => {
+    const folder = await mkdtemp(join(TEMPORARY, "choices-test-"));
+    process.env["TMPDIR"] = folder;
+    const { pid } = spawnSync(process.execPath, ["--version"]);
+    const kept = [`headgate-kv-${process.pid}-abc123`, "headgate-kv-notes", "something-else"];
+    for (const name of [...kept, `headgate-kv-${pid}-abc123`]) {
+      await mkdir(join(folder, name));
+      await writeFile(join(folder, name, "state"), "KV cache");
+    }
+    await using worker = await startWorker();
+    assert.deepEqual((await readdir(folder)).toSorted(), kept.toSorted());
+    assert.ok((await worker.generate({ n: 2, prompt: STORY })).done);
     await rm(folder, { recursive: true });
   });
 

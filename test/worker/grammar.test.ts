@@ -80,6 +80,45 @@ const SCHEMAS: Record<string, Record<string, unknown>> = {
   "a map": { type: "object", additionalProperties: { type: "integer" } },
 };
 
+/** As users of zod write them. Every integer has bounds in what zod makes of it, given or not. */
+const ZOD_SCHEMAS: Record<string, z.ZodType> = {
+  "integers with and without bounds": z.object({
+    any: z.int(),
+    natural: z.number().int().nonnegative(),
+    percent: z.number().int().min(0).max(100),
+    below: z.int().negative(),
+  }),
+  "numbers within bounds": z.object({
+    share: z.number().min(0).max(1),
+    price: z.number().positive(),
+    degrees: z.number().gt(-273.15).lt(56.7),
+    whole: z.number().multipleOf(1).max(12.5),
+  }),
+  "enums, and what may be missing or null": z.object({
+    color: z.enum(["red", "green", "blue"]),
+    size: z.int().min(30).max(48).optional(),
+    rating: z.number().min(1).max(5).nullable(),
+    note: z.string().max(12).nullish(),
+  }),
+  "nested arrays of bounded length": z.object({
+    cart: z
+      .array(
+        z.object({
+          sku: z.string().min(2).max(6),
+          count: z.int().min(1).max(12),
+          sizes: z.array(z.int().gte(-5).lte(5)).min(1).max(3),
+        }),
+      )
+      .min(1)
+      .max(2),
+    paid: z.boolean(),
+  }),
+  "a union told apart by a literal": z.discriminatedUnion("kind", [
+    z.object({ kind: z.literal("circle"), radius: z.number().positive().max(99) }),
+    z.object({ kind: z.literal("square"), side: z.int().positive().max(99) }),
+  ]),
+};
+
 void describe("grammar", () => {
   let worker: WorkerClient;
   before(async () => {
@@ -113,6 +152,17 @@ void describe("grammar", () => {
       for (const text of texts) {
         const result = validator.safeParse(JSON.parse(text));
         assert.ok(result.success, text);
+      }
+    });
+  }
+
+  for (const [name, schema] of Object.entries(ZOD_SCHEMAS)) {
+    void test(`a schema made with zod: ${name}`, async () => {
+      const texts = await answers({ json_schema: z.toJSONSchema(schema, { target: "draft-7" }) });
+      assert.ok(texts.length >= 20, `${texts.length} of ${SEEDS.length} answers were complete`);
+      for (const text of texts) {
+        const result = schema.safeParse(JSON.parse(text));
+        assert.ok(result.success, `${text}: ${result.error?.message}`);
       }
     });
   }
@@ -164,9 +214,13 @@ void describe("grammar", () => {
     const wrong: [unknown, RegExp][] = [
       [{ type: "string", pattern: "^a+$" }, /at # has `pattern`/],
       [
-        { type: "object", properties: { a: { type: "integer", minimum: 3 } } },
-        /#\/properties\/a has `minimum`/,
+        { type: "object", properties: { a: { type: "integer", multipleOf: 3 } } },
+        /#\/properties\/a has `multipleOf`/,
       ],
+      [{ type: "integer", minimum: 2, maximum: 1 }, /no integer/],
+      [{ type: "integer", exclusiveMinimum: 0, exclusiveMaximum: 1 }, /no integer/],
+      [{ type: "number", exclusiveMinimum: true }, /`exclusiveMinimum` that is no number/],
+      [{ type: "string", minimum: 3 }, /`minimum`/],
       [
         { type: "array", items: { type: "string", format: "hostname" } },
         /#\/items has the `format` "hostname"/,

@@ -125,7 +125,9 @@ function fractionPart(walk: Walk, fraction: number): string {
 function followingPlaces(walk: Walk, room: number, point: string): string {
   // Nothing but zeros may follow a bound's last digit, and they can be left out.
   if (room === 0 || (walk.high !== null && isAll(walk.high, "0"))) return "";
-  const digits = isFree(walk) ? `[0-9]{1,${room}}` : digit(walk, (rest) => followingPlaces(rest, room - 1, ""));
+  const digits = isFree(walk)
+    ? `[0-9]{1,${room}}`
+    : digit(walk, (rest) => followingPlaces(rest, room - 1, ""));
   return walk.low === null ? `(${point}${digits})?` : `${point}${digits}`;
 }
 

@@ -4,23 +4,12 @@ import type { ServerResponse } from "node:http";
  * A response of server-sent events. A reader that does not keep up is told of to the writer,
  * who pauses; one that takes nothing for `slowReaderMs` is dropped, and whatever it held is
  * free for others.
- *
- * Writing to a socket takes a good part of the time that a small model needs for a token. So
- * events are written while the engine is at work on the next one, and those that came meanwhile
- * are written together:
- *
- * ```
- *   main thread   token ─▶ send ─▶ ask for the next ─▶ batch sent off ─▶ write ──┐
- *   engine                                             └─▶ evaluates ────────────┴─▶ token
- * ```
  */
 export class EventStream {
   readonly #response: ServerResponse;
   readonly #slowReaderMs: number;
   #onReady: () => void = () => {};
   #deadline: NodeJS.Timeout | null = null;
-  /** Events that wait to be written; "" when there are none, and then no writing is planned. */
-  #pending = "";
 
   constructor(options: { response: ServerResponse; slowReaderMs: number }) {
     this.#response = options.response;
@@ -53,31 +42,15 @@ export class EventStream {
     response.flushHeaders();
   }
 
-  /** Takes one event, to be written in a moment; "full" when the reader has to catch up first. */
+  /** Writes one event; "full" when the reader has to catch up first. */
   send(data: string): "ready" | "full" {
-    const response = this.#response;
-    if (response.destroyed) return "ready";
-    // The engine sends its batch off in the next turn of the event loop; this is the one after.
-    if (this.#pending === "") setImmediate(() => setImmediate(() => this.#write()));
-    this.#pending += `data: ${data}\n\n`;
-    return response.writableNeedDrain ? "full" : "ready";
+    if (this.#response.destroyed || this.#response.write(`data: ${data}\n\n`)) return "ready";
+    this.#deadline ??= setTimeout(() => this.#response.destroy(), this.#slowReaderMs);
+    return "full";
   }
 
   end(): void {
-    this.#response.end(this.#take());
-  }
-
-  #write(): void {
-    const response = this.#response;
-    const events = this.#take();
-    if (events === "" || response.destroyed || response.write(events)) return;
-    this.#deadline ??= setTimeout(() => response.destroy(), this.#slowReaderMs);
-  }
-
-  #take(): string {
-    const events = this.#pending;
-    this.#pending = "";
-    return events;
+    this.#response.end();
   }
 
   #drained(): void {

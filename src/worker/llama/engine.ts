@@ -6,6 +6,7 @@ import { CONTEXT_TOKENS_DEFAULT, ENGINE_DEFAULT, SLOTS_DEFAULT } from "../option
 import { loadLlama } from "./backend.ts";
 import { locateModel } from "./model-file.ts";
 import { LlamaEngineModel } from "./model.ts";
+import { removeLeftFolders } from "./state-folder.ts";
 import { measureThreads } from "./threads.ts";
 
 /** Loads every model, one after the other, into one llama.cpp in this process. */
@@ -16,6 +17,7 @@ export async function loadLlamaEngine(options: {
   onProgress: (model: string, fraction: number) => void;
 }): Promise<Engine> {
   const { models, engine, log, onProgress } = options;
+  await removeLeftFolders(log);
   const llama = await loadLlama({ gpu: engine.gpu ?? ENGINE_DEFAULT.gpu, log });
   try {
     const loaded: LlamaEngineModel[] = [];

@@ -1,11 +1,8 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { LlamaContextSequence } from "node-llama-cpp";
 import type { Logger } from "pino";
-
-/** Beginning of the names of the folders that state files are written in. */
-const STATE_FOLDER_PREFIX = "headgate-kv-";
+import { makeStateFolder } from "./state-folder.ts";
 
 /**
  * Copies the KV cache of one sequence to others of the same context. The library has no way but
@@ -19,7 +16,7 @@ export async function copyKv(options: {
 }): Promise<boolean[]> {
   const { from, to, log } = options;
   try {
-    const folder = await mkdtemp(join(tmpdir(), STATE_FOLDER_PREFIX));
+    const folder = await makeStateFolder();
     try {
       const file = join(folder, "state");
       await from.saveStateToFile(file);
