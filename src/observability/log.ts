@@ -37,7 +37,8 @@ function gatheredLines(): DestinationStream {
   // Before the output is there, which closes itself at the same two events: ours has to come first.
   process.once("beforeExit", flush);
   process.once("exit", flush);
-  const output = destination({ dest: 1, sync: false, maxWrite: 2 * LINES_LENGTH });
+  // One write after the other: what is under way in another thread is lost when the process ends.
+  const output = destination({ dest: 1, sync: true });
   return {
     write(line) {
       lines += line;
