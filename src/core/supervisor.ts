@@ -216,10 +216,8 @@ export class Supervisor {
   #short(packet: Packet, shortage: Shortage): void {
     const { arrival, arrivedUs } = packet.request;
     const patienceUs = arrivedUs + arrival.budgetWaitUs;
-    if (shortage.isPermanent || patienceUs <= this.#turn.nowUs) {
-      return this.#fail(packet.request, budgetError(shortage, this.#turn.nowUs));
-    }
-    if (!this.#reservations.waitForFunds(packet, shortage.account)) {
+    const canHelp = !shortage.isPermanent && patienceUs > this.#turn.nowUs;
+    if (!canHelp || !this.#reservations.waitForFunds(packet, shortage.account)) {
       return this.#fail(packet.request, budgetError(shortage, this.#turn.nowUs));
     }
     // A new window helps, even where a hold that is released would do.
