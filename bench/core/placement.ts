@@ -1,118 +1,95 @@
-import { parseConfig } from "../../src/config/load.ts";
-import { toCoreConfig } from "../../src/config/core-config.ts";
-import type { HeartbeatReceived, RequestArrived } from "../../src/core/events.ts";
-import type { Endpoint } from "../../src/core/fleet/endpoint.ts";
-import { Fleet } from "../../src/core/fleet/fleet.ts";
-import { place } from "../../src/core/placement/placement.ts";
-import { PLACEMENT_POLICY_NAMES, placementPolicy } from "../../src/core/placement/registry.ts";
-import { type Attempt, newPacket, newRequest, type Packet } from "../../src/core/request.ts";
-import { figure, type Figure } from "../figures.ts";
+import type { ProfileConfig } from "../../src/core/config.ts";
+import { type Hints, NO_HINTS } from "../../src/core/events.ts";
+import { createProfile, SCORERS } from "../../src/core/placement/profile.ts";
+import { Random } from "../../src/core/random.ts";
+import { figure, type Figure, quantile } from "../figures.ts";
 import { interleave } from "../interleave.ts";
 import type { Size } from "../sizes.ts";
+import { BenchFleet } from "./fleet.ts";
 import { rateOf } from "./rate.ts";
 
-const MODEL = "bench";
-const PROMPT_TOKENS = 200;
-const MAX_TOKENS = 256;
-const KV_BYTES_PER_TOKEN = 1_024;
-const SLOTS = 8;
-/** Half of the slots are busy, so that load differs from worker to worker and all are candidates. */
-const BUSY_SLOTS = 4;
+const PROFILES = ["round-robin", "sessions-kv", "standard"];
 
-/** Placements a second, each on a fleet that the one before has changed. */
+/** Everything there is to reckon with: filters that are a matter of latency and labels, and every scorer. */
+const ALL_SCORERS: ProfileConfig = {
+  filters: ["context-length", "region", "sticky-until-saturated"].map((name) => ({ name, parameters: {} })),
+  scorers: Object.keys(SCORERS).map((name) => ({ name, parameters: {}, weight: 1 })),
+  picker: { name: "max-score", parameters: {} },
+};
+
+/** Conversations of 40 blocks, the first eight the same for all, as system prompts are. */
+const CONVERSATIONS = 500;
+const SHARED_BLOCKS = 8;
+const CHAIN_BLOCKS = 40;
+
+/** The 99th percentile of a decision is not to exceed this. */
+const P99_US_MAX: Readonly<Record<number, number>> = { 10: 50, 1_000: 1_000 };
+const US_PER_MS = 1_000;
+
+/** Placements a second on fleets that each one changes, and how long one decision takes with all scorers on. */
 export async function placementFigures({ rounds, core }: Size): Promise<Figure[]> {
   const figures: Figure[] = [];
   for (const workers of core.workers) {
-    const worlds = new Map(PLACEMENT_POLICY_NAMES.map((name) => [name, placer(name, workers)]));
-    const measured = await interleave(rounds, PLACEMENT_POLICY_NAMES, async (name) =>
-      rateOf(worlds.get(name)!, core.measureMs),
+    const rates = new Map(PROFILES.map((name) => [name, placer(name, workers)]));
+    const measured = await interleave(rounds, PROFILES, async (name) =>
+      rateOf(rates.get(name)!, core.measureMs),
     );
     figures.push(figure({ what: `placement among ${workers} workers`, unit: "1/s", rounds: measured }));
+    figures.push(latencyFigure({ workers, rounds, measureMs: core.measureMs }));
   }
   return figures;
 }
 
-/** Places a packet and lets the one end that has run longest. */
-function placer(policy: string, workers: number): () => void {
-  const profile = placementPolicy(policy);
-  const fleet = fleetOf(workers);
-  const packet = onePacket();
-  const running: Attempt[] = [];
-  let next = 0;
-  const placeOne = (): void => {
-    const endpoint = place(packet, fleet.available(MODEL), profile);
-    if (endpoint === null) throw new Error("the fleet is full");
-    const previous = running[next];
-    if (previous !== undefined) fleet.release(previous);
-    const attempt = attemptOn(endpoint, packet);
-    fleet.occupy(attempt);
-    running[next] = attempt;
-    next = (next + 1) % (workers * BUSY_SLOTS);
-  };
-  for (let i = 0; i < workers * BUSY_SLOTS; i++) placeOne();
-  return placeOne;
+function placer(name: string, workers: number): () => void {
+  const fleet = new BenchFleet({ profile: createProfile(name, { profiles: {} }), workers });
+  fleet.warmUp(() => NO_HINTS);
+  return () => fleet.settle(...fleet.decide(fleet.next(NO_HINTS)));
 }
 
-function fleetOf(workers: number): Fleet {
-  const text = `limits: { workers_max: ${workers}, sessions_max: ${workers * SLOTS} }`;
-  const fleet = new Fleet(toCoreConfig(parseConfig(text, { path: "bench" })));
-  for (let i = 0; i < workers; i++) fleet.heartbeat(0, heartbeat(`worker-${i}`));
-  return fleet;
+/** Every round's percentiles of the time that deciding takes, without what follows from the decision. */
+function latencyFigure(options: { workers: number; rounds: number; measureMs: number }): Figure {
+  const { workers, rounds, measureMs } = options;
+  const profile = createProfile("all", { profiles: { all: ALL_SCORERS } });
+  const conversations = chains(new Random(workers));
+  const fleet = new BenchFleet({ profile, workers }).warmUp((i) => conversations[i % CONVERSATIONS]!);
+  const percentiles = { p50: [] as number[], p99: [] as number[] };
+  for (let round = 0; round < rounds; round++) {
+    const times: number[] = [];
+    const endMs = performance.now() + measureMs;
+    while (performance.now() < endMs) {
+      const packet = fleet.next(conversations[times.length % CONVERSATIONS]!);
+      const startMs = performance.now();
+      const decision = fleet.decide(packet);
+      times.push((performance.now() - startMs) * US_PER_MS);
+      fleet.settle(...decision);
+    }
+    times.sort((a, b) => a - b);
+    percentiles.p50.push(quantile(times, 0.5));
+    percentiles.p99.push(quantile(times, 0.99));
+  }
+  const bound = P99_US_MAX[workers];
+  return figure({
+    what: `a decision among ${workers} workers, all scorers on`,
+    unit: "µs",
+    rounds: percentiles,
+    verdict: {
+      formula: "p99",
+      of: ({ p99 }) => p99,
+      aim: bound === undefined ? null : { at: "most", bound },
+    },
+  });
 }
 
-function heartbeat(worker: string): HeartbeatReceived {
-  return {
-    kind: "heartbeat_received",
-    report: worker,
-    worker,
-    url: `http://${worker}.test`,
-    epoch: "1",
-    dialect: "headgate",
-    timestampMs: 0,
-    receivedMs: 0,
-    draining: false,
-    limits: { sessionsMax: 100, sessionKvBytesMax: 2 ** 29, kvBytesMax: 2 ** 33 },
-    models: [{ model: MODEL, contextTokens: 8_192, slots: SLOTS, kvBytesPerToken: KV_BYTES_PER_TOKEN }],
-    sessions: 0,
-    ownSessions: 0,
-    kvBytes: 0,
-  };
-}
-
-function onePacket(): Packet {
-  const arrival: RequestArrived = {
-    kind: "request_arrived",
-    request: "r1",
-    tenant: "local",
-    key: null,
-    model: MODEL,
-    promptTokensMax: PROMPT_TOKENS,
-    bodyBytes: 1_024,
-    maxTokens: MAX_TOKENS,
-    choices: 1,
-    budgetWaitUs: 0,
-    streamed: true,
-  };
-  const price = { input: 0, cachedInput: 0, output: 0, request: 0 };
-  const request = newRequest({ arrival, model: MODEL, price, nowUs: 0 });
-  const packet = newPacket(request, { choice: 0, choices: 1, maxTokens: MAX_TOKENS, isOnCredit: false });
-  packet.heldTokens = MAX_TOKENS;
-  return packet;
-}
-
-function attemptOn(endpoint: Endpoint, packet: Packet): Attempt {
-  return {
-    id: "r1/0#1",
-    packet,
-    endpoint,
-    slots: 1,
-    streams: [{ generatedTokens: 0, end: null }],
-    creditTokens: MAX_TOKENS,
-    kvBytes: (PROMPT_TOKENS + MAX_TOKENS) * KV_BYTES_PER_TOKEN,
-    prompt: null,
-    generatedTokens: 0,
-    isShort: false,
-    progressUs: 0,
-    silence: null,
-  };
+/** What requests of the conversations say of themselves. */
+function chains(random: Random): Hints[] {
+  const shared = Array.from({ length: SHARED_BLOCKS }, (_, i) => i + 1);
+  return Array.from({ length: CONVERSATIONS }, (_, i) => ({
+    ...NO_HINTS,
+    session: `session-${i}`,
+    labels: { region: "eu" },
+    blocks: [
+      ...shared,
+      ...Array.from({ length: CHAIN_BLOCKS - SHARED_BLOCKS }, () => random.between(100, 2 ** 48)),
+    ],
+  }));
 }

@@ -1,74 +1,81 @@
+import { canGoOnAt, lifeOf } from "../dispatching/carrying.ts";
 import { type Endpoint, isRefusing } from "../fleet/endpoint.ts";
 import { sessionKvBytes } from "../fleet/kv.ts";
-import { isRemote, kvBytesOn, sessionsOn, takesCredit } from "../fleet/worker.ts";
+import { hasLabels, isRemote, kvBytesOn, sessionsOn, takesCredit } from "../fleet/worker.ts";
 import type { Packet } from "../request.ts";
-
-/**
- * How attractive an endpoint is to a packet: scores lie in [0, 1], and the highest sum of
- * weighted scores wins. `candidates` have passed all filters; one score is written for each.
- */
-export interface Scorer {
-  readonly name: string;
-  score(candidates: readonly Endpoint[], packet: Packet, scores: Float64Array): void;
-}
-
-/** A placement policy: the scorers it adds up. */
-export interface PlacementProfile {
-  readonly name: string;
-  readonly scorers: readonly { scorer: Scorer; weight: number }[];
-}
+import type { PlacementContext } from "./contracts.ts";
+import type { PlacementProfile } from "./profile.ts";
 
 /** What the packet would take on that endpoint: slots, as many sessions, and KV cache for each of them, in bytes. */
 export function footprint(packet: Packet, endpoint: Endpoint): { sessions: number; sessionKvBytes: number } {
-  const { arrival } = packet.request;
-  return {
-    // A remote endpoint counts requests.
-    sessions: isRemote(endpoint.worker) ? 1 : packet.choices,
-    sessionKvBytes: sessionKvBytes({
-      promptTokens: arrival.promptTokensMax,
-      maxTokens: packet.maxTokens,
-      contextTokens: endpoint.contextTokens,
-      bytesPerToken: endpoint.kvBytesPerToken,
-    }),
-  };
+  return { sessions: sessionsFor(packet, endpoint), sessionKvBytes: sessionKvBytesFor(packet, endpoint) };
 }
 
 /** Whether there is any point in sending the packet there, now or later. */
 export function isWorthTrying(endpoint: Endpoint, packet: Packet): boolean {
-  if (packet.tried.has(endpoint.id) || endpoint.contextTokens < packet.contextTokensMin) return false;
+  if (packet.tried.size > 0 && packet.tried.has(lifeOf(endpoint))) return false;
+  if (!canGoOnAt(endpoint, packet) || endpoint.contextTokens < packet.contextTokensMin) return false;
+  if (!hasLabels(endpoint.worker, packet.request.arrival.hints.labels)) return false;
   // One that can't be stopped at a token is only given what is held to its end.
   return packet.heldTokens >= packet.maxTokens || takesCredit(endpoint.worker);
 }
 
-/** The filter every policy shares: an endpoint that is worth trying and has room for the packet now. */
+/** What every profile goes by before its own filters: an endpoint that is worth trying and has room for the packet now. */
 export function canTake(endpoint: Endpoint, packet: Packet): boolean {
   const { worker } = endpoint;
-  if (!isWorthTrying(endpoint, packet) || isRefusing(endpoint)) return false;
-  const { sessions, sessionKvBytes: bytes } = footprint(packet, endpoint);
+  // The cheapest question first: in a full fleet it is the answer.
+  const sessions = sessionsFor(packet, endpoint);
+  if (endpoint.inFlight + sessions > endpoint.slots || isRefusing(endpoint)) return false;
+  if (!isWorthTrying(endpoint, packet)) return false;
   const { sessionsMax, sessionKvBytesMax, kvBytesMax } = worker.limits;
-  if (endpoint.inFlight + sessions > endpoint.slots) return false;
   if (sessionsOn(worker) + sessions > sessionsMax) return false;
+  const bytes = sessionKvBytesFor(packet, endpoint);
   return bytes <= sessionKvBytesMax && kvBytesOn(worker) + bytes * sessions <= kvBytesMax;
 }
 
-/** Filters, scores and picks; among equals the endpoint that was picked longest ago. Null when none has room. */
+/** Filters, scores and picks. Null when none has room, or the profile's filters leave none. */
 export function place(
   packet: Packet,
   endpoints: readonly Endpoint[],
   profile: PlacementProfile,
+  context: PlacementContext,
 ): Endpoint | null {
-  const candidates = endpoints.filter((endpoint) => canTake(endpoint, packet));
-  if (candidates.length < 2) return candidates[0] ?? null;
-  const totals = new Float64Array(candidates.length);
-  const scores = new Float64Array(candidates.length);
+  let candidates: readonly Endpoint[] = endpoints.filter((endpoint) => canTake(endpoint, packet));
+  for (const { filter } of profile.filters) {
+    if (candidates.length === 0) return null;
+    candidates = filter.filter(candidates, packet, context);
+  }
+  // The picker is asked even where there is no choice: its turn moves on.
+  if (candidates.length === 0) return null;
+  const totals = totalsOf(candidates, packet, profile, context);
+  return candidates[profile.picker.pick(candidates, packet, totals, context)]!;
+}
+
+/** The weighted sums of scores, one for each candidate; good until the profile is asked again. */
+function totalsOf(
+  candidates: readonly Endpoint[],
+  packet: Packet,
+  profile: PlacementProfile,
+  context: PlacementContext,
+): Float64Array {
+  const { scores, totals } = profile.scratch.of(candidates.length);
+  totals.fill(0);
   for (const { scorer, weight } of profile.scorers) {
-    scorer.score(candidates, packet, scores);
+    scorer.score(candidates, packet, scores, context);
     for (let i = 0; i < totals.length; i++) totals[i]! += weight * scores[i]!;
   }
-  let best = 0;
-  for (let i = 1; i < candidates.length; i++) {
-    const lead = totals[i]! - totals[best]!;
-    if (lead > 0 || (lead === 0 && candidates[i]!.pickedAt < candidates[best]!.pickedAt)) best = i;
-  }
-  return candidates[best]!;
+  return totals;
+}
+
+/** A remote endpoint counts requests. */
+function sessionsFor(packet: Packet, { worker }: Endpoint): number {
+  return isRemote(worker) ? 1 : packet.choices;
+}
+
+function sessionKvBytesFor(
+  packet: Packet,
+  { contextTokens, kvBytesPerToken: bytesPerToken }: Endpoint,
+): number {
+  const { promptTokensMax: promptTokens } = packet.request.arrival;
+  return sessionKvBytes({ promptTokens, maxTokens: packet.maxTokens, contextTokens, bytesPerToken });
 }
