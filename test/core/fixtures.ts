@@ -1,5 +1,6 @@
 import type { CoreConfig } from "../../src/core/config.ts";
-import type { HeartbeatReceived, RequestArrived } from "../../src/core/events.ts";
+import { type HeartbeatReceived, NO_HINTS, type RequestArrived } from "../../src/core/events.ts";
+import { schedulingOf } from "../../src/core/default-scheduling.ts";
 import type { Endpoint } from "../../src/core/fleet/endpoint.ts";
 import { footprint } from "../../src/core/placement/placement.ts";
 import { type Attempt, newPacket, newRequest, type Packet } from "../../src/core/request.ts";
@@ -14,7 +15,8 @@ export function coreConfig(): CoreConfig {
     models: { m: { maxTokensDefault: 16 } },
     aliases: { default: "m" },
     remotes: [],
-    placement: { policy: "sessions-kv" },
+    scheduling: schedulingOf("sessions-kv"),
+    seed: 1,
     prices: { m: { input: 1_000_000, cachedInput: 500_000, output: 2_000_000, request: 0 } },
     defaultPrice: { input: 1_000_000, cachedInput: 1_000_000, output: 1_000_000, request: 0 },
     packetTokens: 16,
@@ -53,10 +55,14 @@ export function heartbeat(worker: string, nowUs: Micros): HeartbeatReceived {
     receivedMs: nowMs,
     draining: false,
     limits: { sessionsMax: 100, sessionKvBytesMax: 10_000, kvBytesMax: 100_000 },
+    role: "both",
+    labels: {},
     models: [{ model: "m", contextTokens: 100, slots: 2, kvBytesPerToken: 1 }],
     sessions: 0,
     ownSessions: null,
     kvBytes: 0,
+    progress: null,
+    cache: null,
   };
 }
 
@@ -74,6 +80,7 @@ export function requestArrived(request: string): RequestArrived {
     choices: 1,
     budgetWaitUs: 0,
     streamed: false,
+    hints: NO_HINTS,
   };
 }
 
@@ -100,6 +107,11 @@ export function attemptOn(endpoint: Endpoint, packet: Packet): Attempt {
     creditTokens: packet.maxTokens,
     kvBytes: footprint(packet, endpoint).sessionKvBytes,
     prompt: null,
+    hasStarted: false,
+    dispatchedUs: 0,
+    carriedTokens: 0,
+    isPrefillOnly: false,
+    isParking: false,
     generatedTokens: 0,
     isShort: false,
     progressUs: 0,

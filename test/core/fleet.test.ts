@@ -41,10 +41,12 @@ test("counters of the fleet, its workers and its endpoints are those of the atte
           running.push(next);
         } else if (each.kind === "report") {
           const { sessions, ownSessions } = each;
+          const { ownSessions: ours, endedSessions } = fleet.worker(each.worker)!;
           fleet.heartbeat(0, { ...heartbeat(each.worker, 0), sessions, ownSessions });
-          // What is our own is never counted twice, and the report never overrides our own count.
+          // What is our own is never counted twice, the report never overrides our own count, and what it takes for ours
+          // and we know nothing of is load all the same.
           const reported = fleet.worker(each.worker)!;
-          const own = ownSessions ?? reported.attempts.size;
+          const own = Math.min(ownSessions ?? Infinity, ours + endedSessions);
           assert.equal(reported.foreignSessions, Math.max(0, sessions - own));
           assert.equal(sessionsOn(reported), reported.attempts.size + reported.foreignSessions);
         } else if (attempt !== undefined && each.kind === "resize") {
@@ -105,7 +107,7 @@ test("there are only so many workers, and those that are there may go on reporti
 
 test("a remote is always there, and nobody's heartbeat speaks for it", () => {
   const config = coreConfig();
-  config.remotes.push({ name: "cloud", models: ["m"], concurrencyMax: 2, contextTokens: 1_000 });
+  config.remotes.push({ name: "cloud", models: ["m"], concurrencyMax: 2, contextTokens: 1_000, labels: {} });
   const fleet = new Fleet(config);
   assert.equal(fleet.heartbeat(0, heartbeat("cloud", 0)).kind, "refused");
   assert.deepEqual(

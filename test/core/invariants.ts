@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { NOTHING as NO_CHARGE, plus } from "../../src/core/budget/charge.ts";
 import { chargedIn, dayStart, type LimitRow } from "../../src/core/budget/limits.ts";
 import type { Dispatch, Effect } from "../../src/core/effects.ts";
-import type { SupervisorEvent } from "../../src/core/events.ts";
+import type { HeartbeatReceived, SupervisorEvent } from "../../src/core/events.ts";
 import type { Inspection } from "../../src/core/inspection.ts";
 import type { LedgerEntry } from "../../src/core/budget/ledger-entry.ts";
 
@@ -25,6 +25,7 @@ export class Invariants {
     { dispatch: Dispatch; credit: number; relayed: Map<number, number> }
   >();
   readonly #visited = new Set<string>();
+  readonly #epochs = new Map<string, string>();
   /** Open holds and posts, for the sums under each limit; all of a hold is taken within one day. */
   readonly #charges = new Map<string, Counted>();
   readonly #posted: Counted[] = [];
@@ -47,10 +48,25 @@ export class Invariants {
     if (event.kind === "drain_asked") this.#isDrainAsked = true;
     // An endpoint that was full has not failed the packet and may be asked again.
     if (event.kind === "attempt_failed" && event.reason === "at_capacity") this.#forgetVisit(event.attempt);
+    if (event.kind === "attempt_parked") {
+      this.#forgetVisit(event.attempt);
+      this.#attempts.delete(event.attempt);
+    }
     if (event.kind === "attempt_failed" || event.kind === "attempt_finished") {
       this.#attempts.delete(event.attempt);
     }
+    if (event.kind === "heartbeat_received") this.#heard(event, effects);
     for (const effect of effects) this.#observeEffect(effect);
+  }
+
+  /** The next life of a worker is another endpoint. */
+  #heard({ worker, epoch }: HeartbeatReceived, effects: readonly Effect[]): void {
+    const isAccepted = effects.some(
+      (effect) => effect.kind === "answer_heartbeat" && effect.refusal === null,
+    );
+    if (!isAccepted || this.#epochs.get(worker) === epoch) return;
+    this.#epochs.set(worker, epoch);
+    for (const visit of this.#visited) if (visit.includes(` on ${worker}/`)) this.#visited.delete(visit);
   }
 
   check(inspection: Inspection): void {
@@ -111,6 +127,10 @@ export class Invariants {
         assert(this.#isDrainAsked && !this.#isDrained && this.#requests.size === 0, "drained");
         this.#isDrained = true;
         return;
+      case "park_attempt":
+        assert(this.#attempts.has(effect.attempt), `${effect.attempt} is parked while it runs`);
+        return;
+      case "free_state":
       case "budget_told":
       case "ask_receipts":
       case "answer_heartbeat":
@@ -167,7 +187,7 @@ export class Invariants {
     this.#attempts.set(dispatch.attempt, {
       dispatch,
       credit: dispatch.creditTokens,
-      relayed: new Map(),
+      relayed: new Map([[dispatch.choice, dispatch.resume?.tokens ?? 0]]),
     });
   }
 

@@ -7,12 +7,17 @@ import {
   type LimitUnit,
   type LimitWindow,
 } from "../../src/core/budget/limits.ts";
-import type { CoreConfig } from "../../src/core/config.ts";
+import type { CoreConfig, Scheduling, TailConfig } from "../../src/core/config.ts";
 import type { Effect } from "../../src/core/effects.ts";
-import type { SupervisorEvent } from "../../src/core/events.ts";
+import { BATCHING } from "../../src/core/batching/catalogue.ts";
+import type { PolicyChoice } from "../../src/core/policy.ts";
+import type { Hints, SupervisorEvent } from "../../src/core/events.ts";
+import { schedulingOf } from "../../src/core/default-scheduling.ts";
 import { Supervisor } from "../../src/core/supervisor.ts";
 import { type Micros, seconds } from "../../src/core/units.ts";
-import type { FailureReason } from "../../src/core/vocabulary.ts";
+import { PLACEMENT_PROFILE_NAMES } from "../../src/core/placement/profile.ts";
+import { FAIRNESS, ORDERING } from "../../src/core/queueing/catalogues.ts";
+import type { FailureReason, WorkerRole } from "../../src/core/vocabulary.ts";
 import { coreConfig, heartbeat, requestArrived } from "./fixtures.ts";
 import { Invariants } from "./invariants.ts";
 
@@ -25,6 +30,17 @@ const FAILURES: readonly FailureReason[] = [
   "context_length_exceeded",
 ];
 
+/** What may be done about slow and broken endpoints: nothing, or all there is. */
+const TAILS = {
+  plain: schedulingOf("default").tail,
+  eager: {
+    hedge: { percentile: 0.5, shareMax: 1, samplesMin: 1 },
+    backoff: { baseUs: 10_000, maxUs: seconds(1) },
+    breaker: { failures: 2, successes: 1, openUs: seconds(5) },
+    migration: true,
+  },
+} satisfies Record<string, TailConfig>;
+
 /** Something that may happen. `pick` chooses whom it happens to, often somebody who is gone. */
 type Step =
   | {
@@ -36,6 +52,7 @@ type Step =
       maxTokens: number | null;
       budgetWaitUs: Micros;
       streamed: boolean;
+      hints: Hints;
     }
   | { kind: "limit"; account: string; unit: LimitUnit; window: LimitWindow; amount: string | null }
   | {
@@ -46,8 +63,19 @@ type Step =
       draining: boolean;
       ageMs: number;
       sessions: number;
+      role: WorkerRole;
+      modelHash: string | null;
+      progress: number | null;
     }
-  | { kind: "left" | "started" | "finished" | "gone" | "blocked" | "unblocked"; pick: number }
+  | {
+      kind: "policy";
+      profile: string;
+      fairness: string;
+      ordering: string;
+      batching: string;
+      tail: keyof typeof TAILS;
+    }
+  | { kind: "left" | "started" | "finished" | "parked" | "gone" | "blocked" | "unblocked"; pick: number }
   | { kind: "output"; pick: number; choice: number; tokens: number }
   | { kind: "choice"; pick: number; choice: number }
   | { kind: "failed"; pick: number; reason: FailureReason }
@@ -68,6 +96,14 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       budgetWaitUs: fc.constantFrom(0, 0, seconds(2), seconds(60)),
       maxTokens: fc.option(fc.integer({ min: 0, max: 12 })),
       streamed: fc.boolean(),
+      hints: fc.record({
+        priority: fc.constantFrom(null, "high", "low"),
+        flow: fc.constantFrom(null, "f"),
+        session: fc.constantFrom(null, "s1", "s2"),
+        blocks: fc.constantFrom([], [1, 2, 3], [1, 2, 4]),
+        labels: fc.constantFrom({}, {}, {}, { region: "eu" }),
+        slo: fc.constantFrom(null, { ttftUs: seconds(1), tpotUs: seconds(0.1) }),
+      }),
     }),
   },
   {
@@ -80,12 +116,26 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       draining: fc.constantFrom(false, false, false, false, false, true),
       ageMs: fc.constantFrom(0, 0, 0, 0, -6_000, -4_000, 2_000, 31_000),
       sessions: fc.nat(3),
+      role: fc.constantFrom("both", "both", "both", "prefill", "decode"),
+      modelHash: fc.constantFrom("h1", "h1", "h1", "h2", null),
+      progress: fc.constantFrom(null, 1, 1, 2),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constant("policy" as const),
+      profile: fc.constantFrom(...PLACEMENT_PROFILE_NAMES),
+      fairness: fc.constantFrom(...Object.keys(FAIRNESS)),
+      ordering: fc.constantFrom(...Object.keys(ORDERING)),
+      batching: fc.constantFrom("", "", ...Object.keys(BATCHING)),
+      tail: fc.constantFrom(...(Object.keys(TAILS) as (keyof typeof TAILS)[])),
     }),
   },
   {
     weight: 10,
     arbitrary: fc.record({
-      kind: fc.constantFrom("started", "finished", "gone", "blocked", "unblocked"),
+      kind: fc.constantFrom("started", "finished", "parked", "gone", "blocked", "unblocked"),
       pick,
     }),
   },
@@ -133,7 +183,8 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 );
 
 const settings = fc.record({
-  policy: fc.constantFrom("sessions-kv", "least-request"),
+  policy: fc.constantFrom(...PLACEMENT_PROFILE_NAMES),
+  tail: fc.constantFrom(...(Object.keys(TAILS) as (keyof typeof TAILS)[])),
   packetTokens: fc.constantFrom(1, 4, 100),
   sessionsMax: fc.constantFrom(3, 1_000),
   kvBytesMax: fc.constantFrom(50, 1_000_000),
@@ -221,7 +272,15 @@ class World {
           timestampMs: report.receivedMs - each.ageMs,
           epoch: `${each.epoch}`,
           draining: each.draining,
-          models: models.map((model) => ({ ...served!, model, slots: each.slots })),
+          models: models.map((model) => ({
+            ...served!,
+            model,
+            slots: each.slots,
+            modelHash: each.modelHash,
+            stateFingerprint: each.modelHash,
+          })),
+          role: each.role,
+          progress: each.progress,
           sessions: each.sessions,
         };
       }
@@ -267,6 +326,23 @@ class World {
         return { kind: "client_blocked", request: this.#request(each.pick) };
       case "unblocked":
         return { kind: "client_drained", request: this.#request(each.pick) };
+      case "parked":
+        return { kind: "attempt_parked", attempt: this.#attempt(each.pick), hasState: each.pick % 2 === 0 };
+      case "policy": {
+        const { placement, queueing } = schedulingFor(each.profile, each.tail);
+        const [fairness, ordering] = [each.fairness, each.ordering].map((name) => ({ name, parameters: {} }));
+        const scheduling = {
+          placement,
+          queueing: {
+            ...queueing,
+            fairness: fairness!,
+            ordering: ordering!,
+            batching: batchingOf(each.batching),
+          },
+          tail: TAILS[each.tail],
+        };
+        return { kind: "policy_set", scheduling };
+      }
       case "durable":
         return { kind: "ledger_durable", through: Math.max(0, this.#appended - 2 + each.ahead) };
       case "timer":
@@ -291,13 +367,30 @@ function workerName(index: number): string {
 
 const plays = fc.record({ settings, steps: fc.array(step, { maxLength: 150, size: "max" }) });
 
+/** Three bands, and long prompts for `prefill` workers. */
+function schedulingFor(profile: string, tail: keyof typeof TAILS): Scheduling {
+  const usual = schedulingOf(profile);
+  const [band] = usual.queueing.bands;
+  const bands = ["high", "normal", "low"].map((name) => ({ ...band!, name }));
+  return {
+    ...usual,
+    placement: { ...usual.placement, splitTokensMin: 8, canary: { profile: "random", share: 0.2 } },
+    queueing: { ...usual.queueing, bands },
+    tail: TAILS[tail],
+  };
+}
+
+function batchingOf(name: string): PolicyChoice | null {
+  return name === "" ? null : { name, parameters: {} };
+}
+
 function configOf(chosen: Settings): CoreConfig {
   const config = coreConfig();
-  const { policy, packetTokens, sessionsMax, kvBytesMax, queuePacketsMax, retriesMax } = chosen;
+  const { policy, tail, packetTokens, sessionsMax, kvBytesMax, queuePacketsMax, retriesMax } = chosen;
   Object.assign(config.limits, { sessionsMax, kvBytesMax, queuePacketsMax });
-  config.remotes.push({ name: "cloud", models: ["k"], concurrencyMax: 2, contextTokens: 1_000 });
+  config.remotes.push({ name: "cloud", models: ["k"], concurrencyMax: 2, contextTokens: 1_000, labels: {} });
   config.heartbeats.staleUs = seconds(12);
-  return { ...config, placement: { policy }, packetTokens, retriesMax };
+  return { ...config, scheduling: schedulingFor(policy, tail), packetTokens, retriesMax };
 }
 
 test("whatever happens, in whatever order, invariants hold and nothing is left behind", () => {

@@ -20,6 +20,10 @@ export function show(effect: Effect): string {
       return `grant ${effect.attempt} credit=${effect.creditTokens}`;
     case "ask_receipts":
       return `ask ${effect.worker} for receipts of ${effect.attempts.join(" ")}`;
+    case "park_attempt":
+      return `park ${effect.attempt}`;
+    case "free_state":
+      return `free ${effect.attempt} on ${effect.worker}`;
     case "cancel_attempt":
       return `cancel ${effect.attempt}: ${effect.reason}`;
     case "relay":
@@ -78,14 +82,20 @@ function showBudget({ account, unit, window, limit, remaining }: BudgetView): st
 
 /** Where a packet answers several choices, which of them. */
 function showChoice({ choice, attempt }: { choice: number; attempt: string }): string {
-  const first = Number(/\/(\d+)#/.exec(attempt)?.[1]);
+  const first = Number(/\/(\d+)h?#/.exec(attempt)?.[1]);
   return choice === first ? "" : ` choice ${choice}`;
 }
 
 function showDispatch(dispatch: Dispatch): string {
-  const { attempt, worker, model, maxTokens, creditTokens, choices } = dispatch;
+  const { attempt, worker, model, maxTokens, creditTokens, choices, resume, isPrefillOnly } = dispatch;
   const line = `${attempt} to ${worker}/${model} max_tokens=${maxTokens} credit=${creditTokens}`;
-  return choices === 1 ? line : `${line} n=${choices}`;
+  const state = resume?.stateOn == null ? "" : ` with the state on ${resume.stateOn}`;
+  return [
+    line,
+    ...(choices === 1 ? [] : [`n=${choices}`]),
+    ...(isPrefillOnly ? ["prefill only"] : []),
+    ...(resume === null ? [] : [`after ${resume.tokens} tokens of ${resume.attempt}${state}`]),
+  ].join(" ");
 }
 
 function showUsage(usage: TokenUsage): string {
@@ -105,12 +115,15 @@ function showError(error: HeadgateError): string {
 
 function showRecord(record: SettledRecord): string {
   const { request, outcome, code, reason, totalUs, ttftUs, stagesUs, packets, attempts } = record;
+  const { hedges, migrations } = record;
   const end = [outcome, code, reason].filter((word) => word !== null).join("/");
   const times = Object.entries(stagesUs).map(([stage, micros]) => `${stage}=${showDuration(micros)}`);
   return [
     `${request} ${end} after ${showDuration(totalUs)}`,
     ...(ttftUs === null ? [] : [`ttft=${showDuration(ttftUs)}`]),
     ...(packets === 0 ? [] : [`packets=${packets} attempts=${attempts}`, showUsage(record.usage)]),
+    ...(hedges === 0 ? [] : [`hedges=${hedges}`]),
+    ...(migrations === 0 ? [] : [`migrations=${migrations}`]),
     ...(times.length === 0 ? [] : [`(${times.join(" ")})`]),
   ].join(" ");
 }

@@ -1,9 +1,11 @@
-import type { CoreConfig } from "../../src/core/config.ts";
+import type { CoreConfig, Scheduling } from "../../src/core/config.ts";
+import { schedulingOf } from "../../src/core/default-scheduling.ts";
+import type { PolicyChoice } from "../../src/core/policy.ts";
 import type { LedgerState } from "../../src/core/budget/accounts.ts";
 import { LIMIT_UNITS, LIMIT_WINDOWS, type LimitRow } from "../../src/core/budget/limits.ts";
 import type { HeartbeatReceived, SupervisorEvent } from "../../src/core/events.ts";
-import { MICROS_PER_MILLI, type Micros } from "../../src/core/units.ts";
-import type { FailureReason, WorkerDialect } from "../../src/core/vocabulary.ts";
+import { MICROS_PER_MILLI, seconds, type Micros } from "../../src/core/units.ts";
+import type { FailureReason, WorkerDialect, WorkerRole } from "../../src/core/vocabulary.ts";
 import { heartbeat, requestArrived } from "./fixtures.ts";
 import type { Command } from "./transcript-command.ts";
 
@@ -26,7 +28,17 @@ export function configure(config: CoreConfig, command: Command): void {
   config.packetTokens = command.number("packet_tokens") ?? config.packetTokens;
   if (command.has("no_default_price")) config.defaultPrice = null;
   config.retriesMax = command.number("retries") ?? config.retriesMax;
-  config.placement.policy = command.text("policy") ?? config.placement.policy;
+  const { placement, queueing, tail } = config.scheduling;
+  queueing.batching = batching(command) ?? queueing.batching;
+  placement.profile = command.text("policy") ?? placement.profile;
+  placement.splitTokensMin = command.number("split") ?? placement.splitTokensMin;
+  if (command.has("migration")) tail.migration = true;
+  const backoffUs = command.duration("backoff");
+  if (backoffUs !== undefined) tail.backoff = { baseUs: backoffUs, maxUs: 8 * backoffUs };
+  const failures = command.number("breaker");
+  if (failures !== undefined) tail.breaker = { failures, successes: 2, openUs: seconds(10) };
+  const shareMax = command.number("hedge_share");
+  if (shareMax !== undefined) tail.hedge = { percentile: 0.5, shareMax, samplesMin: 1 };
 }
 
 /** Reads a line such as `remote cloud models=big slots=4 context=1000`. */
@@ -36,6 +48,7 @@ export function addRemote(config: CoreConfig, command: Command): void {
     models: command.text("models")?.split(",") ?? ["m"],
     concurrencyMax: command.number("slots") ?? 2,
     contextTokens: command.number("context") ?? 100,
+    labels: {},
   });
 }
 
@@ -87,6 +100,8 @@ export class EventReader {
         ];
       case "finished":
         return [finished(command)];
+      case "parked":
+        return [{ kind: "attempt_parked", attempt: subject, hasState: !command.has("no_state") }];
       case "failed": {
         const reason = (command.text("reason") ?? "endpoint_error") as FailureReason;
         const message = command.text("message") ?? "It broke.";
@@ -113,6 +128,8 @@ export class EventReader {
         return [{ kind: "ledger_restored", state: restoredState(command), limits: [] }];
       case "durable":
         return [{ kind: "ledger_durable", through: Number(subject) }];
+      case "policy":
+        return [{ kind: "policy_set", scheduling: scheduling(command) }];
       case "drain":
         return [{ kind: "drain_asked" }];
       default:
@@ -133,6 +150,8 @@ export class EventReader {
     const models = command.text("models")?.split(",") ?? last.models.map(({ model }) => model);
     const contextTokens = command.number("context") ?? served?.contextTokens ?? 100;
     const slots = command.number("slots") ?? served?.slots ?? 2;
+    const modelHash = command.text("hash") ?? served?.modelHash ?? null;
+    const stateFingerprint = command.text("state") ?? served?.stateFingerprint ?? null;
     const kvBytesPerToken = command.number("kv_per_token") ?? served?.kvBytesPerToken ?? 1;
     const next: HeartbeatReceived = {
       ...last,
@@ -147,7 +166,16 @@ export class EventReader {
         sessionKvBytesMax: command.number("session_kv_max") ?? last.limits.sessionKvBytesMax,
         kvBytesMax: command.number("kv_max") ?? last.limits.kvBytesMax,
       },
-      models: models.map((model) => ({ model, contextTokens, slots, kvBytesPerToken })),
+      models: models.map((model) => ({
+        model,
+        contextTokens,
+        slots,
+        kvBytesPerToken,
+        modelHash,
+        stateFingerprint,
+      })),
+      role: (command.text("role") ?? last.role) as WorkerRole,
+      progress: command.number("progress") ?? last.progress,
       sessions: command.number("sessions") ?? 0,
       ownSessions: command.number("own") ?? null,
       kvBytes: command.number("kv") ?? 0,
@@ -197,6 +225,37 @@ function restoredState(command: Command): LedgerState {
   const atUs = command.duration("held_at") ?? 0;
   const hold = { id: command.subject, account, parts: [{ atUs, charge }], charge };
   return { sequence: 1, clockUs: atUs, balances: [], holds: [hold], inDoubt: [] };
+}
+
+/** Reads `batching=fixed size=4`, where there is any. */
+function batching(command: Command): PolicyChoice | null {
+  const name = command.text("batching");
+  if (name === undefined) return null;
+  const size = command.number("size");
+  const timeout = command.number("timeout");
+  return {
+    name,
+    parameters: { ...(size === undefined ? {} : { size }), ...(timeout === undefined ? {} : { timeout }) },
+  };
+}
+
+/** Reads a line such as `policy profile=random fairness=vtc`: from now on by other rules. */
+function scheduling(command: Command): Partial<Scheduling> {
+  const usual = schedulingOf("sessions-kv");
+  const profile = command.text("profile");
+  const fairness = command.text("fairness");
+  return {
+    ...(profile === undefined ? {} : { placement: { ...usual.placement, profile } }),
+    ...(fairness === undefined
+      ? {}
+      : {
+          queueing: {
+            ...usual.queueing,
+            fairness: { name: fairness, parameters: {} },
+            batching: batching(command),
+          },
+        }),
+  };
 }
 
 function finished(command: Command): SupervisorEvent {

@@ -1,10 +1,16 @@
-import type { CoreConfig } from "../config.ts";
+import type { AdmissionConfig, CoreConfig } from "../config.ts";
 import type { CapacityReason, HeadgateError } from "../errors.ts";
 import type { RequestArrived } from "../events.ts";
 import type { Fleet } from "../fleet/fleet.ts";
+import { createPolicy } from "../policy.ts";
 import type { Queue } from "../queueing/queue.ts";
+import type { Random } from "../random.ts";
+import { MICROS_PER_SECOND, type Micros } from "../units.ts";
+import { SATURATION, SHEDDING } from "./catalogues.ts";
+import type { Load, Saturation, Shedding } from "./contracts.ts";
+import { Rates } from "./rates.ts";
 
-/** How long a client is asked to wait before it tries again. */
+/** How long a client is asked to wait before it tries again, where nobody knows when that will help. */
 const RETRY_AFTER_SECONDS = 1;
 
 const EXPLANATIONS: Record<CapacityReason, string> = {
@@ -14,7 +20,10 @@ const EXPLANATIONS: Record<CapacityReason, string> = {
   system_sessions_full: "As many sessions are running as limits.sessions_max allows.",
   system_kv_cache_full: "As much KV cache is in use as limits.kv_bytes_max allows.",
   queue_full: "The queue is full.",
+  band_full: "The queue has no more room for requests of this priority.",
   queue_timeout: "No worker had room before timeouts.queue ran out.",
+  evicted: "The queue was full, and more urgent requests came.",
+  shed: "Requests of this priority are turned away while the workers are this busy.",
   draining: "Headgate is shutting down.",
   ledger_unavailable: "What is spent can't be written down at the moment.",
 };
@@ -32,29 +41,104 @@ export function noCapacity(reason: CapacityReason): HeadgateError {
  * Whether to take a request in at all. Looks at counters only, so a refusal costs the same
  * however large the fleet and however long the queue.
  */
-export function admit(
-  request: { arrival: RequestArrived; model: string },
-  state: { config: CoreConfig; fleet: Fleet; queue: Queue; openPackets: number; draining: boolean },
-): HeadgateError | null {
-  const { config, fleet, queue } = state;
-  const { limits } = config;
-  if (state.draining) return noCapacity("draining");
-  if (fleet.known(request.model).length === 0) {
-    if (Object.hasOwn(config.models, request.model)) return noCapacity("no_workers");
+export class Admission {
+  readonly #config: CoreConfig;
+  readonly #fleet: Fleet;
+  readonly #queue: Queue;
+  readonly #random: Random;
+  readonly #rates: Rates;
+  #saturation: Saturation;
+  #shedding: Shedding;
+
+  constructor(config: CoreConfig, world: { fleet: Fleet; queue: Queue; random: Random }) {
+    const { saturation, shedding, rates } = config.scheduling.admission;
+    this.#config = config;
+    this.#fleet = world.fleet;
+    this.#queue = world.queue;
+    this.#random = world.random;
+    this.#rates = new Rates(rates);
+    this.#saturation = createPolicy(SATURATION, saturation);
+    this.#shedding = createPolicy(SHEDDING, shedding);
+  }
+
+  /** Other policies and rates from now on. */
+  reconfigure({ saturation, shedding, rates }: AdmissionConfig): void {
+    this.#saturation = createPolicy(SATURATION, saturation);
+    this.#shedding = createPolicy(SHEDDING, shedding);
+    this.#rates.reconfigure(rates);
+  }
+
+  /**
+   * Why the request is refused; null when it is not, in which case it counts against its model's rate.
+   *
+   * @param state.openPackets how many packets there are that don't wait for their budgets
+   */
+  admit(
+    request: { arrival: RequestArrived; model: string },
+    state: { nowUs: Micros; openPackets: number; draining: boolean },
+  ): HeadgateError | null {
+    return (
+      this.#outOfReach(request, state) ?? this.#outOfRoom(request, state) ?? this.#outOfTurn(request, state)
+    );
+  }
+
+  /** Whom could it go to? */
+  #outOfReach({ model }: { model: string }, { draining }: { draining: boolean }): HeadgateError | null {
+    if (draining) return noCapacity("draining");
+    if (this.#fleet.known(model).length === 0) {
+      if (Object.hasOwn(this.#config.models, model)) return noCapacity("no_workers");
+      return {
+        code: "model_not_found",
+        param: "model",
+        message: `There is no model ${quoted(model)}.`,
+      };
+    }
+    return this.#fleet.available(model).length === 0 ? noCapacity("no_healthy_workers") : null;
+  }
+
+  #outOfRoom(
+    { arrival, model }: { arrival: RequestArrived; model: string },
+    { openPackets }: { openPackets: number },
+  ): HeadgateError | null {
+    const { sessionsMax, kvBytesMax, queuePacketsMax } = this.#config.limits;
+    if (this.#fleet.sessions >= sessionsMax) return noCapacity("system_sessions_full");
+    if (this.#fleet.kvBytes >= kvBytesMax) return noCapacity("system_kv_cache_full");
+    // Behind others that wait it would have to wait too, and packets on their way to the queue count.
+    if (this.#queue.isWaiting(model)) {
+      const full = this.#queue.fullFor(arrival);
+      if (full !== null && this.#queue.evictFor(arrival) === null) return noCapacity(full);
+    }
+    return openPackets >= sessionsMax + queuePacketsMax ? noCapacity("queue_full") : null;
+  }
+
+  /** There would be room, but not for everybody. */
+  #outOfTurn(
+    { arrival, model }: { arrival: RequestArrived; model: string },
+    { nowUs }: { nowUs: Micros },
+  ): HeadgateError | null {
+    if (this.#queue.isSheddable(arrival)) {
+      const probability = this.#shedding.probability(this.#saturation.of(this.#load(model)));
+      if (probability > 0 && this.#random.chance(probability)) return noCapacity("shed");
+    }
+    const waitUs = this.#rates.take(model, nowUs);
+    if (waitUs === 0) return null;
     return {
-      code: "model_not_found",
-      param: "model",
-      message: `There is no model ${quoted(request.model)}.`,
+      code: "rate_limited",
+      message: `More requests for ${quoted(model)} come than its rate allows.`,
+      retryAfterSeconds: Math.ceil(waitUs / MICROS_PER_SECOND),
     };
   }
-  if (fleet.available(request.model).length === 0) return noCapacity("no_healthy_workers");
-  if (fleet.sessions >= limits.sessionsMax) return noCapacity("system_sessions_full");
-  if (fleet.kvBytes >= limits.kvBytesMax) return noCapacity("system_kv_cache_full");
-  // Behind others that wait it would have to wait too, and packets on their way to the queue count.
-  const mustWait = queue.isWaiting(request.model);
-  if (mustWait && !queue.hasRoom(request.arrival.bodyBytes)) return noCapacity("queue_full");
-  if (state.openPackets >= limits.sessionsMax + limits.queuePacketsMax) return noCapacity("queue_full");
-  return null;
+
+  #load(model: string): Load {
+    const { slots, kvBytesMax } = this.#fleet.capacity(model);
+    return {
+      running: this.#queue.runningOn(model),
+      waiting: this.#queue.waitingFor(model),
+      slots,
+      kvBytes: this.#fleet.kvBytes,
+      kvBytesMax: Math.min(kvBytesMax, this.#config.limits.kvBytesMax),
+    };
+  }
 }
 
 /** A name from outside, cut to a readable length. */
