@@ -1,5 +1,7 @@
 import type { Price } from "./budget/money.ts";
+import type { PolicyChoice } from "./policy.ts";
 import type { Micros } from "./units.ts";
+import type { Slo } from "./vocabulary.ts";
 
 /** What the core needs to know before the first event; plain data, so a recording can carry it. */
 export interface CoreConfig {
@@ -9,7 +11,9 @@ export interface CoreConfig {
   aliases: Record<string, string>;
   /** Endpoints outside Headgate, which send no heartbeats. */
   remotes: RemoteConfig[];
-  placement: { policy: string };
+  scheduling: Scheduling;
+  /** Where the core's own random numbers start, so that a run can be had again. */
+  seed: number;
   /** By the model's name as clients use it, after aliases. */
   prices: Record<string, Price>;
   /** Of models without one; null when those are refused. */
@@ -56,6 +60,103 @@ export interface CoreConfig {
   retriesMax: number;
 }
 
+/** The policies, which may be replaced while requests run; `policy_set` does that. */
+export interface Scheduling {
+  placement: PlacementConfig;
+  queueing: QueueingConfig;
+  admission: AdmissionConfig;
+  tail: TailConfig;
+}
+
+/** How an endpoint is chosen: filters, then weighted scorers, then a picker. */
+export interface PlacementConfig {
+  /** The profile in use: one of those below, or one that comes with Headgate. */
+  profile: string;
+  profiles: Record<string, ProfileConfig>;
+  /** A share of requests that goes by another profile, to compare the two; null without. */
+  canary: { profile: string; share: number } | null;
+  /** Tokens in a block of `Hints.blocks`, and how many blocks are remembered over all endpoints. */
+  prefix: { blockTokens: number; blocksMax: number };
+  /**
+   * A worker's report older than `trustUs` is doubted. The last place of `sessionsMax` sessions is remembered, each for
+   * `sessionTtlUs` after its last request.
+   */
+  signals: { trustUs: Micros; sessionsMax: number; sessionTtlUs: Micros };
+  /** What is hoped for where a request does not say; null without. */
+  slo: Slo | null;
+  /** Uncached tokens of prompt from which it is read by a `prefill` worker, where there are any. */
+  splitTokensMin: number;
+}
+
+export interface ProfileConfig {
+  filters: PolicyChoice[];
+  scorers: (PolicyChoice & { weight: number })[];
+  picker: PolicyChoice;
+  /** Places what waits together; one by one if absent. */
+  batch?: PolicyChoice;
+}
+
+/** Who is served next: a band, then a flow of that band, then an item of that flow. */
+export interface QueueingConfig {
+  /** From the most urgent on. The one named `normal`, or else the first, takes what names none. */
+  bands: BandConfig[];
+  /** Across bands. */
+  bandPolicy: PolicyChoice;
+  /** Across the flows of a band. */
+  fairness: PolicyChoice;
+  /** Within a flow. */
+  ordering: PolicyChoice;
+  /** Whether packets wait for others to go with; null for not. */
+  batching: PolicyChoice | null;
+  /** What makes a flow. */
+  flowBy: "tenant" | "key" | "hint";
+  /** Share of a flow against others; 1 for those not named. */
+  weights: Record<string, number>;
+  /** Requests of a flow that run at the same time, at most; no cap for those not named. */
+  caps: Record<string, number>;
+}
+
+export interface BandConfig {
+  name: string;
+  /** Against other bands, where the band policy goes by weight. */
+  weight: number;
+  /** Limits on what waits in this band alone; null for those of the whole queue. */
+  packetsMax: number | null;
+  bytesMax: number | null;
+  /** How long a packet of this band may wait; null for `timeouts.queueUs`. */
+  ttlUs: Micros | null;
+  /** Whether it is the first to be turned away when the fleet is saturated. */
+  isSheddable: boolean;
+}
+
+export interface AdmissionConfig {
+  /** How full the fleet is, from 0 to 1. */
+  saturation: PolicyChoice;
+  /** What that means for a request that comes now. */
+  shedding: PolicyChoice;
+  /** Requests a second by model, with bursts of up to `burst`; no limit for those not named. */
+  rates: Record<string, { perSecond: number; burst: number }>;
+}
+
+/** What is done about slow and broken endpoints. */
+export interface TailConfig {
+  /** A second attempt beside a slow first one; null for none. */
+  hedge: {
+    /** Of all times to first token of the model so far: a request that waits longer is hedged. */
+    percentile: number;
+    /** Of all requests, at most. */
+    shareMax: number;
+    /** So many times have to be known first. */
+    samplesMin: number;
+  } | null;
+  /** Before attempt k a packet waits a random time up to `baseUs` × 2^(k−1), at most `maxUs`. */
+  backoff: { baseUs: Micros; maxUs: Micros };
+  /** An endpoint is left alone after so many failures in a row, and tried again after a while; null for never. */
+  breaker: { failures: number; successes: number; openUs: Micros } | null;
+  /** Whether an answer whose worker dies goes on elsewhere from the token it had reached. */
+  migration: boolean;
+}
+
 export interface ModelConfig {
   /** Ceiling on generated tokens when the client names none. */
   maxTokensDefault: number;
@@ -69,4 +170,5 @@ export interface RemoteConfig {
   concurrencyMax: number;
   /** Tokens of prompt and answer together; what a client asks beyond is left to the endpoint to refuse. */
   contextTokens: number;
+  labels: Readonly<Record<string, string>>;
 }

@@ -13,6 +13,14 @@ export type Deadline =
   | { kind: "packet_unfunded"; packet: Packet }
   /** The packet found no endpoint in time. */
   | { kind: "packet_queued"; packet: Packet }
+  /** A batch of the model that was waited for may have to go as it is. */
+  | { kind: "batch_due"; model: string }
+  /** The packet may be tried again after a failure. */
+  | { kind: "packet_backed_off"; packet: Packet }
+  /** The packet has waited for its first token for so long that a second attempt is worth its price. */
+  | { kind: "packet_slow"; packet: Packet }
+  /** An endpoint that was left alone because it kept failing may be tried. */
+  | { kind: "breaker_half_open"; endpoint: Endpoint }
   /** An endpoint that has turned an attempt away may be asked again. */
   | { kind: "endpoint_refused"; endpoint: Endpoint }
   /** The attempt may have shown no progress for too long. */

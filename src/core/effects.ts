@@ -18,6 +18,8 @@ export type Effect =
   | Dispatch
   | GrantCredit
   | AskReceipts
+  | ParkAttempt
+  | FreeState
   | CancelAttempt
   | Relay
   | FinishAnswer
@@ -69,6 +71,33 @@ export interface Dispatch {
   maxTokens: number;
   /** Tokens of each choice that the endpoint may generate before it is granted more: what the hold covers. */
   creditTokens: number;
+  /** Where the answer goes on that others have begun; null for one from its beginning. */
+  resume: Resume | null;
+  /** Whether it is to read the prompt only, and to park then; `attempt_parked` answers. */
+  isPrefillOnly: boolean;
+}
+
+/** An answer that has been begun elsewhere. */
+export interface Resume {
+  /** The attempt before, whose tokens these are. */
+  attempt: string;
+  /** Tokens that have been relayed; the next one is the first that is wanted. */
+  tokens: number;
+  /** The worker that keeps the attempt's KV state; null where prompt and tokens have to be read again. */
+  stateOn: string | null;
+}
+
+/** Stop the attempt between two tokens and keep its KV state; `attempt_parked` answers, or whatever ended it before. */
+export interface ParkAttempt {
+  kind: "park_attempt";
+  attempt: string;
+}
+
+/** Nobody will fetch the state of a parked attempt any more. */
+export interface FreeState {
+  kind: "free_state";
+  worker: string;
+  attempt: string;
 }
 
 /** A longer hold is durable: each choice may go on up to this many tokens in total. */

@@ -93,6 +93,12 @@ export const ERRORS = {
     retryable: true,
     advice: "Retry after the time in `Retry-After`, or have the limit named here raised.",
   },
+  rate_limited: {
+    status: 429,
+    type: "rate_limit_error",
+    retryable: true,
+    advice: "Retry after the time in `Retry-After`, or have the model's rate raised under `admission.rates`.",
+  },
   capacity: {
     status: 503,
     type: "server_error",
@@ -129,8 +135,14 @@ export type CapacityReason =
   | "system_sessions_full"
   | "system_kv_cache_full"
   | "queue_full"
+  /** Its own band is full, whatever room there is for others. */
+  | "band_full"
   | "queue_timeout"
   | "ledger_unavailable"
+  /** It gave way in a full queue. */
+  | "evicted"
+  /** Its band is shed first, and the fleet is busy. */
+  | "shed"
   | "draining";
 
 /** An error on its way to a client. Optional fields appear in the body under the same names in snake case. */

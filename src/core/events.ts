@@ -1,7 +1,16 @@
 import type { LedgerState } from "./budget/accounts.ts";
 import type { LimitRow } from "./budget/limits.ts";
+import type { Scheduling } from "./config.ts";
 import type { Micros } from "./units.ts";
-import type { FailureReason, ServedModel, TokenUsage, WorkerDialect, WorkerLimits } from "./vocabulary.ts";
+import type {
+  FailureReason,
+  ServedModel,
+  Slo,
+  TokenUsage,
+  WorkerDialect,
+  WorkerLimits,
+  WorkerRole,
+} from "./vocabulary.ts";
 
 /**
  * Everything that can happen to a supervisor. Events are plain data: they can be written to
@@ -24,7 +33,9 @@ export type SupervisorEvent =
   | ChoiceFinished
   | AttemptFinished
   | AttemptFailed
+  | AttemptParked
   | TimerFired
+  | PolicySet
   | DrainAsked;
 
 /** A well-formed request from an authenticated client. */
@@ -49,7 +60,34 @@ export interface RequestArrived {
   budgetWaitUs: Micros;
   /** True when tokens go out as they come; a buffered answer can still start over on another endpoint. */
   streamed: boolean;
+  hints: Hints;
 }
+
+/** What scheduling may go by besides the size of a request. */
+export interface Hints {
+  /** Name of a priority band; null for the usual one. */
+  priority: string | null;
+  /** Whom it is to be counted with in fair queueing, where a header decides that; null otherwise. */
+  flow: string | null;
+  /** Requests of one conversation or agent share a name, and with it most of a prompt. */
+  session: string | null;
+  /** The prompt in blocks: each number stands for a block and all before it. Empty when it is not known. */
+  blocks: readonly number[];
+  /** What its endpoint must have, by label, such as `region: eu`. */
+  labels: Readonly<Record<string, string>>;
+  /** Time to the first token, and for each further one, that the client hopes for; null for the configured ones. */
+  slo: Slo | null;
+}
+
+/** Of a request of which nothing is known. */
+export const NO_HINTS: Hints = {
+  priority: null,
+  flow: null,
+  session: null,
+  blocks: [],
+  labels: {},
+  slo: null,
+};
 
 /** The client's connection closed before its answer was complete. */
 export interface ClientGone {
@@ -105,6 +143,9 @@ export interface HeartbeatReceived {
   receivedMs: number;
   draining: boolean;
   limits: WorkerLimits;
+  /** What it is used for: whole answers, or one half of them. */
+  role: WorkerRole;
+  labels: Readonly<Record<string, string>>;
   models: ServedModel[];
   /** Generations running on the worker, whoever sent them. */
   sessions: number;
@@ -112,6 +153,18 @@ export interface HeartbeatReceived {
   ownSessions: number | null;
   /** Bytes of KV cache held by those sessions. */
   kvBytes: number;
+  /** Counts the engine's work, in tokens read and generated: it stands still when the engine does. Null when not told. */
+  progress: number | null;
+  /** What the KV cache holds that can be used again; null when the worker does not say. */
+  cache: CacheReport | null;
+}
+
+/** Blocks by the number that stands for them and all before them, as in `Hints.blocks`. */
+export interface CacheReport {
+  /** Counts the worker's reports of this kind; 0 for one that says all there is. A gap means that one was lost. */
+  sequence: number;
+  stored: readonly number[];
+  removed: readonly number[];
 }
 
 /** What a worker has on paper of generations that nobody heard the end of. */
@@ -172,9 +225,26 @@ export interface AttemptFailed {
   message: string;
 }
 
+/**
+ * The endpoint has stopped the generation between two tokens, as it was asked to. All tokens up to there have been
+ * told.
+ */
+export interface AttemptParked {
+  kind: "attempt_parked";
+  attempt: string;
+  /** Whether it keeps the KV state for another one to fetch. */
+  hasState: boolean;
+}
+
 /** The wake-up asked for by the last `wake` effect. */
 export interface TimerFired {
   kind: "timer_fired";
+}
+
+/** Scheduling goes on with other policies; whatever waits or runs is kept. */
+export interface PolicySet {
+  kind: "policy_set";
+  scheduling: Partial<Scheduling>;
 }
 
 /** The process is asked to stop: no new requests, the running ones finish. */

@@ -24,6 +24,8 @@ export interface WorkerInspection {
   /** Null for a remote endpoint, whose address the shell knows. */
   url: string | null;
   status: WorkerStatus;
+  /** Its engine stands still while it has work, so it gets no more. */
+  isStalled: boolean;
   heartbeatUs: Micros | null;
   /** Sessions this supervisor has running there. */
   inFlight: number;
@@ -66,6 +68,7 @@ function inspectWorker(worker: Worker): WorkerInspection {
     worker: worker.id,
     url: worker.url,
     status: worker.status,
+    isStalled: worker.isStalled,
     heartbeatUs: worker.heardUs,
     inFlight: worker.ownSessions,
     foreignSessions: worker.foreignSessions,

@@ -9,7 +9,7 @@
  *                             ▼                               ▲
  *                          reserve ──▶ queue ──▶ place ──▶ dispatch ──▶ stream
  *                             ▲          ▲                    │           │
- *                             │          └──── retry ─────────┘           │
+ *                             │          └──── retry ─────────┴ hand over ┤
  *                             └────────────── start over ─────────────────┘
  *            └──────────────────── once per packet ─────────────────────┘
  * ```
@@ -31,8 +31,9 @@ const NEXT: Readonly<Record<Stage, readonly Stage[]>> = {
   // A failed attempt goes back to the queue, to be placed on an endpoint it has not tried.
   // What the attempt has already used is posted first; the next one then needs a hold of its own.
   dispatch: ["stream", "queue", "reserve", "settle"],
-  // A buffered answer has shown the client nothing yet, so it may start again elsewhere.
-  stream: ["reserve", "settle"],
+  // A buffered answer has shown the client nothing yet, so it may start again elsewhere; another goes on where it
+  // was, from the tokens relayed so far or from its KV state.
+  stream: ["reserve", "queue", "settle"],
   settle: [],
 };
 

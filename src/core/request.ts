@@ -30,6 +30,10 @@ export interface Request {
   charged: Charge;
   /** Workers that attempts were sent to, in order. */
   readonly workers: string[];
+  /** Name of the placement profile it goes by. */
+  profile: string;
+  hedges: number;
+  migrations: number;
 }
 
 /** The unit of dispatch: one piece of a request, with its own hold, attempts and receipt. */
@@ -60,7 +64,9 @@ export interface Packet {
   attempt: Attempt | null;
   /** Attempts made so far. */
   attempts: number;
-  /** Endpoints that failed it: never picked for it again. */
+  /** Attempts that failed since the answer has last come forward. */
+  failures: number;
+  /** Lives of endpoints that failed it: never picked for it again. See `lifeOf`. */
   readonly tried: Set<string>;
   /** What an endpoint's context has to hold at least, as far as endpoints have found theirs too small. */
   contextTokensMin: number;
@@ -68,6 +74,30 @@ export interface Packet {
   usage: TokenUsage;
   /** What is charged for that when the request ends. */
   use: Use;
+  /** Where its answer goes on, once it has left the endpoint that began it; null before. */
+  carried: Carried | null;
+  /** What has been posted already of the answer that goes on. */
+  paid: TokenUsage;
+  /** The other of two that race for the same answer; null without a hedge. */
+  rival: Packet | null;
+  /** Whether it is the one that was sent after the other. */
+  readonly isHedge: boolean;
+  /** When a hedge is due, or when it may be tried again after a failure. */
+  hedgeTimer: TimerHandle | null;
+  backoffTimer: TimerHandle | null;
+}
+
+/** An answer on its way from one endpoint to another. */
+export interface Carried {
+  /** The attempt that got it so far. */
+  attempt: string;
+  /** Tokens relayed. */
+  tokens: number;
+  prompt: Attempt["prompt"];
+  /** Of the model that began it; null when not told. */
+  modelHash: string | null;
+  /** Where its KV state waits, and who can load it; null where it has to be read again. */
+  state: { worker: string; fingerprint: string } | null;
 }
 
 /** One sending of a packet to one endpoint. */
@@ -83,8 +113,17 @@ export interface Attempt {
   creditTokens: number;
   /** KV cache set aside for it on the worker. */
   kvBytes: number;
-  /** Null until the prompt has been read. */
+  /** Null until the prompt has been read, by it or by the one whose answer it goes on with. */
   prompt: { tokens: number; cached: number } | null;
+  /** Whether its own endpoint has read the prompt, and what comes before its first token. */
+  hasStarted: boolean;
+  readonly dispatchedUs: Micros;
+  /** Tokens that it began with. */
+  readonly carriedTokens: number;
+  /** It reads the prompt, and another one answers. */
+  readonly isPrefillOnly: boolean;
+  /** It has been asked to park. */
+  isParking: boolean;
   /** Of all streams together. */
   generatedTokens: number;
   /** More credit was refused; it is asked for once more when what there is has run out. */
@@ -116,8 +155,9 @@ export function newRequest(options: {
   model: string;
   price: Price;
   nowUs: Micros;
+  profile?: string;
 }): Request {
-  const { arrival, model, price, nowUs } = options;
+  const { arrival, model, price, nowUs, profile = "" } = options;
   return {
     id: arrival.request,
     arrival,
@@ -131,6 +171,9 @@ export function newRequest(options: {
     firstTokenUs: null,
     charged: NOTHING,
     workers: [],
+    profile,
+    hedges: 0,
+    migrations: 0,
   };
 }
 
@@ -140,12 +183,14 @@ function accountOf({ tenant, key }: RequestArrived): string {
 
 export function newPacket(
   request: Request,
-  piece: { choice: number; choices: number; maxTokens: number; isOnCredit: boolean },
+  piece: { choice: number; choices: number; maxTokens: number; isOnCredit: boolean; isHedge?: boolean },
 ): Packet {
+  const { isHedge = false } = piece;
   return {
-    id: `${request.id}/${piece.choice}`,
+    id: `${request.id}/${piece.choice}${isHedge ? HEDGE_MARK : ""}`,
     request,
     ...piece,
+    isHedge,
     stage: "plan",
     stageSinceUs: request.arrivedUs,
     stagesUs: {},
@@ -158,12 +203,21 @@ export function newPacket(
     queueTimer: null,
     attempt: null,
     attempts: 0,
+    failures: 0,
     tried: new Set(),
     contextTokensMin: 0,
     usage: NO_USAGE,
     use: "none",
+    carried: null,
+    paid: NO_USAGE,
+    rival: null,
+    hedgeTimer: null,
+    backoffTimer: null,
   };
 }
+
+/** Ends the id of the second of two packets for one answer. */
+const HEDGE_MARK = "h";
 
 /** Moves a packet on and books the time it spent in the stage it leaves. */
 export function enter(packet: Packet, stage: Stage, nowUs: Micros): void {

@@ -1,22 +1,28 @@
-import { admit, noCapacity } from "./admission/admission.ts";
+import { Admission, noCapacity } from "./admission/admission.ts";
 import { assert } from "./assert.ts";
 import type { Shortage } from "./budget/budget.ts";
 import { chargeFor } from "./budget/coverage.ts";
-import { dayEnd } from "./budget/limits.ts";
 import type { Price } from "./budget/money.ts";
+import { Funding } from "./budget/funding.ts";
+import { Batches } from "./batching/batches.ts";
 import { budgetError, viewOf } from "./budget/refusal.ts";
 import { Reservations } from "./budget/reservations.ts";
 import type { Use } from "./budget/use.ts";
-import type { CoreConfig } from "./config.ts";
+import type { CoreConfig, Scheduling } from "./config.ts";
 import type { Deadline } from "./deadlines.ts";
 import { Attempts } from "./dispatching/attempts.ts";
-import { type Failure, failureError, mayRetry } from "./dispatching/retry.ts";
+import { Breakers } from "./dispatching/breakers.ts";
+import { canCarry } from "./dispatching/carrying.ts";
+import { Moves } from "./dispatching/moves.ts";
+import { Races } from "./dispatching/races.ts";
+import { Recovery } from "./dispatching/recovery.ts";
+import { backoffUs } from "./dispatching/retry.ts";
 import type { Effect } from "./effects.ts";
 import type { HeadgateError } from "./errors.ts";
 import type {
-  AttemptFailed,
   AttemptFinished,
   AttemptOutput,
+  AttemptParked,
   AttemptStarted,
   ChoiceFinished,
   HeartbeatReceived,
@@ -31,12 +37,15 @@ import { Health, NO_HEARTBEAT } from "./fleet/health.ts";
 import { sessionKvBytes } from "./fleet/kv.ts";
 import { isRemote, takesCredit, type Worker } from "./fleet/worker.ts";
 import { type Inspection, inspect } from "./inspection.ts";
-import { footprint, isWorthTrying, place, type PlacementProfile } from "./placement/placement.ts";
-import { placementPolicy } from "./placement/registry.ts";
+import { footprint } from "./placement/placement.ts";
+import { Placement } from "./placement/placing.ts";
 import { plan, priceOf, resolveModel, servedModel } from "./planning/plan.ts";
-import { Queue } from "./queueing/queue.ts";
+import { Queue, queueLimits } from "./queueing/queue.ts";
+import { longestFirst } from "./queueing/stealing.ts";
+import { Random } from "./random.ts";
 import {
   type Attempt,
+  type Carried,
   enter,
   newPacket,
   newRequest,
@@ -45,7 +54,8 @@ import {
   usageSoFar,
 } from "./request.ts";
 import type { Outcome } from "./settling/record.ts";
-import { credibleUsage, hasUse, recordOf, totalUsage, useOf } from "./settling/settle.ts";
+import { credibleUsage, recordOf, totalUsage, useOf } from "./settling/settle.ts";
+import type { Steps } from "./steps.ts";
 import { Streams } from "./streaming/streams.ts";
 import { Turn } from "./turn.ts";
 import type { Micros } from "./units.ts";
@@ -66,14 +76,23 @@ const FREE: Price = { input: 0, cachedInput: 0, output: 0, request: 0 };
 export class Supervisor {
   readonly #config: CoreConfig;
   readonly #turn = new Turn();
-  readonly #profile: PlacementProfile;
+  readonly #random: Random;
   readonly #fleet: Fleet;
   readonly #health: Health;
   readonly #queue: Queue;
+  readonly #admission: Admission;
   readonly #reservations: Reservations;
+  readonly #funding: Funding;
+  readonly #placement: Placement;
+  readonly #batches: Batches;
   readonly #attempts: Attempts;
+  readonly #breakers: Breakers;
+  readonly #races: Races;
+  readonly #recovery: Recovery;
+  readonly #moves: Moves;
   readonly #streams: Streams;
   readonly #requests = new Map<string, Request>();
+  #scheduling: Scheduling;
   #openPackets = 0;
   /** A limit of the whole system kept a packet waiting: capacity freed anywhere may serve it. */
   #isHeldBack = false;
@@ -81,13 +100,48 @@ export class Supervisor {
 
   constructor(config: CoreConfig) {
     this.#config = config;
-    this.#profile = placementPolicy(config.placement.policy);
+    this.#scheduling = config.scheduling;
+    this.#random = new Random(config.seed);
     this.#fleet = new Fleet(config);
-    this.#health = new Health(this.#turn, this.#fleet, config.heartbeats);
-    this.#queue = new Queue(config.limits);
+    this.#health = new Health(this.#turn, this.#fleet, config);
+    this.#queue = new Queue(config.scheduling.queueing, queueLimits(config));
+    this.#admission = new Admission(config, {
+      fleet: this.#fleet,
+      queue: this.#queue,
+      random: this.#random.fork(),
+    });
     this.#reservations = new Reservations(this.#turn, config);
+    this.#funding = new Funding(this.#turn, this.#reservations);
+    this.#placement = new Placement(config, this.#random.fork());
+    this.#breakers = new Breakers(this.#turn);
+    this.#batches = new Batches(this.#turn, config.scheduling.queueing.batching);
     this.#attempts = new Attempts(this.#turn, this.#fleet, config.timeouts);
     this.#streams = new Streams(this.#turn, this.#reservations, config);
+    const parts = { turn: this.#turn, fleet: this.#fleet, attempts: this.#attempts, steps: this.#steps() };
+    this.#races = new Races(this.#turn, this.#attempts, parts.steps);
+    this.#moves = new Moves(parts);
+    this.#recovery = new Recovery({
+      ...parts,
+      config,
+      scheduling: () => this.#scheduling,
+      breakers: this.#breakers,
+      races: this.#races,
+      reservations: this.#reservations,
+    });
+  }
+
+  #steps(): Steps {
+    return {
+      reserve: (packet) => this.#reserve(packet),
+      enqueue: (packet) => this.#enqueue(packet),
+      findPlace: (packet) => this.#findPlace(packet),
+      place: (packet) => this.#place(packet),
+      placeWaitingOn: (worker) => this.#placeWaitingOn(worker),
+      left: (attempt, outcome) => this.#leftEndpoint(attempt, outcome),
+      settlePacket: (packet, use) => this.#settlePacket(packet, use),
+      fail: (request, error) => this.#fail(request, error),
+      packetAdded: () => void this.#openPackets++,
+    };
   }
 
   /** Takes in what happened and says what to do about it, in that order. */
@@ -128,7 +182,9 @@ export class Supervisor {
       case "attempt_finished":
         return this.#withAttempt(event.attempt, (attempt) => this.#finished(attempt, event));
       case "attempt_failed":
-        return this.#withAttempt(event.attempt, (attempt) => this.#failed(attempt, event));
+        return this.#withAttempt(event.attempt, (attempt) => this.#recovery.failed(attempt, event));
+      case "attempt_parked":
+        return this.#withAttempt(event.attempt, (attempt) => this.#parked(attempt, event));
       case "client_gone":
         return this.#withRequest(event.request, (request) => this.#settle(request, "abandoned"));
       case "client_blocked":
@@ -144,6 +200,8 @@ export class Supervisor {
       case "timer_fired":
         for (const deadline of this.#turn.due()) this.#deadlineReached(deadline);
         return;
+      case "policy_set":
+        return this.#setPolicies(event.scheduling);
       case "drain_asked":
         return this.#drain();
     }
@@ -161,13 +219,12 @@ export class Supervisor {
       model,
       price: "code" in price ? FREE : price,
       nowUs: this.#turn.nowUs,
+      profile: this.#placement.draw(),
     });
-    const refusal = admit(
+    const refusal = this.#admission.admit(
       { arrival, model },
       {
-        config: this.#config,
-        fleet: this.#fleet,
-        queue: this.#queue,
+        nowUs: this.#turn.nowUs,
         openPackets: this.#openPackets - this.#reservations.waiting,
         draining: this.#draining,
       },
@@ -196,6 +253,7 @@ export class Supervisor {
     for (const piece of planned) request.packets.push(newPacket(request, piece));
     this.#requests.set(request.id, request);
     this.#openPackets += planned.length;
+    this.#races.counted();
     request.deadline = this.#turn.after(this.#config.timeouts.totalUs, { kind: "request_total", request });
     for (const packet of request.packets) {
       // One that is refused ends the request, and the others with it.
@@ -208,41 +266,28 @@ export class Supervisor {
   /** Holds what the packet may cost; it goes no further until the hold would survive a crash. */
   #reserve(packet: Packet): void {
     enter(packet, "reserve", this.#turn.nowUs);
-    const shortage = this.#reservations.reserve(packet);
-    if (shortage !== null) this.#short(packet, shortage);
+    this.#fundPacket(packet);
   }
 
-  /** Its budget has no room: it waits, if it asked to and that can help, or is refused. */
-  #short(packet: Packet, shortage: Shortage): void {
-    const { arrival, arrivedUs } = packet.request;
-    const patienceUs = arrivedUs + arrival.budgetWaitUs;
-    const canHelp = !shortage.isPermanent && patienceUs > this.#turn.nowUs;
-    if (!canHelp || !this.#reservations.waitForFunds(packet, shortage.account)) {
-      return this.#fail(packet.request, budgetError(shortage, this.#turn.nowUs));
-    }
-    // A new window helps, even where a hold that is released would do.
-    const windowEndUs = shortage.limit.window === "day" ? dayEnd(this.#turn.nowUs) : Infinity;
-    const atUs = Math.min(patienceUs, windowEndUs);
-    if (packet.fundingTimer?.atUs === atUs) return;
-    this.#turn.cancel(packet.fundingTimer);
-    packet.fundingTimer = this.#turn.at(atUs, { kind: "packet_unfunded", packet });
+  #fundPacket(packet: Packet): void {
+    const shortage = this.#funding.fund(packet);
+    if (shortage === null) return;
+    if (packet.rival !== null) this.#races.lose(packet);
+    else if (packet.carried !== null) this.#endShort(packet, packet.carried, shortage);
+    else this.#fail(packet.request, budgetError(shortage, this.#turn.nowUs));
   }
 
   /** Money has come free: to those that wait for it, in the order in which they came. */
   #fund(): void {
-    for (const packet of this.#reservations.refundable()) this.#reserveAgain(packet);
-  }
-
-  #reserveAgain(packet: Packet): void {
-    const shortage = this.#reservations.reserve(packet);
-    if (shortage !== null) this.#short(packet, shortage);
+    for (const packet of this.#reservations.refundable()) this.#fundPacket(packet);
   }
 
   /** A hold is durable: the packet's first, or one that has become longer. */
   #covered(packet: Packet): void {
     const { attempt, request } = packet;
     if (attempt !== null) return this.#attempts.grant(attempt, packet.creditTokens);
-    if (packet.choice === 0 && packet.attempts === 0) {
+    if (packet.rival !== null && packet.isHedge) return this.#placeHedge(packet);
+    if (packet.choice === 0 && packet.attempts === 0 && !packet.isHedge) {
       const budgets = this.#reservations.remainders(request.account).map(viewOf);
       if (budgets.length > 0) this.#turn.emit({ kind: "budget_told", request: request.id, budgets });
     }
@@ -254,20 +299,41 @@ export class Supervisor {
   /** Packets wait here, not at workers; one that needs not wait passes straight through. */
   #enqueue(packet: Packet): void {
     enter(packet, "queue", this.#turn.nowUs);
-    const { model, arrival } = packet.request;
+    const { nowUs } = this.#turn;
+    const delayUs = backoffUs(packet, this.#scheduling.tail.backoff, { nowUs, random: this.#random });
+    if (delayUs === 0) return this.#stand(packet);
+    packet.backoffTimer = this.#turn.after(delayUs, { kind: "packet_backed_off", packet });
+  }
+
+  #stand(packet: Packet): void {
+    const { model } = packet.request;
     const isFirst = packet.attempts > 0 || !this.#queue.isWaiting(model);
-    if (isFirst && this.#place(packet)) return;
-    if (!this.#queue.hasRoom(arrival.bodyBytes)) {
+    if (isFirst && !this.#batches.isOn && this.#place(packet)) return;
+    if (!this.#makeRoom(packet)) {
       const hasQueue = this.#config.limits.queuePacketsMax > 0;
       return this.#fail(packet.request, noCapacity(hasQueue ? "queue_full" : "all_workers_at_capacity"));
     }
-    this.#queue.add(packet);
-    const leftUs = this.#config.timeouts.queueUs - (packet.stagesUs.queue ?? 0);
+    this.#queue.add(packet, this.#turn.nowUs);
+    const leftUs = this.#queue.ttlUs(packet) - (packet.stagesUs.queue ?? 0);
     packet.queueTimer = this.#turn.after(leftUs, { kind: "packet_queued", packet });
+    if (this.#batches.isOn) this.#placeWaiting(model);
+  }
+
+  /** In a full queue the least urgent give way, the newest of them first. Returns whether there is room. */
+  #makeRoom(packet: Packet): boolean {
+    const { arrival } = packet.request;
+    if (this.#queue.hasRoom(arrival)) return true;
+    for (const { request } of this.#queue.evictFor(arrival) ?? []) {
+      // Two packets may be of one request.
+      if (this.#requests.has(request.id)) this.#fail(request, noCapacity("evicted"));
+    }
+    return this.#queue.hasRoom(arrival);
   }
 
   #leaveQueue(packet: Packet): void {
-    if (!this.#queue.remove(packet)) return;
+    this.#turn.cancel(packet.backoffTimer);
+    packet.backoffTimer = null;
+    if (!this.#queue.remove(packet, this.#turn.nowUs)) return;
     this.#turn.cancel(packet.queueTimer);
     packet.queueTimer = null;
   }
@@ -275,79 +341,95 @@ export class Supervisor {
   // ── place ──────────────────────────────────────────────────────────────────────────────
 
   #place(packet: Packet): boolean {
-    const endpoint = place(packet, this.#fleet.available(packet.request.model), this.#profile);
-    if (endpoint === null) return false;
-    const { sessions, sessionKvBytes: bytes } = footprint(packet, endpoint);
-    if (!this.#fleet.hasRoom({ sessions, kvBytes: bytes * sessions })) {
-      this.#isHeldBack = true;
-      return false;
-    }
+    const endpoint = this.#findPlace(packet);
+    if (endpoint !== null) this.#send(packet, endpoint);
+    return endpoint !== null;
+  }
+
+  #send(packet: Packet, endpoint: Endpoint): void {
     this.#leaveQueue(packet);
     enter(packet, "place", this.#turn.nowUs);
     this.#dispatch(packet, endpoint);
-    return true;
+  }
+
+  /** The best endpoint that has room for the packet now; null when none has, or the whole system has not. */
+  #findPlace(packet: Packet): Endpoint | null {
+    if (this.#queue.isCapped(packet)) return null;
+    const candidates = this.#fleet.available(packet.request.model);
+    const endpoint = this.#placement.place(packet, candidates, this.#turn.nowUs);
+    return endpoint !== null && this.#systemTakes(packet, endpoint) ? endpoint : null;
+  }
+
+  #systemTakes(packet: Packet, endpoint: Endpoint): boolean {
+    const { sessions, sessionKvBytes: bytes } = footprint(packet, endpoint);
+    if (this.#fleet.hasRoom({ sessions, kvBytes: bytes * sessions })) return true;
+    this.#isHeldBack = true;
+    return false;
   }
 
   /** Gives capacity that has come free on the worker to whoever has waited longest for it. */
   #placeWaitingOn(worker: Worker): void {
-    for (const { model } of worker.endpoints) this.#placeWaiting(model);
+    for (const model of longestFirst(worker, this.#queue)) this.#placeWaiting(model);
     if (!this.#isHeldBack) return;
     this.#isHeldBack = false;
     for (const model of this.#queue.models) this.#placeWaiting(model);
   }
 
   #placeWaiting(model: string): void {
-    for (const packet of this.#queue.inOrder(model)) {
-      if (this.#place(packet)) continue;
-      // A packet that has been somewhere may not go everywhere: it must not keep the others from it.
-      if (packet.attempts === 0) return;
+    if (this.#batches.isOn) return this.#placeInBatches(model);
+    if (this.#placement.placesBatches) this.#placeTogether(model);
+    for (const packet of this.#queue.inOrder(model, this.#turn.nowUs)) this.#place(packet);
+  }
+
+  /** All that wait, or as many as are looked at in one go. */
+  #placeTogether(model: string): void {
+    const { nowUs } = this.#turn;
+    const packets = [...this.#queue.inOrder(model, nowUs)];
+    const places = this.#placement.placeBatch(packets, this.#fleet.available(model), nowUs);
+    for (const [i, packet] of packets.entries()) {
+      const endpoint = places[i] ?? null;
+      if (endpoint === null || this.#queue.isCapped(packet)) continue;
+      if (this.#systemTakes(packet, endpoint)) this.#send(packet, endpoint);
     }
+  }
+
+  /** Only as many as the batching policy lets go. */
+  #placeInBatches(model: string): void {
+    const packets = [...this.#queue.inOrder(model, this.#turn.nowUs)];
+    const { late, take } = this.#batches.plan(model, packets);
+    const placed = packets.slice(late, late + take).filter((packet) => this.#place(packet));
+    this.#batches.sent(model, placed);
+    for (const { request } of packets.slice(0, late))
+      if (this.#requests.has(request.id)) this.#totalTimeout(request);
   }
 
   // ── dispatch ───────────────────────────────────────────────────────────────────────────
 
   #dispatch(packet: Packet, endpoint: Endpoint): void {
     enter(packet, "dispatch", this.#turn.nowUs);
-    this.#attempts.begin(packet, endpoint);
+    const { nowUs } = this.#turn;
+    const attempt = this.#attempts.begin(packet, endpoint, {
+      isPrefillOnly: this.#placement.isPrefillOnly(packet, endpoint, this.#fleet.available(endpoint.model)),
+    });
+    this.#placement.dispatched(attempt, nowUs);
+    this.#queue.dispatched(packet, nowUs);
+    this.#races.dispatched(packet, this.#scheduling.tail.hedge);
   }
 
-  #failed(attempt: Attempt, { reason, message }: AttemptFailed): void {
-    if (reason !== "at_capacity") this.#attemptFailed(attempt, { reason, message });
-    else if (!hasUse(attempt)) this.#turnedAway(attempt);
-    // Whoever says so after it has begun does not keep to the protocol.
-    else this.#attemptFailed(attempt, { reason: "endpoint_error", message });
+  /** Its load there is gone. */
+  #leftEndpoint(attempt: Attempt, outcome: "completed" | "failed" | "cancelled"): void {
+    const { nowUs } = this.#turn;
+    this.#races.called(attempt.packet);
+    this.#batches.read(attempt.packet);
+    this.#placement.ended(attempt, nowUs, outcome);
+    // Where its flow ran as many as it may, what waits of it can go to any worker.
+    if (this.#queue.ended(attempt.packet, nowUs)) this.#isHeldBack = true;
   }
 
-  /** Back in line, before those that have not been sent anywhere yet. */
-  #turnedAway(attempt: Attempt): void {
-    this.#attempts.turnedAway(attempt);
-    this.#enqueue(attempt.packet);
-    this.#placeWaitingOn(attempt.endpoint.worker);
-  }
-
-  /** Tries elsewhere while that is allowed and there is an endpoint left to try. */
-  #attemptFailed(attempt: Attempt, failure: Failure): void {
-    const { packet, endpoint } = attempt;
-    const { request } = packet;
-    packet.tried.add(endpoint.id);
-    if (failure.reason === "context_length_exceeded") packet.contextTokensMin = endpoint.contextTokens + 1;
-    this.#attempts.end(attempt);
-    const use = useOf(attempt, failure.reason);
-    const retry =
-      mayRetry(attempt, failure, this.#config.retriesMax) &&
-      this.#fleet.available(request.model).some((other) => isWorthTrying(other, packet));
-    if (!retry) {
-      packet.usage = usageSoFar(attempt);
-      packet.use = use;
-      this.#fail(request, failureError(packet, failure));
-    } else if (use === "none") {
-      this.#enqueue(packet);
-    } else {
-      // What it used is charged by itself.
-      this.#reservations.close(packet, use);
-      this.#reserve(packet);
-    }
-    this.#placeWaitingOn(endpoint.worker);
+  /** A hedge's hold is durable. There may be no place for it any more: it does not wait. */
+  #placeHedge(hedge: Packet): void {
+    enter(hedge, "queue", this.#turn.nowUs);
+    if (!this.#place(hedge)) this.#races.lose(hedge);
   }
 
   // ── stream ─────────────────────────────────────────────────────────────────────────────
@@ -357,8 +439,13 @@ export class Supervisor {
     const { packet, endpoint } = attempt;
     const usage = { promptTokens: event.promptTokens, cachedTokens: event.cachedTokens, completionTokens: 0 };
     const { promptTokens: tokens, cachedTokens: cached } = credibleUsage(attempt, usage);
-    attempt.prompt = { tokens, cached };
+    attempt.prompt = attempt.packet.carried?.prompt ?? { tokens, cached };
+    attempt.hasStarted = true;
     this.#attempts.progressed(attempt);
+    this.#placement.started(attempt, this.#turn.nowUs);
+    this.#queue.read(packet, tokens, this.#turn.nowUs);
+    this.#batches.read(packet);
+    this.#moves.freeState(packet);
     const kvBytes =
       attempt.slots *
       sessionKvBytes({
@@ -376,8 +463,12 @@ export class Supervisor {
   #output(attempt: Attempt, event: AttemptOutput): void {
     // A sign of life without a token is no progress, or it could put off a timeout for ever.
     if (event.tokens === 0) return;
+    const { packet } = attempt;
+    this.#races.token(packet, { isFirst: attempt.generatedTokens === 0 });
     const isCut = this.#streams.output(attempt, event);
     this.#attempts.progressed(attempt);
+    this.#placement.generated(attempt, event.tokens, this.#turn.nowUs);
+    this.#queue.generated(packet, event.tokens, this.#turn.nowUs);
     if (isCut) this.#cutOff(attempt);
   }
 
@@ -390,8 +481,25 @@ export class Supervisor {
     this.#answered(attempt, usageSoFar(attempt));
   }
 
+  /** Nothing is left to pay for more of an answer that is shown in part: it ends at that token. */
+  #endShort(packet: Packet, { attempt }: Carried, shortage: Shortage): void {
+    const { request, choice } = packet;
+    this.#turn.emit({
+      kind: "finish_answer",
+      request: request.id,
+      choice,
+      attempt,
+      finishReason: "length",
+      shortage: viewOf(shortage),
+    });
+    this.#settlePacket(packet, "none");
+    this.#completeIfAnswered(request);
+  }
+
   #finished(attempt: Attempt, { finishReason, usage }: AttemptFinished): void {
+    this.#races.token(attempt.packet, { isFirst: false });
     this.#attempts.end(attempt);
+    this.#breakers.succeeded(attempt.endpoint, this.#scheduling.tail.breaker);
     this.#streams.finished(attempt, finishReason);
     this.#answered(attempt, credibleUsage(attempt, usage));
   }
@@ -401,20 +509,33 @@ export class Supervisor {
     const { packet, endpoint } = attempt;
     const { request } = packet;
     if (packet.stage === "dispatch") enter(packet, "stream", this.#turn.nowUs);
+    this.#leftEndpoint(attempt, "completed");
     packet.usage = usage;
     this.#streams.answered(attempt);
     this.#settlePacket(packet, chargeFor(packet, usage));
-    if (request.packets.every(({ stage }) => stage === "settle")) {
-      this.#turn.emit({
-        kind: "finish_request",
-        request: request.id,
-        usage: totalUsage(request.packets),
-        cost: request.charged,
-        budgets: this.#reservations.remainders(request.account).map(viewOf),
-      });
-      this.#settle(request, "completed");
-    }
+    this.#completeIfAnswered(request);
     this.#placeWaitingOn(endpoint.worker);
+  }
+
+  /** The answer goes on elsewhere, if it can. */
+  #parked(attempt: Attempt, event: AttemptParked): void {
+    if (canCarry(attempt)) return this.#moves.parked(attempt, event);
+    this.#recovery.attemptFailed(attempt, {
+      reason: "endpoint_error",
+      message: "It parked what can't be moved.",
+    });
+  }
+
+  #completeIfAnswered(request: Request): void {
+    if (!request.packets.every(({ stage }) => stage === "settle")) return;
+    this.#turn.emit({
+      kind: "finish_request",
+      request: request.id,
+      usage: totalUsage(request.packets),
+      cost: request.charged,
+      budgets: this.#reservations.remainders(request.account).map(viewOf),
+    });
+    this.#settle(request, "completed");
   }
 
   // ── settle ─────────────────────────────────────────────────────────────────────────────
@@ -423,6 +544,7 @@ export class Supervisor {
   #settlePacket(packet: Packet, use: Use): void {
     if (packet.stage === "settle") return;
     this.#leaveQueue(packet);
+    this.#moves.freeState(packet);
     this.#reservations.close(packet, use);
     enter(packet, "settle", this.#turn.nowUs);
     this.#openPackets--;
@@ -441,6 +563,7 @@ export class Supervisor {
     const running = request.packets.flatMap(({ attempt }) => (attempt === null ? [] : [attempt]));
     for (const attempt of running) {
       this.#attempts.cancel(attempt, error?.code ?? outcome);
+      this.#leftEndpoint(attempt, "cancelled");
       attempt.packet.usage = usageSoFar(attempt);
       attempt.packet.use = useOf(attempt, null);
     }
@@ -480,9 +603,14 @@ export class Supervisor {
   #heartbeat(report: HeartbeatReceived): void {
     const heard = this.#health.heard(report);
     if (heard === null) return;
-    this.#loseAttempts(heard.lost, "The worker restarted.");
-    for (const endpoint of heard.worker.endpoints) this.#attempts.forgive(endpoint);
-    this.#placeWaitingOn(heard.worker);
+    const { worker, lost, stalled } = heard;
+    this.#placement.reported(worker, report, this.#turn.nowUs);
+    if (lost.length > 0) for (const endpoint of worker.endpoints) this.#breakers.reset(endpoint);
+    this.#recovery.lost(lost, { reason: "worker_lost", message: "The worker restarted." });
+    this.#recovery.lost(stalled, { reason: "stalled", message: "The worker's engine stands still." });
+    for (const endpoint of worker.endpoints) this.#attempts.forgive(endpoint);
+    this.#placeWaitingOn(worker);
+    if (worker.status === "draining" && this.#scheduling.tail.migration) this.#moves.empty(worker);
     if (heard.isNew && takesCredit(heard.worker)) this.#askReceipts(heard.worker);
   }
 
@@ -510,16 +638,9 @@ export class Supervisor {
   }
 
   #evict(worker: Worker, reason: string): void {
-    this.#loseAttempts(this.#health.evict(worker, reason), `The worker is gone: ${reason}.`);
-  }
-
-  #loseAttempts(attempts: readonly Attempt[], message: string): void {
-    for (const attempt of attempts) {
-      // Failing one attempt may have ended its request, and with it others of this list.
-      if (this.#attempts.get(attempt.id) === undefined) continue;
-      this.#turn.emit({ kind: "cancel_attempt", attempt: attempt.id, reason: "worker_lost" });
-      this.#attemptFailed(attempt, { reason: "worker_lost", message });
-    }
+    const attempts = this.#health.evict(worker, reason);
+    this.#recovery.lost(attempts, { reason: "worker_lost", message: `The worker is gone: ${reason}.` });
+    this.#placement.forgot(worker);
   }
 
   // ── time ───────────────────────────────────────────────────────────────────────────────
@@ -532,11 +653,22 @@ export class Supervisor {
         this.#turn.emit({ kind: "drop_client", request: deadline.request.id });
         return this.#settle(deadline.request, "dropped");
       case "packet_unfunded":
-        return this.#reserveAgain(deadline.packet);
+        return this.#fundPacket(deadline.packet);
       case "packet_queued":
         return this.#fail(deadline.packet.request, noCapacity("queue_timeout"));
+      case "batch_due":
+        return this.#placeWaiting(deadline.model);
+      case "packet_backed_off":
+        deadline.packet.backoffTimer = null;
+        return this.#stand(deadline.packet);
+      case "packet_slow":
+        deadline.packet.hedgeTimer = null;
+        return this.#races.slow(deadline.packet, this.#scheduling.tail.hedge);
+      case "breaker_half_open":
+        this.#breakers.halfOpen(deadline.endpoint);
+        return this.#placeWaiting(deadline.endpoint.model);
       case "attempt_silent":
-        if (this.#attempts.isSilent(deadline.attempt)) this.#giveUp(deadline.attempt);
+        if (this.#attempts.isSilent(deadline.attempt)) this.#recovery.silent(deadline.attempt);
         return;
       case "endpoint_refused":
         this.#attempts.forgive(deadline.endpoint);
@@ -557,12 +689,18 @@ export class Supervisor {
     this.#fail(request, { code: "deadline_exceeded", stage, message });
   }
 
-  #giveUp(attempt: Attempt): void {
-    this.#turn.emit({ kind: "cancel_attempt", attempt: attempt.id, reason: "silent" });
-    const failure = hasUse(attempt)
-      ? { reason: "stalled" as const, message: "The worker stopped sending tokens." }
-      : { reason: "prefill_timeout" as const, message: "The worker sent no first token in time." };
-    this.#attemptFailed(attempt, failure);
+  // ── policies ───────────────────────────────────────────────────────────────────────────
+
+  /** Whatever waits or runs is kept; from now on it is scheduled by other rules. */
+  #setPolicies(changes: Partial<Scheduling>): void {
+    this.#scheduling = { ...this.#scheduling, ...changes };
+    if (changes.placement !== undefined) this.#placement.reconfigure(changes.placement);
+    if (changes.queueing !== undefined) {
+      this.#queue.reconfigure(changes.queueing, this.#turn.nowUs);
+      this.#batches.reconfigure(changes.queueing.batching);
+    }
+    if (changes.admission !== undefined) this.#admission.reconfigure(changes.admission);
+    for (const model of this.#queue.models) this.#placeWaiting(model);
   }
 
   // ── stop ───────────────────────────────────────────────────────────────────────────────
@@ -580,9 +718,7 @@ export class Supervisor {
 
   /** Ends all that is left. The queue goes first: what comes free now is not given out again. */
   #endAll(): void {
-    for (const model of this.#queue.models) {
-      for (const packet of this.#queue.inOrder(model)) this.#leaveQueue(packet);
-    }
+    for (const packet of this.#queue.all()) this.#leaveQueue(packet);
     for (const request of this.#requests.values()) this.#fail(request, noCapacity("draining"));
   }
 

@@ -7,6 +7,12 @@ export interface TokenUsage {
   completionTokens: number;
 }
 
+/** What is asked of latency: time to the first token, and for each further one. */
+export interface Slo {
+  ttftUs: number;
+  tpotUs: number;
+}
+
 /** A model as one worker serves it: together with the worker's name it is an endpoint. */
 export interface ServedModel {
   /** The variant's name. */
@@ -17,6 +23,10 @@ export interface ServedModel {
   slots: number;
   /** KV cache for one token of one sequence: see `fleet/kv.ts` for the formula. */
   kvBytesPerToken: number;
+  /** Workers with the same one can go on with each other's answers; null when not told. */
+  modelHash?: string | null;
+  /** Workers with the same one can load each other's KV state; null when not told. */
+  stateFingerprint?: string | null;
 }
 
 /**
@@ -25,6 +35,10 @@ export interface ServedModel {
  *   is asked of it, and cannot be stopped at a token, so the worst case is held in full.
  */
 export type WorkerDialect = "headgate" | "prefill_decode";
+
+/** `prefill` workers read prompts and hand the KV state over to `decode` workers; `both` do all of it themselves. */
+export const WORKER_ROLES = ["both", "prefill", "decode"] as const;
+export type WorkerRole = (typeof WORKER_ROLES)[number];
 
 /** What a worker that does not say which models it serves is listed under. */
 export const ANY_MODEL = "*";

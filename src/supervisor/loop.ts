@@ -56,6 +56,10 @@ function carryOut(ports: Ports, effect: Effect): void {
       return ports.endpoints.dispatch(effect);
     case "grant_credit":
       return ports.endpoints.grantCredit(effect);
+    case "park_attempt":
+      return ports.endpoints.park(effect);
+    case "free_state":
+      return ports.endpoints.freeState(effect);
     case "cancel_attempt":
       return ports.endpoints.cancel(effect);
     case "ask_receipts":

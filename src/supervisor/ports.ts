@@ -10,7 +10,9 @@ import type {
   FailRequest,
   FinishAnswer,
   FinishRequest,
+  FreeState,
   GrantCredit,
+  ParkAttempt,
   Relay,
   RequestSettled,
   WorkerChanged,
@@ -51,6 +53,10 @@ export interface EndpointsPort {
   grantCredit(effect: GrantCredit): void;
   /** Submit `receipts_read` with what the worker knows, if it answers and knows anything. */
   askReceipts(effect: AskReceipts): void;
+  /** Submit `attempt_parked` once it has stopped between two tokens, or else however it ended before. */
+  park(effect: ParkAttempt): void;
+  /** Submit nothing, whatever becomes of it. */
+  freeState(effect: FreeState): void;
   /** Stop the attempt; submit nothing about it any more. */
   cancel(effect: CancelAttempt): void;
 }

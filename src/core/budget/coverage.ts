@@ -3,16 +3,25 @@ import type { TokenUsage } from "../vocabulary.ts";
 import type { Charge } from "./charge.ts";
 import { costOf } from "./money.ts";
 
-/** What a packet is charged for that use. The request itself counts with its first packet, once. */
-export function chargeFor(packet: Packet, usage: TokenUsage): Charge {
-  const { request, choice } = packet;
+/**
+ * What a packet is charged for that use, as far as it has not been already. The request itself counts
+ * with its first packet, once; a prompt that has to be read again because its worker died counts once, too.
+ */
+export function chargeFor(packet: Packet, total: TokenUsage): Charge {
+  const { request, choice, paid } = packet;
   const requests = choice === 0 && request.charged.requests === 0 ? 1 : 0;
+  const usage = paid.promptTokens + paid.completionTokens === 0 ? total : beyond(total, paid);
   return {
     nanoUsd: costOf(request.price, usage, requests),
     inputTokens: usage.promptTokens,
     outputTokens: usage.completionTokens,
     requests,
   };
+}
+
+function beyond(total: TokenUsage, paid: TokenUsage): TokenUsage {
+  const completionTokens = Math.max(0, total.completionTokens - paid.completionTokens);
+  return { promptTokens: 0, cachedTokens: 0, completionTokens };
 }
 
 /** The most a packet can come to with that many output tokens for each choice. */

@@ -119,17 +119,21 @@ export class Reservations {
    */
   reserve(packet: Packet): Shortage | null {
     const { account } = packet.request;
-    const first = Math.min(this.#packetTokens, packet.maxTokens);
+    const begun = packet.carried?.tokens ?? 0;
+    const first = Math.min(begun + this.#packetTokens, packet.maxTokens);
     const isMetered = this.#budget.isMetered(account);
     const wanted = isMetered && packet.isOnCredit ? first : packet.maxTokens;
     const shortage = this.#hold(packet, wanted);
-    if (shortage === null || wanted === first || shortage.limit.unit === "requests") return shortage;
-    const shorter = mostTokens({ least: first, most: wanted - 1 }, (tokens) => {
+    // An answer that is shown in part is worth going on with for any number of tokens, and a new one for a packet of them.
+    const least = begun === 0 ? first : begun + 1;
+    if (shortage === null || wanted === least || shortage.limit.unit === "requests") return shortage;
+    const shorter = mostTokens({ least, most: wanted - 1 }, (tokens) => {
       return this.#budget.fits(account, worstCaseOf(packet, tokens), this.#turn.nowUs);
     });
-    if (shorter === null) return this.#hold(packet, first);
-    packet.maxTokens = shorter;
+    if (shorter === null) return this.#hold(packet, least);
     packet.shortage = shortage;
+    // What can be stopped at a token may yet be granted more; to the rest that is said from the start.
+    if (!packet.isOnCredit || begun === 0) packet.maxTokens = shorter;
     return this.#hold(packet, shorter);
   }
 

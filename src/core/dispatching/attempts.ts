@@ -6,6 +6,7 @@ import { footprint } from "../placement/placement.ts";
 import type { Attempt, Packet } from "../request.ts";
 import { silentAtUs } from "../streaming/meter.ts";
 import type { Turn } from "../turn.ts";
+import { stateFor } from "./carrying.ts";
 import { seconds } from "../units.ts";
 
 /** How long an endpoint that is full is left alone when nothing else is heard of it. */
@@ -32,9 +33,10 @@ export class Attempts {
     return this.#running.get(id);
   }
 
-  /** Sends the packet to the endpoint. */
-  begin(packet: Packet, endpoint: Endpoint): void {
-    const { request, choice, choices, maxTokens, creditTokens } = packet;
+  /** Sends the packet to the endpoint, to begin its answer or to go on with it. */
+  begin(packet: Packet, endpoint: Endpoint, { isPrefillOnly }: { isPrefillOnly: boolean }): Attempt {
+    const { request, choice, choices, maxTokens, creditTokens, carried } = packet;
+    const carriedTokens = carried?.tokens ?? 0;
     packet.attempts++;
     const { sessions: slots, sessionKvBytes } = footprint(packet, endpoint);
     // A remote endpoint mixes its choices in one stream of its own.
@@ -44,11 +46,16 @@ export class Attempts {
       packet,
       endpoint,
       slots,
-      streams: Array.from({ length: streams }, () => ({ generatedTokens: 0, end: null })),
+      streams: Array.from({ length: streams }, () => ({ generatedTokens: carriedTokens, end: null })),
       creditTokens: (creditTokens * choices) / streams,
       kvBytes: sessionKvBytes * slots,
-      prompt: null,
-      generatedTokens: 0,
+      prompt: carried?.prompt ?? null,
+      hasStarted: false,
+      dispatchedUs: this.#turn.nowUs,
+      generatedTokens: carriedTokens,
+      carriedTokens,
+      isPrefillOnly,
+      isParking: false,
       isShort: false,
       progressUs: this.#turn.nowUs,
       silence: null,
@@ -68,7 +75,20 @@ export class Attempts {
       model: endpoint.model,
       maxTokens,
       creditTokens: attempt.creditTokens,
+      resume:
+        carried === null
+          ? null
+          : { attempt: carried.attempt, tokens: carried.tokens, stateOn: stateFor(endpoint, packet) },
+      isPrefillOnly,
     });
+    return attempt;
+  }
+
+  /** Asks the endpoint to stop and to keep the KV state, so that another one can go on. */
+  park(attempt: Attempt): void {
+    if (attempt.isParking) return;
+    attempt.isParking = true;
+    this.#turn.emit({ kind: "park_attempt", attempt: attempt.id });
   }
 
   /** Its hold has become longer, and is durable. */

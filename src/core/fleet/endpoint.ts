@@ -1,4 +1,5 @@
 import type { TimerHandle } from "../deadlines.ts";
+import type { EndpointLoad } from "../placement/signals/load.ts";
 import type { Worker } from "./worker.ts";
 
 /** One model on one worker: a place a packet can be sent to. */
@@ -10,6 +11,9 @@ export interface Endpoint {
   slots: number;
   contextTokens: number;
   kvBytesPerToken: number;
+  /** See `ServedModel`. */
+  modelHash?: string | null;
+  stateFingerprint?: string | null;
   /** Slots that this supervisor's attempts take here. */
   inFlight: number;
   /** Set while it is left alone because it has turned an attempt away. */
@@ -18,9 +22,27 @@ export interface Endpoint {
   ceiling: number;
   /** Counts dispatches over the whole fleet; breaks ties in favour of who waited longest. */
   pickedAt: number;
+  /** What has been learnt of it. */
+  readonly load: EndpointLoad;
+  /** See `dispatching/breakers.ts`. */
+  readonly breaker: Breaker;
+}
+
+export interface Breaker {
+  state: "closed" | "open" | "half_open";
+  /** In a row. */
+  failures: number;
+  /** Since it has been half-open. */
+  successes: number;
+  timer: TimerHandle | null;
+}
+
+export function newBreaker(): Breaker {
+  return { state: "closed", failures: 0, successes: 0, timer: null };
 }
 
 /** Whether it is not to be sent anything for now, however many slots it says it has. */
-export function isRefusing({ refusal, inFlight, ceiling }: Endpoint): boolean {
-  return refusal !== null || inFlight >= ceiling;
+export function isRefusing({ refusal, inFlight, ceiling, breaker }: Endpoint): boolean {
+  if (refusal !== null || inFlight >= ceiling) return true;
+  return breaker.state === "open" || (breaker.state === "half_open" && inFlight > 0);
 }

@@ -1,14 +1,20 @@
 import { assert } from "../assert.ts";
 import type { CoreConfig, RemoteConfig } from "../config.ts";
 import type { HeartbeatReceived } from "../events.ts";
+import { newEndpointLoad, newWorkerLoad } from "../placement/signals/load.ts";
 import type { Attempt } from "../request.ts";
 import type { Micros } from "../units.ts";
 import type { ServedModel } from "../vocabulary.ts";
-import type { Endpoint } from "./endpoint.ts";
+import { type Endpoint, newBreaker } from "./endpoint.ts";
 import { isRemote, type Worker, type WorkerStatus } from "./worker.ts";
 
 /** Its time is too far off or behind an earlier one, it is one worker too many, or a remote endpoint has its name. */
 export type HeartbeatRefusal = "timestamp" | "too_many_workers" | "name_taken";
+
+interface Capacity {
+  slots: number;
+  kvBytesMax: number;
+}
 
 /** What a heartbeat changed. */
 export type HeartbeatOutcome =
@@ -30,6 +36,7 @@ export class Fleet {
   readonly #available = new Map<string, Endpoint[]>();
   /** Endpoints by model, whatever their worker's status. */
   readonly #known = new Map<string, Endpoint[]>();
+  readonly #capacities = new Map<string, Capacity>();
   #picks = 0;
   #sessions = 0;
   #kvBytes = 0;
@@ -75,14 +82,28 @@ export class Fleet {
     return this.#known.get(model) ?? [];
   }
 
+  /** What those together can take: slots, and bytes of KV cache. Summed up once after each report. */
+  capacity(model: string): Capacity {
+    let capacity = this.#capacities.get(model);
+    if (capacity === undefined) {
+      capacity = { slots: 0, kvBytesMax: 0 };
+      for (const { slots, worker } of this.available(model)) {
+        capacity.slots += Math.min(slots, worker.limits.sessionsMax);
+        capacity.kvBytesMax += worker.limits.kvBytesMax;
+      }
+      this.#capacities.set(model, capacity);
+    }
+    return capacity;
+  }
+
   heartbeat(nowUs: Micros, report: HeartbeatReceived): HeartbeatOutcome {
     const ageMs = report.receivedMs - report.timestampMs;
     if (ageMs > this.#heartbeats.behindMs || -ageMs > this.#heartbeats.aheadMs) return refused("timestamp");
     const known = this.#workers.get(report.worker);
     if (known === undefined) {
       if (this.#workers.size >= this.#limits.workersMax) return refused("too_many_workers");
-      const { worker: id, url, epoch, dialect, limits } = report;
-      const worker = newWorker({ id, url, epoch, dialect, heardUs: nowUs, limits });
+      const { worker: id, url, epoch, dialect, limits, labels } = report;
+      const worker = newWorker({ id, url, epoch, dialect, heardUs: nowUs, limits, labels });
       this.#workers.set(worker.id, worker);
       this.#apply(nowUs, worker, report);
       return { kind: "joined", worker };
@@ -99,6 +120,13 @@ export class Fleet {
     const before = known.status;
     const changedModels = this.#apply(nowUs, known, report);
     return { kind: changedModels || before !== known.status ? "changed" : "same", worker: known };
+  }
+
+  /** Its engine stands still, or moves again. */
+  setStalled(worker: Worker, isStalled: boolean): void {
+    if (worker.isStalled === isStalled) return;
+    worker.isStalled = isStalled;
+    this.#index();
   }
 
   setStatus(worker: Worker, status: WorkerStatus): void {
@@ -137,6 +165,7 @@ export class Fleet {
     assert(endpoint.worker.attempts.delete(attempt), `${attempt.id} is released once`);
     endpoint.inFlight -= slots;
     endpoint.worker.ownSessions -= slots;
+    endpoint.worker.endedSessions += slots;
     endpoint.worker.kvBytesReserved -= attempt.kvBytes;
     this.#sessions -= slots;
     this.#kvBytes -= attempt.kvBytes;
@@ -150,12 +179,17 @@ export class Fleet {
     worker.dialect = report.dialect;
     worker.reportedMs = report.timestampMs;
     worker.limits = report.limits;
-    const own = report.ownSessions ?? worker.ownSessions;
+    worker.role = report.role;
+    worker.labels = report.labels;
+    // What it still runs for us and we have given up is load like that of others.
+    const own = Math.min(report.ownSessions ?? Infinity, worker.ownSessions + worker.endedSessions);
+    worker.endedSessions = 0;
     worker.foreignSessions = Math.max(0, report.sessions - own);
     worker.foreignKvBytes =
       report.sessions > 0 ? Math.floor((report.kvBytes * worker.foreignSessions) / report.sessions) : 0;
     const status = report.draining ? "draining" : "alive";
     const changed = syncEndpoints(worker, report.models);
+    this.#capacities.clear();
     if (changed || status !== worker.status) {
       worker.status = status;
       this.#index();
@@ -171,6 +205,7 @@ export class Fleet {
       dialect: "headgate",
       heardUs: null,
       limits: { sessionsMax: remote.concurrencyMax, sessionKvBytesMax: Infinity, kvBytesMax: Infinity },
+      labels: remote.labels,
     });
     const served = (model: string): ServedModel => ({
       model,
@@ -186,10 +221,11 @@ export class Fleet {
   #index(): void {
     this.#available.clear();
     this.#known.clear();
+    this.#capacities.clear();
     for (const worker of this.#workers.values()) {
       for (const endpoint of worker.endpoints.filter(isServed)) {
         append(this.#known, endpoint);
-        if (worker.status === "alive") append(this.#available, endpoint);
+        if (worker.status === "alive" && !worker.isStalled) append(this.#available, endpoint);
       }
     }
   }
@@ -206,18 +242,24 @@ function append(index: Map<string, Endpoint[]>, endpoint: Endpoint): void {
 }
 
 function newWorker(
-  identity: Pick<Worker, "id" | "url" | "epoch" | "dialect" | "heardUs" | "limits">,
+  identity: Pick<Worker, "id" | "url" | "epoch" | "dialect" | "heardUs" | "limits" | "labels">,
 ): Worker {
   return {
     ...identity,
     status: "alive",
+    role: "both",
     reportedMs: 0,
     endpoints: [],
     attempts: new Set(),
+    endedSessions: 0,
+    progress: null,
+    progressUs: 0,
+    isStalled: false,
     ownSessions: 0,
     kvBytesReserved: 0,
     foreignSessions: 0,
     foreignKvBytes: 0,
+    load: newWorkerLoad(),
     silence: null,
   };
 }
@@ -241,6 +283,8 @@ function syncEndpoints(worker: Worker, models: readonly ServedModel[]): boolean 
       refusal: null,
       ceiling: Infinity,
       pickedAt: 0,
+      load: newEndpointLoad(),
+      breaker: newBreaker(),
     };
   });
   const ending = worker.endpoints.filter((endpoint) => endpoint.inFlight > 0 && !served.includes(endpoint));

@@ -3,26 +3,47 @@ import type { CoreConfig } from "../config.ts";
 import type { HeartbeatReceived } from "../events.ts";
 import type { Attempt } from "../request.ts";
 import type { Turn } from "../turn.ts";
+import type { Micros } from "../units.ts";
 import type { Fleet } from "./fleet.ts";
 import type { Worker } from "./worker.ts";
 
 /** The reason given for a worker that has been silent for too long. */
 export const NO_HEARTBEAT = "no heartbeat";
 
+/** What a report that was accepted has changed. */
+export interface Heard {
+  worker: Worker;
+  isNew: boolean;
+  /** Attempts that ran on the process before this one. */
+  lost: readonly Attempt[];
+  /** Attempts of an engine that has stood still for too long. */
+  stalled: readonly Attempt[];
+}
+
+/** Whether its endpoint has something to do for it: neither its client nor its credit holds it up. */
+function isBusy({ packet, streams, creditTokens }: Attempt): boolean {
+  return (
+    packet.request.slowClient === null &&
+    streams.some((stream) => stream.end === null && stream.generatedTokens < creditTokens)
+  );
+}
+
 /** Judges workers by what they report and by how long they have been silent. */
 export class Health {
   readonly #turn: Turn;
   readonly #fleet: Fleet;
   readonly #limits: CoreConfig["heartbeats"];
+  readonly #stallUs: Micros;
 
-  constructor(turn: Turn, fleet: Fleet, limits: CoreConfig["heartbeats"]) {
+  constructor(turn: Turn, fleet: Fleet, config: Pick<CoreConfig, "heartbeats" | "timeouts">) {
     this.#turn = turn;
     this.#fleet = fleet;
-    this.#limits = limits;
+    this.#limits = config.heartbeats;
+    this.#stallUs = config.timeouts.stallUs;
   }
 
-  /** Answers the report; null when it is refused. A worker that has restarted has lost its attempts. */
-  heard(report: HeartbeatReceived): { worker: Worker; isNew: boolean; lost: readonly Attempt[] } | null {
+  /** Answers the report; null when it is refused. A worker that has restarted has lost its attempts, one that stands still keeps them. */
+  heard(report: HeartbeatReceived): Heard | null {
     const outcome = this.#fleet.heartbeat(this.#turn.nowUs, report);
     const refusal = outcome.kind === "refused" ? outcome.refusal : null;
     this.#turn.emit({ kind: "answer_heartbeat", report: report.report, refusal });
@@ -37,7 +58,24 @@ export class Health {
       worker,
       isNew: kind === "joined" || kind === "restarted",
       lost: kind === "restarted" ? outcome.lost : [],
+      stalled: this.#hasStalled(worker, report) ? [...worker.attempts] : [],
     };
+  }
+
+  /** A worker can report as if all were well while its engine does nothing: its own count of tokens tells. */
+  #hasStalled(worker: Worker, { progress }: HeartbeatReceived): boolean {
+    const { nowUs } = this.#turn;
+    const moves = progress === null || progress !== worker.progress;
+    if (moves) this.#fleet.setStalled(worker, false);
+    if (moves || worker.isStalled || ![...worker.attempts].some(isBusy)) {
+      worker.progress = progress;
+      worker.progressUs = nowUs;
+      return false;
+    }
+    if (nowUs - worker.progressUs < this.#stallUs) return false;
+    this.#fleet.setStalled(worker, true);
+    this.#announce(worker, "no progress");
+    return true;
   }
 
   /** Its time to be silent is up, if it was silent; returns whether it is given up. */

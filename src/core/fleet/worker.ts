@@ -1,7 +1,8 @@
 import type { TimerHandle } from "../deadlines.ts";
+import type { WorkerLoad } from "../placement/signals/load.ts";
 import type { Attempt } from "../request.ts";
 import type { Micros } from "../units.ts";
-import type { WorkerDialect, WorkerLimits } from "../vocabulary.ts";
+import type { WorkerDialect, WorkerLimits, WorkerRole } from "../vocabulary.ts";
 import type { Endpoint } from "./endpoint.ts";
 
 /**
@@ -27,15 +28,28 @@ export interface Worker {
   /** The worker's own clock in its last report, in ms since the Unix epoch. */
   reportedMs: number;
   limits: WorkerLimits;
+  /** What it is used for. */
+  role: WorkerRole;
+  /** Names and values that requests may ask for. */
+  labels: Readonly<Record<string, string>>;
   endpoints: Endpoint[];
   /** What this supervisor has running here: counted from dispatch on, not from the next report. */
   readonly attempts: Set<Attempt>;
+  /** Sessions of ours that have ended since its last report, which may still count them. */
+  endedSessions: number;
+  /** What its engine had done when it was last seen to do something, and when that was; null when it does not say. */
+  progress: number | null;
+  progressUs: Micros;
+  /** Its engine stood still while it had work: it gets no more until it moves. */
+  isStalled: boolean;
   /** Sessions they take: one for each choice of an attempt. */
   ownSessions: number;
   kvBytesReserved: number;
   /** What others have running here, by the last report. */
   foreignSessions: number;
   foreignKvBytes: number;
+  /** What ours of them make it do. */
+  readonly load: WorkerLoad;
   /** Set from its first heartbeat on. */
   silence: TimerHandle | null;
 }
@@ -56,4 +70,25 @@ export function sessionsOn(worker: Worker): number {
 
 export function kvBytesOn(worker: Worker): number {
   return worker.kvBytesReserved + worker.foreignKvBytes;
+}
+
+/** Whether it has all that is asked: for each label every value of a comma-separated list. */
+export function hasLabels({ labels }: Worker, asked: Readonly<Record<string, string>>): boolean {
+  for (const label in asked) {
+    if (!hasLabelValues(Object.hasOwn(labels, label) ? labels[label] : undefined, asked[label]!))
+      return false;
+  }
+  return true;
+}
+
+/** Whether the values a worker has for a label include all that are asked, both as comma-separated lists. */
+export function hasLabelValues(values: string | undefined, asked: string): boolean {
+  if (values === asked) return true;
+  if (values === undefined) return false;
+  const there = listOf(values);
+  return listOf(asked).every((value) => there.includes(value));
+}
+
+function listOf(values: string): string[] {
+  return values.split(",").map((value) => value.trim());
 }

@@ -28,6 +28,12 @@ export interface SettledRecord {
   stagesUs: Partial<Record<Stage, Micros>>;
   packets: number;
   attempts: number;
+  /** Attempts beside a first one that was slow. */
+  hedges: number;
+  /** Times that a begun answer went on elsewhere. */
+  migrations: number;
+  /** Name of the placement profile that it went by. */
+  profile: string;
   /** Workers that attempts were sent to, in order. */
   workers: string[];
   /** Of the answer that the client was given. */

@@ -17,7 +17,12 @@ const UNBILLED: ReadonlySet<FailureReason> = new Set<FailureReason>([
   "context_length_exceeded",
 ]);
 
-/** Whether the endpoint has begun to work on the attempt, so that there is something to charge. */
+/** Whether the endpoint has begun to work on the attempt. */
+export function hasBegun(attempt: Attempt): boolean {
+  return attempt.hasStarted || attempt.generatedTokens > attempt.carriedTokens;
+}
+
+/** Whether there is something to charge: its own work, or that of those whose answer it goes on with. */
 export function hasUse(attempt: Attempt): boolean {
   return attempt.prompt !== null || attempt.generatedTokens > 0;
 }
@@ -43,11 +48,13 @@ const TOKENS_MAX = 1_000_000_000;
 export function credibleUsage(attempt: Attempt, usage: TokenUsage): TokenUsage {
   const { packet, endpoint, creditTokens, streams } = attempt;
   const isMetered = takesCredit(endpoint.worker);
+  // Whoever goes on with an answer has not read its prompt, or has read it once more.
+  const prompt = packet.carried?.prompt ?? null;
   const promptTokensMax = isMetered ? packet.request.arrival.promptTokensMax : TOKENS_MAX;
   const promptTokens = Math.min(usage.promptTokens, promptTokensMax);
   return {
-    promptTokens,
-    cachedTokens: Math.min(usage.cachedTokens, promptTokens),
+    promptTokens: prompt?.tokens ?? promptTokens,
+    cachedTokens: prompt?.cached ?? Math.min(usage.cachedTokens, promptTokens),
     completionTokens: Math.min(
       usage.completionTokens,
       isMetered ? creditTokens * streams.length : TOKENS_MAX,
@@ -90,7 +97,10 @@ export function recordOf(
     ttftUs: request.firstTokenUs === null ? null : request.firstTokenUs - arrivedUs,
     stagesUs: slowest === null ? {} : slowest.stagesUs,
     packets: packets.length,
-    attempts: packets.reduce((sum, packet) => sum + packet.attempts, 0),
+    attempts: request.workers.length,
+    hedges: request.hedges,
+    migrations: request.migrations,
+    profile: request.profile,
     workers: request.workers,
     usage: totalUsage(packets),
     charged: request.charged,

@@ -22,6 +22,6 @@ export function needsCredit(attempt: Attempt, stream: AttemptStream, packetToken
 export function silentAtUs(attempt: Attempt, timeouts: CoreConfig["timeouts"]): Micros {
   const { packet, endpoint } = attempt;
   if (isRemote(endpoint.worker) && !packet.request.arrival.streamed) return Infinity;
-  const isDecoding = attempt.prompt !== null || attempt.generatedTokens > 0;
+  const isDecoding = attempt.hasStarted || attempt.generatedTokens > attempt.carriedTokens;
   return attempt.progressUs + (isDecoding ? timeouts.stallUs : timeouts.prefillUs);
 }

@@ -1,0 +1,41 @@
+import type { Packet } from "../request.ts";
+import type { Turn } from "../turn.ts";
+import type { Shortage } from "./budget.ts";
+import { dayEnd } from "./limits.ts";
+import type { Reservations } from "./reservations.ts";
+
+/** Gets packets their holds: at once, or when the budget that is short has room again. */
+export class Funding {
+  readonly #turn: Turn;
+  readonly #reservations: Reservations;
+
+  constructor(turn: Turn, reservations: Reservations) {
+    this.#turn = turn;
+    this.#reservations = reservations;
+  }
+
+  /** Null when the packet has its hold or waits for it; else the limit because of which it gets none. */
+  fund(packet: Packet): Shortage | null {
+    const shortage = this.#reservations.reserve(packet);
+    return shortage === null ? null : this.#short(packet, shortage);
+  }
+
+  /** Its budget has no room: it waits, if it asked to and that can help, or is refused. */
+  #short(packet: Packet, shortage: Shortage): Shortage | null {
+    const { arrival, arrivedUs } = packet.request;
+    const patienceUs = arrivedUs + arrival.budgetWaitUs;
+    // Who races against another attempt, or has shown part of an answer, has no time to wait.
+    const canWait = !packet.isHedge && packet.carried === null && patienceUs > this.#turn.nowUs;
+    const canHelp = canWait && !shortage.isPermanent;
+    if (!canHelp || !this.#reservations.waitForFunds(packet, shortage.account)) {
+      return shortage;
+    }
+    // A new window helps, even where a hold that is released would do.
+    const windowEndUs = shortage.limit.window === "day" ? dayEnd(this.#turn.nowUs) : Infinity;
+    const atUs = Math.min(patienceUs, windowEndUs);
+    if (packet.fundingTimer?.atUs === atUs) return null;
+    this.#turn.cancel(packet.fundingTimer);
+    packet.fundingTimer = this.#turn.at(atUs, { kind: "packet_unfunded", packet });
+    return null;
+  }
+}
