@@ -1,4 +1,11 @@
-import type { AskReceipts, CancelAttempt, Dispatch, GrantCredit } from "../core/effects.ts";
+import type {
+  AskReceipts,
+  CancelAttempt,
+  Dispatch,
+  FreeState,
+  GrantCredit,
+  ParkAttempt,
+} from "../core/effects.ts";
 import type { SupervisorEvent } from "../core/events.ts";
 import { ANY_MODEL } from "../core/vocabulary.ts";
 import type { FailureReason, TokenUsage } from "../core/vocabulary.ts";
@@ -6,14 +13,15 @@ import type { Exchange, Exchanges } from "../exchange/exchange.ts";
 import type { Outbox, Piece, PieceFormat, ToolCallForm } from "../exchange/outbox.ts";
 import { readPrompt } from "../exchange/read-prompt.ts";
 import type { EndpointsPort } from "../supervisor/ports.ts";
-import type { GenerationListener } from "./generation.ts";
+import type { CacheNames } from "./cache-names.ts";
+import type { Continuation, GenerationListener } from "./generation.ts";
 import { generateOnRemote } from "./openai-dialect.ts";
 import type { RemoteEndpoint } from "./openai-dialect.ts";
 import { generateByPrefillDecode } from "./prefill-decode-dialect.ts";
 import { readReceipts } from "./receipts.ts";
 import type { Upstream, UpstreamCall } from "./upstream.ts";
 import type { WorkerAddresses } from "./worker-addresses.ts";
-import { generateOnWorker, grantCredit } from "./worker-dialect.ts";
+import { freeState, generateOnWorker, grantCredit, parkGeneration } from "./worker-dialect.ts";
 
 const MESSAGE_LENGTH_MAX = 500;
 
@@ -21,6 +29,7 @@ export interface EndpointsOptions {
   upstream: Upstream;
   exchanges: Exchanges;
   addresses: WorkerAddresses;
+  cacheNames: CacheNames;
   remotes: RemoteEndpoint[];
   /** This supervisor's id, as workers know it. */
   supervisor: string;
@@ -77,7 +86,7 @@ export class Endpoints implements EndpointsPort {
   }
 
   #dispatchToWorker(effect: Dispatch, exchange: Exchange): void {
-    const { upstream, addresses, supervisor } = this.#options;
+    const { upstream, addresses, cacheNames, supervisor } = this.#options;
     const address = addresses.get(effect.worker);
     if (address === undefined) {
       this.#fail(effect, "unreachable", `no address is known of worker ${effect.worker}`);
@@ -91,16 +100,37 @@ export class Endpoints implements EndpointsPort {
     }
     const { origin, dialect } = address;
     const attempt = this.#begin(effect, exchange, { format: "text", toolCalls: prompt.toolCalls });
-    const generation = { dispatch: effect, exchange, prompt };
+    const continuation = this.#continuation(effect, exchange);
+    const generation = { dispatch: effect, exchange, prompt, continuation };
     switch (dialect) {
       case "headgate":
         attempt.origin = origin;
-        attempt.runs(generateOnWorker(upstream, { origin, supervisor }, generation, attempt));
+        attempt.runs(generateOnWorker(upstream, { origin, supervisor, cacheNames }, generation, attempt));
         return;
       case "prefill_decode":
         attempt.runs(generateByPrefillDecode(upstream, origin, generation, attempt));
         return;
     }
+  }
+
+  /** What another worker has generated, for the next one to go on from. */
+  #continuation({ resume, choice }: Dispatch, exchange: Exchange): Continuation | null {
+    if (resume === null) return null;
+    const continuation = { tokens: exchange.outbox(resume.attempt, choice)?.ids ?? [] };
+    const keeper = resume.stateOn === null ? undefined : this.#options.addresses.get(resume.stateOn);
+    if (keeper === undefined) return continuation;
+    const url = `${keeper.origin}/worker/generate/${encodeURIComponent(resume.attempt)}/state`;
+    return { ...continuation, state: { url } };
+  }
+
+  park({ attempt }: ParkAttempt): void {
+    const origin = this.#attempts.get(attempt)?.origin ?? null;
+    if (origin !== null) parkGeneration(this.#options.upstream, { origin, attempt });
+  }
+
+  freeState({ worker, attempt }: FreeState): void {
+    const address = this.#options.addresses.get(worker);
+    if (address !== undefined) freeState(this.#options.upstream, { origin: address.origin, attempt });
   }
 
   grantCredit({ attempt, creditTokens }: GrantCredit): void {
@@ -127,9 +157,10 @@ export class Endpoints implements EndpointsPort {
     const { attempt: id, choice, choices } = effect;
     // A worker that serves any model answers under the name it was asked by.
     const model = effect.model === ANY_MODEL ? exchange.asked.model : effect.model;
+    const begun = effect.resume === null ? null : exchange.goOn(id, effect.resume);
     const attempt = new Attempt({
       id,
-      outboxes: exchange.open({ attempt: id, model, choice, choices, ...shape }),
+      outboxes: begun ?? exchange.open({ attempt: id, model, choice, choices, ...shape }),
       exchange,
       submit: this.#options.submit,
       ended: () => this.#attempts.delete(id),
@@ -222,6 +253,12 @@ class Attempt implements GenerationListener {
     this.#end();
     for (const outbox of this.#outboxes) outbox.isComplete = true;
     this.#submit({ kind: "attempt_finished", attempt: this.#id, finishReason, usage });
+  }
+
+  parked(hasState: boolean): void {
+    if (this.#over) return;
+    this.#end();
+    this.#submit({ kind: "attempt_parked", attempt: this.#id, hasState });
   }
 
   failed(reason: FailureReason, message: string): void {

@@ -13,6 +13,16 @@ export interface Generation {
 /** With the client's words as a worker takes them. */
 export interface WorkerGeneration extends Generation {
   prompt: Prompt;
+  /** Where the answer goes on that another worker has begun; null for one from its beginning. */
+  continuation: Continuation | null;
+}
+
+/** As the worker's wire has it. */
+export interface Continuation {
+  /** What has been generated so far. */
+  tokens: readonly number[];
+  /** Where the KV state can be fetched; absent where all has to be read again. */
+  state?: { url: string };
 }
 
 /** What a dialect reports: `started`, `output`…, and then exactly one of `finished` and `failed`. */
@@ -26,6 +36,8 @@ export interface GenerationListener {
   /** The chunk that tells the usage: it is relayed when the cost is known. */
   usageChunk(data: string): void;
   finished(finishReason: string, usage: TokenUsage): void;
+  /** It has stopped where it was asked to, and another one can go on, with its KV state where the worker kept that. */
+  parked(hasState: boolean): void;
   failed(reason: FailureReason, message: string): void;
 }
 

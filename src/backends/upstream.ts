@@ -1,5 +1,5 @@
 /**
- * The narrow way in which dialects use HTTP: one POST, read as it comes. Behind it is undici
+ * The narrow way in which dialects use HTTP: one request, read as it comes. Behind it is undici
  * today; whatever costs less per request may replace it without touching a dialect.
  */
 export interface Upstream {
@@ -14,6 +14,8 @@ export interface Upstream {
 export interface UpstreamRequest {
   /** Scheme, host and port. */
   origin: string;
+  /** `POST` if absent. */
+  method?: "POST" | "DELETE";
   path: string;
   headers: Record<string, string>;
   body: string | Buffer;

@@ -1,5 +1,6 @@
 import type { FailureReason, TokenUsage } from "../core/vocabulary.ts";
 import type { Piece, TokenLogprob } from "../exchange/outbox.ts";
+import type { CacheNames } from "./cache-names.ts";
 import { postBriefly } from "./brief-call.ts";
 import { EventStreamParser } from "./event-stream.ts";
 import { BodyCollector, ERROR_BODY_BYTES_MAX, isTokenCount, parseOrNull, refusalOf } from "./generation.ts";
@@ -12,6 +13,8 @@ export interface WorkerAddress {
   origin: string;
   /** Who we are, so that the worker can tell us how many of its sessions are ours. */
   supervisor: string;
+  /** Told what the worker calls the blocks of a prompt. */
+  cacheNames: CacheNames;
 }
 
 /**
@@ -25,14 +28,17 @@ export function generateOnWorker(
   listener: GenerationListener,
 ): UpstreamCall {
   const body = workerRequest(address.supervisor, generation);
-  const stream = new WorkerStream(listener, generation);
+  const stream = new WorkerStream(listener, generation, address.cacheNames);
   const request = { origin: address.origin, path: "/worker/generate", headers: HEADERS, body };
   const call = upstream.post(request, stream);
   stream.call = call;
   return call;
 }
 
-function workerRequest(supervisor: string, { dispatch, prompt }: WorkerGeneration): string {
+function workerRequest(
+  supervisor: string,
+  { dispatch, exchange, prompt, continuation }: WorkerGeneration,
+): string {
   const { sampling, grammar, logitBias, topLogprobs } = prompt;
   return JSON.stringify({
     id: dispatch.attempt,
@@ -51,8 +57,30 @@ function workerRequest(supervisor: string, { dispatch, prompt }: WorkerGeneratio
     grammar: grammar ?? undefined,
     logit_bias: logitBias ?? undefined,
     logprobs: topLogprobs ?? undefined,
+    continue: continuation ?? undefined,
+    want_blocks: exchange.blocks.length > 0 ? true : undefined,
+    park_at: dispatch.isPrefillOnly ? 0 : undefined,
   });
 }
+
+/** Asks for the generation to stop between two tokens; its own stream tells when it has. */
+export function parkGeneration(upstream: Upstream, at: { origin: string; attempt: string }): void {
+  const path = `/worker/generate/${encodeURIComponent(at.attempt)}/park`;
+  // A worker that can't be reached ends the stream itself, one way or the other.
+  postBriefly(
+    upstream,
+    { origin: at.origin, path, headers: { "content-type": "application/json" }, body: "{}" },
+    IGNORED,
+  );
+}
+
+/** Tells the worker that nobody will fetch the state of a parked generation; it would expire without. */
+export function freeState(upstream: Upstream, at: { origin: string; attempt: string }): void {
+  const path = `/worker/generate/${encodeURIComponent(at.attempt)}`;
+  postBriefly(upstream, { origin: at.origin, method: "DELETE", path, headers: {}, body: "" }, IGNORED);
+}
+
+const IGNORED = { head() {}, data() {}, end() {}, broken() {} };
 
 /**
  * Tells the worker how far the hold covers the generation now. Nobody waits for it: without it the
@@ -70,12 +98,11 @@ export function grantCredit(
     headers: { "content-type": "application/json" },
     body: JSON.stringify({ credit: grant.creditTokens }),
   };
-  const ignored = { head() {}, data() {}, end() {}, broken() {} };
   let second: UpstreamCall | null = null;
   const broken = (): void => {
-    second = postBriefly(upstream, request, ignored);
+    second = postBriefly(upstream, request, IGNORED);
   };
-  const first = postBriefly(upstream, request, { ...ignored, broken });
+  const first = postBriefly(upstream, request, { ...IGNORED, broken });
   return {
     abort() {
       first.abort();
@@ -85,10 +112,11 @@ export function grantCredit(
 }
 
 type WorkerEvent =
-  | { type: "started"; prompt_tokens: number; cached_tokens: number }
+  | { type: "started"; prompt_tokens: number; cached_tokens: number; blocks?: number[] }
   | { type: "tokens"; choice?: number; ids: number[]; text: string; logprobs?: TokenLogprob[] }
   | { type: "credit"; choice?: number; used: number }
   | { type: "finished"; choice: number; finish_reason: string }
+  | { type: "parked"; state: unknown }
   | { type: "done"; finish_reason: string; usage: WorkerUsage }
   | { type: "error"; code: string; message: string };
 
@@ -113,14 +141,23 @@ class WorkerStream implements ResponseReader {
   #refusal: BodyCollector | null = null;
   readonly #choices: number;
   readonly #promptTokensMax: number;
+  readonly #cacheNames: CacheNames;
+  readonly #texts: readonly number[];
   readonly #finished = new Set<number>();
   /** Received, of all choices. */
   #tokens = 0;
 
-  constructor(listener: GenerationListener, { dispatch, exchange }: WorkerGeneration) {
+  constructor(
+    listener: GenerationListener,
+    { dispatch, exchange }: WorkerGeneration,
+    cacheNames: CacheNames,
+  ) {
     this.#listener = listener;
+    this.#cacheNames = cacheNames;
+    this.#texts = exchange.blocks;
     this.#choices = dispatch.choices;
     this.#promptTokensMax = exchange.asked.promptTokensMax;
+    this.#tokens = dispatch.resume?.tokens ?? 0;
   }
 
   head(status: number): void {
@@ -175,6 +212,10 @@ class WorkerStream implements ResponseReader {
       case "credit":
         // Halted until there is more credit. The core knows how much it granted and sees the silence.
         return;
+      case "parked":
+        this.#state = "over";
+        this.#listener.parked(event.state !== null);
+        return;
       case "done":
         this.#finish(event);
         return;
@@ -184,7 +225,8 @@ class WorkerStream implements ResponseReader {
     }
   }
 
-  #start({ prompt_tokens, cached_tokens }: { prompt_tokens: number; cached_tokens: number }): void {
+  #start({ prompt_tokens, cached_tokens, blocks = [] }: Extract<WorkerEvent, { type: "started" }>): void {
+    this.#cacheNames.learn({ texts: this.#texts, tokens: blocks, promptTokens: prompt_tokens });
     const promptTokens = Math.min(prompt_tokens, this.#promptTokensMax);
     this.#listener.started(promptTokens, Math.min(cached_tokens, promptTokens));
   }
@@ -230,7 +272,9 @@ function parseEvent(data: string): WorkerEvent | null {
   const event = parseOrNull(data) as WorkerEvent | null;
   switch (event?.type) {
     case "started":
-      return isTokenCount(event.prompt_tokens) && isTokenCount(event.cached_tokens) ? event : null;
+      return isTokenCount(event.prompt_tokens) && isTokenCount(event.cached_tokens) && areBlocks(event.blocks)
+        ? event
+        : null;
     case "tokens":
       return Array.isArray(event.ids) && typeof event.text === "string" && areLogprobs(event.logprobs)
         ? event
@@ -244,11 +288,16 @@ function parseEvent(data: string): WorkerEvent | null {
         ? event
         : null;
     case "credit":
+    case "parked":
     case "error":
       return event;
     default:
       return null;
   }
+}
+
+function areBlocks(blocks: unknown): boolean {
+  return blocks === undefined || (Array.isArray(blocks) && blocks.every(Number.isSafeInteger));
 }
 
 function areLogprobs(logprobs: unknown): boolean {
@@ -265,7 +314,7 @@ function isCandidate(value: unknown): value is TokenLogprob {
 }
 
 function pieceOf({ ids, text, logprobs }: { ids: number[]; text: string; logprobs?: TokenLogprob[] }): Piece {
-  return { tokens: ids.length, text, logprobs: logprobs ?? null };
+  return { tokens: ids.length, text, logprobs: logprobs ?? null, ids };
 }
 
 function finishReason(reason: string): string {

@@ -14,7 +14,7 @@ const CHAT: KnownParameters = {
   accepted: new Set(
     [
       "messages max_completion_tokens tools tool_choice parallel_tool_calls functions function_call",
-      "response_format logprobs top_logprobs metadata store safety_identifier prompt_cache_key",
+      "response_format logprobs top_logprobs metadata store safety_identifier",
       "prompt_cache_retention service_tier reasoning_effort verbosity",
     ].flatMap((names) => names.split(" ")),
   ),

@@ -25,6 +25,8 @@ export class Exchange {
   readonly body: Buffer;
   /** Read already where a worker of ours is to serve it; null for a remote API. */
   readonly prompt: Prompt | null;
+  /** The prompt in blocks of text, where policies go by them. */
+  readonly blocks: readonly number[];
   readonly answer: Answer;
   readonly #attempts = new Map<string, AttemptOutboxes>();
   #blocked = false;
@@ -34,12 +36,14 @@ export class Exchange {
     asked: ClientRequest;
     body: Buffer;
     prompt: Prompt | null;
+    blocks: readonly number[];
     answer: Answer;
   }) {
     this.request = options.request;
     this.asked = options.asked;
     this.body = options.body;
     this.prompt = options.prompt;
+    this.blocks = options.blocks;
     this.answer = options.answer;
   }
 
@@ -49,6 +53,15 @@ export class Exchange {
     const outboxes = Array.from({ length: count }, () => new Outbox(shape));
     this.#attempts.set(shape.attempt, { firstChoice: shape.choice, outboxes });
     return outboxes;
+  }
+
+  /** An attempt that goes on with the answer of another puts its part behind the tokens of that one which count. */
+  goOn(attempt: string, before: { attempt: string; tokens: number }): readonly Outbox[] | null {
+    const found = this.#attempts.get(before.attempt);
+    if (found === undefined) return null;
+    for (const outbox of found.outboxes) outbox.rewind(before.tokens);
+    this.#attempts.set(attempt, found);
+    return found.outboxes;
   }
 
   /** By the client's choice. */

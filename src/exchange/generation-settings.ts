@@ -37,6 +37,8 @@ export const TOP_LOGPROBS_MAX = 20;
 const ACCEPTED = new Set<string>([
   ...SAMPLING_NAMES,
   ..."model stream stream_options max_tokens n stop ignore_eos logit_bias user".split(" "),
+  "prompt_cache_key",
+  "session_id",
 ]);
 
 /** What else one address takes; and what it takes only with a value that asks for what is done anyway. */

@@ -46,6 +46,8 @@ export interface Piece {
   text: string;
   /** Of its tokens; null when nobody asked. */
   logprobs: TokenLogprob[] | null;
+  /** Its tokens, where the endpoint tells them. */
+  ids?: readonly number[];
 }
 
 export interface OutboxOptions {
@@ -72,11 +74,14 @@ export class Outbox {
   source: Source | null = null;
   /** True once the endpoint has ended this choice by itself. */
   isComplete = false;
+  /** The tokens themselves, where the endpoint tells them: another one can go on from them. */
+  readonly ids: number[] = [];
   /** The chunk in which a remote API told its usage, kept back until the cost is known. */
   usageChunk: string | null = null;
   #pieces: Piece[] = [];
   #next = 0;
   #grantedTokens = 0;
+  #takenTokens = 0;
   #logprobs: TokenLogprob[] | null = null;
 
   constructor(options: OutboxOptions) {
@@ -88,6 +93,21 @@ export class Outbox {
 
   push(piece: Piece): void {
     this.#pieces.push(piece);
+    // One by one, as they come: a spread copies them on to the stack.
+    if (piece.ids !== undefined) for (const id of piece.ids) this.ids.push(id);
+  }
+
+  /**
+   * Forgets what came behind the first so many tokens: tokens that no hold covered, and text that was kept back until
+   * the answer ended, which it has not.
+   */
+  rewind(tokens: number): void {
+    let end = this.#next;
+    for (let count = this.#takenTokens; end < this.#pieces.length && count < tokens; end++) {
+      count += this.#pieces[end]!.tokens;
+    }
+    this.#pieces.length = end;
+    this.ids.length = Math.min(this.ids.length, tokens);
   }
 
   grant(tokens: number): void {
@@ -100,6 +120,7 @@ export class Outbox {
     let piece = this.#pieces[this.#next];
     while (piece !== undefined && piece.tokens <= this.#grantedTokens) {
       this.#grantedTokens -= piece.tokens;
+      this.#takenTokens += piece.tokens;
       taken += piece.text;
       if (piece.logprobs !== null) (this.#logprobs ??= []).push(...piece.logprobs);
       this.#next += 1;
