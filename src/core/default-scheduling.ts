@@ -42,9 +42,6 @@ export function schedulingOf(profile: string): Scheduling {
   };
 }
 
-/** Where nothing is said: what `headgate.yaml` starts from. */
-export const BACKOFF_DEFAULT = { baseUs: seconds(0.05), maxUs: seconds(2) } as const;
-
 /** How long reports are believed, and how many sessions are remembered for how long. */
 export const SIGNALS_DEFAULT = {
   trustUs: seconds(15),

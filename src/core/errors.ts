@@ -131,6 +131,7 @@ export type ErrorCode = keyof typeof ERRORS;
 export type CapacityReason =
   | "no_workers"
   | "no_healthy_workers"
+  | "no_matching_labels"
   | "all_workers_at_capacity"
   | "system_sessions_full"
   | "system_kv_cache_full"

@@ -1,4 +1,4 @@
-import { isRefusing } from "./fleet/endpoint.ts";
+import { type Breaker, isRefusing } from "./fleet/endpoint.ts";
 import type { Fleet } from "./fleet/fleet.ts";
 import type { Worker, WorkerStatus } from "./fleet/worker.ts";
 import type { Queue } from "./queueing/queue.ts";
@@ -11,12 +11,19 @@ export interface Inspection {
   requests: number;
   /** Holds that are neither posted nor void yet. */
   openHolds: number;
-  queue: { packets: number; bytes: number };
+  queue: { packets: number; bytes: number; bands: BandInspection[] };
   /** Sessions of packets dispatched and not ended. */
   sessions: number;
   /** KV cache reserved for them, in bytes. */
   kvBytes: number;
   workers: WorkerInspection[];
+}
+
+/** What waits of one band, the most urgent first. */
+export interface BandInspection {
+  band: string;
+  packets: number;
+  bytes: number;
 }
 
 export interface WorkerInspection {
@@ -42,6 +49,8 @@ export interface EndpointInspection {
   contextTokens: number;
   /** It has turned an attempt away and is left alone for the moment. */
   isRefusing: boolean;
+  /** `open` while it is left alone because it kept failing, `half_open` while it is tried. */
+  breaker: Breaker["state"];
 }
 
 export function inspect(state: {
@@ -56,7 +65,7 @@ export function inspect(state: {
     draining,
     requests,
     openHolds,
-    queue: { packets: queue.packets, bytes: queue.bytes },
+    queue: { packets: queue.packets, bytes: queue.bytes, bands: queue.bands },
     sessions: fleet.sessions,
     kvBytes: fleet.kvBytes,
     workers: Array.from(fleet.workers, inspectWorker),
@@ -75,7 +84,14 @@ function inspectWorker(worker: Worker): WorkerInspection {
     kvBytesReserved: worker.kvBytesReserved,
     models: worker.endpoints.map((endpoint) => {
       const { model, slots, inFlight, contextTokens } = endpoint;
-      return { model, slots, inFlight, contextTokens, isRefusing: isRefusing(endpoint) };
+      return {
+        model,
+        slots,
+        inFlight,
+        contextTokens,
+        isRefusing: isRefusing(endpoint),
+        breaker: endpoint.breaker.state,
+      };
     }),
   };
 }

@@ -31,7 +31,7 @@ import type {
   SupervisorEvent,
   WorkerLeft,
 } from "./events.ts";
-import type { Endpoint } from "./fleet/endpoint.ts";
+import { type Endpoint, hasFreeSlot } from "./fleet/endpoint.ts";
 import { Fleet } from "./fleet/fleet.ts";
 import { Health, NO_HEARTBEAT } from "./fleet/health.ts";
 import { sessionKvBytes } from "./fleet/kv.ts";
@@ -378,7 +378,10 @@ export class Supervisor {
   #placeWaiting(model: string): void {
     if (this.#batches.isOn) return this.#placeInBatches(model);
     if (this.#placement.placesBatches) this.#placeTogether(model);
-    for (const packet of this.#queue.inOrder(model, this.#turn.nowUs)) this.#place(packet);
+    for (const packet of this.#queue.inOrder(model, this.#turn.nowUs)) {
+      // Where one has found no place there may be one for others, but not where nothing is free.
+      if (!this.#place(packet) && !this.#fleet.available(model).some(hasFreeSlot)) return;
+    }
   }
 
   /** All that wait, or as many as are looked at in one go. */
@@ -694,11 +697,11 @@ export class Supervisor {
   /** Whatever waits or runs is kept; from now on it is scheduled by other rules. */
   #setPolicies(changes: Partial<Scheduling>): void {
     this.#scheduling = { ...this.#scheduling, ...changes };
-    if (changes.placement !== undefined) this.#placement.reconfigure(changes.placement);
-    if (changes.queueing !== undefined) {
-      this.#queue.reconfigure(changes.queueing, this.#turn.nowUs);
-      this.#batches.reconfigure(changes.queueing.batching);
-    }
+    const { placement, queueing } = this.#scheduling;
+    if (changes.placement !== undefined) this.#placement.reconfigure(placement);
+    if (changes.queueing !== undefined) this.#batches.reconfigure(queueing.batching);
+    const limits = queueLimits({ ...this.#config, scheduling: this.#scheduling });
+    this.#queue.reconfigure(queueing, this.#turn.nowUs, limits);
     if (changes.admission !== undefined) this.#admission.reconfigure(changes.admission);
     for (const model of this.#queue.models) this.#placeWaiting(model);
   }

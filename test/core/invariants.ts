@@ -82,7 +82,8 @@ export class Invariants {
     }
     assert.deepEqual({ inFlight, reserved }, { inFlight: sessions, reserved: kvBytes }, "workers");
     if (requests > 0) return;
-    assert.deepEqual({ openHolds, sessions, kvBytes, queue }, NOTHING, "something is left");
+    const { packets, bytes } = queue;
+    assert.deepEqual({ openHolds, sessions, kvBytes, packets, bytes }, NOTHING, "something is left");
   }
 
   #observeEffect(effect: Effect): void {
@@ -224,4 +225,4 @@ function packetOf(attempt: string): string {
   return attempt.slice(0, attempt.lastIndexOf("#"));
 }
 
-const NOTHING = { openHolds: 0, sessions: 0, kvBytes: 0, queue: { packets: 0, bytes: 0 } };
+const NOTHING = { openHolds: 0, sessions: 0, kvBytes: 0, packets: 0, bytes: 0 };

@@ -230,7 +230,8 @@ class World {
   end(): void {
     for (const request of this.#requests) this.#submit({ kind: "client_gone", request });
     const { requests, openHolds, sessions, kvBytes, queue } = this.#supervisor.inspect();
-    const left = { requests, openHolds, sessions, kvBytes, ...queue };
+    const { packets, bytes } = queue;
+    const left = { requests, openHolds, sessions, kvBytes, packets, bytes };
     assert.deepEqual(left, { requests: 0, openHolds: 0, sessions: 0, kvBytes: 0, packets: 0, bytes: 0 });
   }
 

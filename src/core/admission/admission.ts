@@ -1,7 +1,9 @@
 import type { AdmissionConfig, CoreConfig } from "../config.ts";
 import type { CapacityReason, HeadgateError } from "../errors.ts";
 import type { RequestArrived } from "../events.ts";
+import type { Endpoint } from "../fleet/endpoint.ts";
 import type { Fleet } from "../fleet/fleet.ts";
+import { hasLabels } from "../fleet/worker.ts";
 import { createPolicy } from "../policy.ts";
 import type { Queue } from "../queueing/queue.ts";
 import type { Random } from "../random.ts";
@@ -16,6 +18,7 @@ const RETRY_AFTER_SECONDS = 1;
 const EXPLANATIONS: Record<CapacityReason, string> = {
   no_workers: "No worker serves this model yet.",
   no_healthy_workers: "Every worker that serves this model is silent or draining.",
+  no_matching_labels: "No worker that serves this model has the labels that were asked for.",
   all_workers_at_capacity: "Every worker that serves this model is full.",
   system_sessions_full: "As many sessions are running as limits.sessions_max allows.",
   system_kv_cache_full: "As much KV cache is in use as limits.kv_bytes_max allows.",
@@ -83,7 +86,10 @@ export class Admission {
   }
 
   /** Whom could it go to? */
-  #outOfReach({ model }: { model: string }, { draining }: { draining: boolean }): HeadgateError | null {
+  #outOfReach(
+    { arrival, model }: { arrival: RequestArrived; model: string },
+    { draining }: { draining: boolean },
+  ): HeadgateError | null {
     if (draining) return noCapacity("draining");
     if (this.#fleet.known(model).length === 0) {
       if (Object.hasOwn(this.#config.models, model)) return noCapacity("no_workers");
@@ -93,7 +99,12 @@ export class Admission {
         message: `There is no model ${quoted(model)}.`,
       };
     }
-    return this.#fleet.available(model).length === 0 ? noCapacity("no_healthy_workers") : null;
+    if (this.#fleet.available(model).length === 0) return noCapacity("no_healthy_workers");
+    const { labels } = arrival.hints;
+    // Most ask for none. One whose workers are all away for the moment waits for them.
+    const matches = ({ worker }: Endpoint): boolean => hasLabels(worker, labels);
+    if (Object.keys(labels).length === 0 || this.#fleet.known(model).some(matches)) return null;
+    return noCapacity("no_matching_labels");
   }
 
   #outOfRoom(

@@ -41,6 +41,11 @@ export function newBreaker(): Breaker {
   return { state: "closed", failures: 0, successes: 0, timer: null };
 }
 
+/** Whether anything at all could be sent there now. */
+export function hasFreeSlot(endpoint: Endpoint): boolean {
+  return endpoint.inFlight < endpoint.slots && !isRefusing(endpoint);
+}
+
 /** Whether it is not to be sent anything for now, however many slots it says it has. */
 export function isRefusing({ refusal, inFlight, ceiling, breaker }: Endpoint): boolean {
   if (refusal !== null || inFlight >= ceiling) return true;

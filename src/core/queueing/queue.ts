@@ -2,6 +2,7 @@ import { assert } from "../assert.ts";
 import type { CoreConfig, QueueingConfig } from "../config.ts";
 import type { RequestArrived } from "../events.ts";
 import { createPolicy, type PolicyChoice } from "../policy.ts";
+import type { BandInspection } from "../inspection.ts";
 import type { Packet } from "../request.ts";
 import type { Micros } from "../units.ts";
 import type { Slo } from "../vocabulary.ts";
@@ -106,6 +107,15 @@ export class Queue {
   /** Flows that are remembered, whether anything of them waits or runs or not. */
   get flows(): number {
     return this.#flows;
+  }
+
+  /** What waits of each band, the most urgent first. */
+  get bands(): BandInspection[] {
+    return this.#shelves.map(({ packets, bytes }, i) => ({
+      band: this.#config.bands[i]!.name,
+      packets,
+      bytes,
+    }));
   }
 
   /** What keeps one more packet from waiting; null when it may. */

@@ -12,6 +12,15 @@ export class Shelf {
     this.#limits = limits;
   }
 
+  get packets(): number {
+    return this.#newest.size;
+  }
+
+  /** Of request bodies. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
   hasRoom(bodyBytes: number): boolean {
     const { packetsMax, bytesMax } = this.#limits;
     return (

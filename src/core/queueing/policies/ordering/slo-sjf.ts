@@ -10,7 +10,7 @@ export const sloSjf: OrderingDefinition = {
   formula:
     "rank = input_weight · input + output_weight · expected output + urgency · min(slack, horizon) − ageing · time waited",
   source: "Headgate",
-  needs: ["slo"],
+  needs: [],
   parameters: {
     urgency: {
       summary: "What a second until the hoped-for first token counts.",
