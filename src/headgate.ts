@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import { readSecret } from "./config/environment.ts";
 import { toCoreConfig } from "./config/core-config.ts";
 import { stateFolder } from "./config/load.ts";
-import type { Config } from "./config/schema.ts";
+import { type Config, signalSources } from "./config/schema.ts";
 import { NO_HEARTBEAT } from "./core/fleet/health.ts";
 import { MICROS_PER_MILLI, type Micros } from "./core/units.ts";
 import type { Inspection } from "./core/inspection.ts";
@@ -146,8 +146,7 @@ function assemble(
   const drained = Promise.withResolvers<void>();
   const createWorld = (submit: Submit): { shell: Shell; ports: Ports } => {
     const remotes = config.remotes.map((remote) => remoteEndpoint(remote, variables));
-    const { models, aliases } = config;
-    const budgetWaitMaxUs = coreConfig.timeouts.totalUs;
+    const { models, aliases, placement, queue, admission, tail } = config;
     const { keyless, host } = config.server;
     const shell = createShell({
       submit,
@@ -157,7 +156,9 @@ function assemble(
       models: Object.keys(models),
       aliases,
       remotes,
-      budgetWaitMaxUs,
+      scheduling: { placement, queue, admission, tail },
+      sources: signalSources(config),
+      timeouts: coreConfig.timeouts,
     });
     const timer = createSystemTimer(submit);
     Object.assign(parts, { shell, timer } satisfies Parts);

@@ -14,6 +14,14 @@ export function parseSeed(value: string): number {
   throw new InvalidArgumentError("give a whole number, 0 or more");
 }
 
+const FACTOR_MAX = 1_000;
+
+export function parseFactor(value: string): number {
+  const factor = Number(value);
+  if (factor > 0 && factor <= FACTOR_MAX) return factor;
+  throw new InvalidArgumentError(`give a number above 0 and at most ${FACTOR_MAX}`);
+}
+
 export function parsePort(value: string): number {
   const number = Number(value);
   if (Number.isInteger(number) && number >= 0 && number <= 65_535) return number;

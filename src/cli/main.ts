@@ -8,8 +8,10 @@ const COMMANDS: Readonly<Record<string, () => Promise<(program: Command) => void
   worker: async () => (await import("./worker.ts")).addWorkerCommand,
   status: async () => (await import("./status.ts")).addStatusCommand,
   keys: async () => (await import("./keys.ts")).addKeysCommand,
+  policy: async () => (await import("./policy.ts")).addPolicyCommand,
   budgets: async () => (await import("./budgets.ts")).addBudgetsCommand,
   simulate: async () => (await import("./simulate.ts")).addSimulateCommand,
+  calibrate: async () => (await import("./calibrate.ts")).addCalibrateCommand,
   replay: async () => (await import("./replay.ts")).addReplayCommand,
 };
 

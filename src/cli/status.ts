@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Command } from "commander";
-import { request } from "undici";
 import type { Inspection, WorkerInspection } from "../core/inspection.ts";
+import { askSupervisor, urlOption } from "./supervisor.ts";
 import { table } from "./table.ts";
 
 const REFRESH_MS = 1_000;
@@ -17,7 +17,7 @@ export function addStatusCommand(program: Command): void {
   program
     .command("status")
     .description("show a running supervisor: its workers, queue and load, refreshed every second")
-    .option("--url <url>", "address of the supervisor", "http://127.0.0.1:1337")
+    .addOption(urlOption())
     .option("--once", "print once and end")
     .option("--json", "print once, as JSON")
     .action(async (given: StatusArguments) => {
@@ -31,23 +31,8 @@ export function addStatusCommand(program: Command): void {
 }
 
 async function report({ url, json }: StatusArguments): Promise<string> {
-  const inspection = await fetchInspection(url);
+  const inspection = (await askSupervisor(url, "/headgate/status")) as Inspection;
   return json === true ? JSON.stringify(inspection, null, 2) : describe(url, inspection);
-}
-
-async function fetchInspection(url: string): Promise<Inspection> {
-  try {
-    const key = process.env["HEADGATE_KEY"];
-    const headers = key === undefined ? {} : { authorization: `Bearer ${key}` };
-    const { statusCode, body } = await request(new URL("/headgate/status", url), { headers });
-    if (statusCode !== 200) throw new Error(`it answered with status ${statusCode}`);
-    return (await body.json()) as Inspection;
-  } catch (error) {
-    const why = (error as Error).message;
-    throw new Error(`No supervisor at ${url} (${why}). Start one with npm start, or give --url.`, {
-      cause: error,
-    });
-  }
 }
 
 /** The inspection as a person reads it. */
@@ -55,7 +40,7 @@ function describe(url: string, inspection: Inspection): string {
   const { requests, sessions, kvBytes, queue, workers, draining } = inspection;
   const summary = [
     `Headgate at ${url}${draining ? ", draining" : ""}`,
-    `${requests} requests open, ${sessions} sessions running, ${queue.packets} packets queued, ` +
+    `${requests} requests open, ${sessions} sessions running, ${queued(queue)}, ` +
       `${mebibytes(kvBytes)} MiB of KV cache reserved`,
   ];
   const rows = workers.flatMap((worker) => workerRows(worker));
@@ -63,12 +48,20 @@ function describe(url: string, inspection: Inspection): string {
   return [...summary, "", table(header, rows)].join("\n");
 }
 
+function queued({ packets, bands }: Inspection["queue"]): string {
+  const waiting = bands.filter((band) => band.packets > 0);
+  const all = `${packets} packets queued`;
+  if (bands.length < 2 || waiting.length === 0) return all;
+  return `${all} (${waiting.map((band) => `${band.band} ${band.packets}`).join(", ")})`;
+}
+
 function workerRows(worker: WorkerInspection): string[][] {
-  return worker.models.map(({ model, inFlight, slots, contextTokens }, i) => {
-    const own = [model, String(inFlight), String(slots), String(contextTokens)];
+  return worker.models.map(({ model, inFlight, slots, contextTokens, breaker }, i) => {
+    const state = breaker === "closed" ? "" : ` (breaker ${breaker.replace("_", "-")})`;
+    const own = [model + state, String(inFlight), String(slots), String(contextTokens)];
     if (i > 0) return ["", "", ...own, "", ""];
-    const { worker: id, status, foreignSessions, kvBytesReserved } = worker;
-    return [id, status, ...own, String(foreignSessions), mebibytes(kvBytesReserved)];
+    const { worker: id, status, isStalled, foreignSessions, kvBytesReserved } = worker;
+    return [id, isStalled ? "stalled" : status, ...own, String(foreignSessions), mebibytes(kvBytesReserved)];
   });
 }
 

@@ -1,6 +1,10 @@
+import { randomInt } from "node:crypto";
 import type { CoreConfig } from "../core/config.ts";
 import { MILLIS_PER_SECOND, seconds } from "../core/units.ts";
+import { toScheduling } from "./scheduling.ts";
 import type { Config } from "./schema.ts";
+
+const SEEDS = 2 ** 32;
 
 /** The part of the configuration that decisions depend on, in the core's units. */
 export function toCoreConfig(config: Config): CoreConfig {
@@ -13,8 +17,10 @@ export function toCoreConfig(config: Config): CoreConfig {
       models: Object.keys(remote.models),
       concurrencyMax: remote.concurrency_max,
       contextTokens: remote.context_tokens,
+      labels: remote.labels,
     })),
-    placement: config.placement,
+    scheduling: toScheduling(config),
+    seed: config.seed ?? randomInt(SEEDS),
     prices: config.prices,
     defaultPrice: config.default_price ?? null,
     packetTokens: config.budgets.packet_tokens,

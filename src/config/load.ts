@@ -2,9 +2,10 @@ import { existsSync, readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { isMap, isPair, LineCounter, parseDocument, type Document, type Node } from "yaml";
 import { z } from "zod";
+import { type Problem, problemsOf } from "./problem.ts";
 import { type Config, configSchema } from "./schema.ts";
 
-/** A configuration that cannot be used; the message names file, line and what to write instead. */
+/** A configuration that cannot be used; the message names file, line, column and what to write instead. */
 export class ConfigError extends Error {
   override name = "ConfigError";
 }
@@ -45,6 +46,18 @@ export function parseConfig(text: string, { path, folder }: { path: string; fold
   return config;
 }
 
+/** Where in a text the setting stands, or the closest thing around it that is there: `path:line:column`. */
+export function placeOfSetting(text: string, { path, keys }: { path: string; keys: PropertyKey[] }): string {
+  const { line, col } = placeOf(parseYaml(text, path), keys);
+  return `${path}:${line}:${col}`;
+}
+
+/** A file that holds a part of a configuration; throws `ConfigError` when it can't be parsed. */
+export function readPart(path: string): { text: string; document: unknown } {
+  const text = readText(path);
+  return { text, document: parseYaml(text, path).document.toJS() };
+}
+
 /** A file as YAML, and where its lines are. */
 interface ParsedYaml {
   document: Document;
@@ -56,14 +69,16 @@ function parseYaml(text: string, path: string): ParsedYaml {
   const document = parseDocument(text, { lineCounter: lines });
   const [broken] = document.errors;
   if (broken === undefined) return { document, lines };
-  const { line } = lines.linePos(broken.pos[0]);
-  throw new ConfigError(`${path}:${line}: ${broken.message.split("\n")[0]}`);
+  const { line, col } = lines.linePos(broken.pos[0]);
+  // It says once more where that is, and shows the place.
+  const words = broken.message.replace(/ at line \d+, column \d+:[^]*$/, "");
+  throw new ConfigError(`${path}:${line}:${col}: ${words}`);
 }
 
 function check<T>(parsed: ParsedYaml, schema: z.ZodType<T>, path: string): T {
   const result = schema.safeParse(parsed.document.toJS() ?? {});
   if (result.success) return result.data;
-  throw problemsIn(parsed, result.error.issues.flatMap(describeIssue), path);
+  throw problemsIn(parsed, problemsOf(result.error.issues), path);
 }
 
 function problemsIn(
@@ -74,8 +89,8 @@ function problemsIn(
   return new ConfigError(
     problems
       .map(({ keys, message }) => {
-        const line = lineOf(document, lines, keys);
-        return `${path}:${line}: ${keys.join(".")}: ${message}`;
+        const { line, col } = placeOf({ document, lines }, keys);
+        return `${path}:${line}:${col}: ${keys.join(".")}: ${message}`;
       })
       .join("\n"),
   );
@@ -87,11 +102,6 @@ function readText(path: string): string {
   } catch (error) {
     throw new ConfigError(`${path}: cannot be read (${(error as Error).message})`, { cause: error });
   }
-}
-
-interface Problem {
-  keys: PropertyKey[];
-  message: string;
 }
 
 /** Whether a model is to be fetched from a hub, and not read from a file. */
@@ -106,13 +116,11 @@ function missingFiles({ models }: Config, folder: string | undefined): Problem[]
     .map(([name, { path }]) => ({ keys: ["models", name, "path"], message: `there is no file ${path}` }));
 }
 
-function describeIssue(issue: z.core.$ZodIssue): Problem[] {
-  if (issue.code !== "unrecognized_keys") return [{ keys: issue.path, message: issue.message }];
-  return issue.keys.map((key) => ({ keys: [...issue.path, key], message: "there is no such setting" }));
-}
-
-/** The line that the setting stands on, or the closest thing around it that is in the file. */
-function lineOf(document: Document, lines: LineCounter, keys: readonly PropertyKey[]): number {
+/** Where the setting stands, or the closest thing around it that is in the file. */
+function placeOf(
+  { document, lines }: ParsedYaml,
+  keys: readonly PropertyKey[],
+): { line: number; col: number } {
   for (let length = keys.length; length > 0; length--) {
     const parent = document.getIn(keys.slice(0, length - 1), true);
     const last = keys[length - 1];
@@ -120,7 +128,7 @@ function lineOf(document: Document, lines: LineCounter, keys: readonly PropertyK
       ? parent.items.find((pair) => isPair(pair) && String(pair.key) === last)?.key
       : document.getIn(keys.slice(0, length), true);
     const range = (found as Node | undefined)?.range;
-    if (range) return lines.linePos(range[0]).line;
+    if (range) return lines.linePos(range[0]);
   }
-  return 1;
+  return { line: 1, col: 1 };
 }

@@ -10,12 +10,15 @@ interface JsonSchema {
   additionalProperties?: JsonSchema | boolean;
   items?: JsonSchema;
   required?: string[];
+  anyOf?: JsonSchema[];
+  /** Ours, for what JSON Schema has no short word for. */
+  typeName?: string;
 }
 
 const HEADER = `# Configuration
 
 Made from \`src/config/schema.ts\` by \`npm run docs\`. Headgate reads \`headgate.yaml\`, or the file given with
-\`--config\`, checks it when it starts, and names the line of anything that is wrong. Times are in seconds and
+\`--config\`, checks it when it starts, and names line and column of anything that is wrong. Times are in seconds and
 sizes in bytes. \`<name>\` stands for a name of your choice, \`[]\` for each entry of a list.
 
 | setting | type | default | meaning |
@@ -27,9 +30,14 @@ Every model that is configured needs a price, or falls under \`default_price\`. 
 only workers started elsewhere will serve. Limits and keys are not settings: \`headgate budgets\` and \`headgate keys\`
 keep them in the ledger, where they bind without a restart.
 
+[policies.md](policies.md) lists the policies and their parameters. Without \`queue.bands\` there are three: \`high\` (weight
+4), \`normal\` (2) and \`low\` (1, sheddable). \`headgate policy set\` replaces \`placement\`, \`queue\`, \`admission\` and \`tail\`
+while requests run, but for \`placement.prefix\` and \`placement.signals\`, and leaves the file as it is.
+
 A call that a proxy has passed on, which its headers tell, counts as coming from elsewhere even where the proxy runs on
 this machine: it needs a key, and can't report as a worker. Where a proxy adds no such headers, set \`server.keyless\` to
-\`never\`, and keep \`/coordinator/health/*\` from being passed on. \`headgate status\` then needs a key in \`HEADGATE_KEY\`.
+\`never\`, and keep \`/coordinator/health/*\` and
+\`/admin/*\` from being passed on. \`headgate status\` then needs a key in \`HEADGATE_KEY\`.
 
 Environment variables: \`HOST\` and \`PORT\` stand for \`server.host\` and \`server.port\`; for \`headgate worker\`,
 \`MODEL_PATH\`, \`HOST\`, \`PORT\`, \`WORKER_ID\`, \`WORKER_URL\` and \`COORDINATOR_URL\` stand for its options. A
@@ -43,6 +51,8 @@ export function configReference(): string {
 }
 
 function rows(schema: JsonSchema, path: string): string[] {
+  const whenOn = groupThatMayBeOff(schema);
+  if (whenOn !== undefined) return [offRow(path, schema), ...rows(whenOn, path)];
   if (schema.properties !== undefined) {
     return Object.entries(schema.properties).flatMap(([key, property]) => {
       const isRequired = schema.required?.includes(key) === true;
@@ -54,8 +64,20 @@ function rows(schema: JsonSchema, path: string): string[] {
   return rows(schema.additionalProperties as JsonSchema, `${path}.<name>`);
 }
 
+/** The settings that stand where `off` may stand as well; undefined for all else. */
+function groupThatMayBeOff({ anyOf }: JsonSchema): JsonSchema | undefined {
+  return anyOf?.find(({ properties }) => properties !== undefined);
+}
+
+function offRow(path: string, { default: usual, description }: JsonSchema): string {
+  const fallback = usual === "off" ? "`off`" : "on";
+  return `| \`${path}\` | \`off\` or these | ${fallback} | ${description ?? ""} |`;
+}
+
 /** Whether the setting is only there to hold others. */
-function isGroup({ properties, items, additionalProperties }: JsonSchema): boolean {
+function isGroup(schema: JsonSchema): boolean {
+  const { properties, items, additionalProperties } = schema;
+  if (schema.typeName === undefined && groupThatMayBeOff(schema) !== undefined) return true;
   const inner = items ?? (typeof additionalProperties === "object" ? additionalProperties : undefined);
   return properties !== undefined || inner?.properties !== undefined;
 }
@@ -69,7 +91,8 @@ function row(path: string, schema: JsonSchema, isRequired: boolean): string {
   return `| \`${path}\` | ${typeName(schema)} | ${fallback} | ${schema.description ?? ""} |`;
 }
 
-function typeName({ type, enum: choices, items, additionalProperties }: JsonSchema): string {
+function typeName({ type, enum: choices, items, additionalProperties, typeName: own }: JsonSchema): string {
+  if (own !== undefined) return own;
   if (choices !== undefined) return choices.map((choice) => `\`${String(choice)}\``).join(" or ");
   if (items !== undefined) return `list of ${String(items.type)}s`;
   if (typeof additionalProperties === "object") return "map of names";

@@ -1,6 +1,10 @@
 import { z } from "zod";
 import { NANO_PER_USD, parseUsd, type Price } from "../core/budget/money.ts";
-import { PLACEMENT_POLICY_NAMES } from "../core/placement/registry.ts";
+import { WORKER_ROLES } from "../core/vocabulary.ts";
+import { labelsSchema } from "./labels.ts";
+import type { Problem } from "./problem.ts";
+import { schedulingProblems, type SignalSources } from "./scheduling-check.ts";
+import { bytes, count, name, schedulingSchema, seconds } from "./scheduling-schema.ts";
 
 const MIB = 1024 * 1024;
 const GIB = 1024 * MIB;
@@ -8,11 +12,6 @@ const GIB = 1024 * MIB;
 /** Decimal digits that a YAML number keeps. */
 const NUMBER_DIGITS_MAX = 15;
 const NANO_USD_MAX = 1_000_000n * NANO_PER_USD;
-
-const name = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._:/-]*$/, "use letters, digits and . _ : / -");
-const seconds = z.number().positive().max(86_400);
-const count = z.number().int().positive();
-const bytes = z.number().int().positive();
 
 /** USD as a decimal, exact to the nano-USD: a number, or text where a number would be rounded. */
 const usd = z
@@ -50,6 +49,13 @@ const worker = z.strictObject({
   models: z.array(name).min(1).describe("names under `models`"),
   port: z.number().int().min(0).max(65_535).default(0).describe("0 lets the system choose"),
   threads: count.optional().describe("CPU threads; measured at start if absent"),
+  role: z
+    .enum(WORKER_ROLES)
+    .default("both")
+    .describe("`prefill` reads prompts and hands their KV state over to `decode`"),
+  labels: labelsSchema
+    .prefault({})
+    .describe("what it is, such as `{region: eu}`, for policies and `x-headgate-require`"),
 });
 
 /** Any OpenAI-compatible server. */
@@ -67,6 +73,7 @@ const remote = z.strictObject({
     .enum(["max_tokens", "max_completion_tokens"])
     .optional()
     .describe("how that ceiling is sent; `max_completion_tokens` for api.openai.com, else `max_tokens`"),
+  labels: labelsSchema.prefault({}).describe("as those of workers"),
 });
 
 /** What a model costs, in nano-USD for a million tokens and for each request. */
@@ -125,14 +132,14 @@ export const configSchema = z
       .prefault({}),
     workers: z.array(worker).default([]),
     remotes: z.array(remote).default([]),
-    placement: z
-      .strictObject({
-        policy: z
-          .enum(PLACEMENT_POLICY_NAMES as [string, ...string[]])
-          .default("sessions-kv")
-          .describe("how a worker is chosen among those with room"),
-      })
-      .prefault({}),
+    ...schedulingSchema.shape,
+    seed: z
+      .number()
+      .int()
+      .min(0)
+      .max(2 ** 48)
+      .optional()
+      .describe("where random choices start; drawn at start if absent"),
     limits: z
       .strictObject({
         workers_max: count.default(1_000).describe("workers and remotes known at the same time"),
@@ -179,7 +186,7 @@ export type Config = z.infer<typeof configSchema>;
 
 /** What one field cannot know: that names refer to something, and limits fit together. */
 function checkReferences(config: z.infer<typeof configSchema>, context: z.RefinementCtx): void {
-  const report = (path: (string | number)[], message: string): void => {
+  const report = (path: Problem["keys"], message: string): void => {
     context.addIssue({ code: "custom", path, message });
   };
   const remoteModels = config.remotes.flatMap(({ models }) => Object.keys(models));
@@ -206,12 +213,22 @@ function checkReferences(config: z.infer<typeof configSchema>, context: z.Refine
     if (!known.has(target)) report(["aliases", alias], `there is no model "${target}"`);
   }
   if (config.default_price === undefined) reportUnpriced(config, report);
+  for (const { keys, message } of schedulingProblems(config, signalSources(config))) report(keys, message);
   if (config.heartbeats.dead <= config.heartbeats.stale) {
     report(["heartbeats", "dead"], "must be longer than heartbeats.stale");
   }
   if (config.heartbeats.stale <= config.heartbeats.interval) {
     report(["heartbeats", "stale"], "must be longer than heartbeats.interval");
   }
+}
+
+/** What the policies can go by, as far as the configuration tells. */
+export function signalSources({ workers, remotes }: Pick<Config, "workers" | "remotes">): SignalSources {
+  return { workers: workers.length > 0, labels: workers.some(isLabelled) || remotes.some(isLabelled) };
+}
+
+function isLabelled({ labels }: { labels: object }): boolean {
+  return Object.keys(labels).length > 0;
 }
 
 /** A model that costs nothing because nobody said what it costs would be free in silence. */

@@ -68,6 +68,15 @@ export class Access {
     return "code" in caller ? caller : null;
   }
 
+  /**
+   * Why the caller may not change how the supervisor works; null when it may. Only this machine may, as keys are given
+   * to those who call models, and with a key where nobody may do without.
+   */
+  mayChange(request: IncomingMessage): HeadgateError | null {
+    if (isFromLoopback(request) && !isForeignPage(request)) return this.mayLook(request);
+    return { code: "origin_not_allowed", message: "Policies are changed from this machine only." };
+  }
+
   #isKeylessAllowed(request: IncomingMessage): boolean {
     switch (this.#keyless) {
       case "anywhere":

@@ -6,6 +6,7 @@ import type { SupervisorEvent } from "../core/events.ts";
 import type { HeartbeatRefusal } from "../core/fleet/fleet.ts";
 import { ANY_MODEL } from "../core/vocabulary.ts";
 import type { WorkersPort } from "../supervisor/ports.ts";
+import type { CacheNames } from "../backends/cache-names.ts";
 import { readHeartbeat, TIMESTAMP_ERROR } from "./heartbeat-report.ts";
 import { mayReport } from "./loopback.ts";
 import type { ModelNames } from "./model-names.ts";
@@ -27,6 +28,7 @@ export interface CoordinatorOptions {
   names: ModelNames;
   /** This supervisor's id. */
   supervisor: string;
+  cacheNames: CacheNames;
   submit: (event: SupervisorEvent) => void;
 }
 
@@ -49,7 +51,7 @@ export class Coordinator implements WorkersPort {
   }
 
   heartbeat(request: IncomingMessage, response: ServerResponse, report: { id: string; body: Buffer }): void {
-    const { addresses, submit } = this.#options;
+    const { addresses, cacheNames, submit } = this.#options;
     const document = this.#readJson(request, response, report);
     if (document === undefined) return;
     const heartbeat = readHeartbeat(document);
@@ -59,7 +61,8 @@ export class Coordinator implements WorkersPort {
     const addressBefore = addresses.learn(worker, heartbeat);
     const names = models.map(({ model }) => model).filter((model) => model !== ANY_MODEL);
     this.#reports.set(report.id, { response, worker, models: names, addressBefore });
-    submit({ kind: "heartbeat_received", report: report.id, receivedMs: Date.now(), ...heartbeat });
+    const cache = heartbeat.cache === null ? null : cacheNames.translate(heartbeat.cache);
+    submit({ kind: "heartbeat_received", report: report.id, receivedMs: Date.now(), ...heartbeat, cache });
   }
 
   deregister(request: IncomingMessage, response: ServerResponse, report: { id: string; body: Buffer }): void {

@@ -22,10 +22,14 @@ ${rows.join("\n")}
 | --- | --- |
 | \`no_workers\` | No worker serves the model yet. |
 | \`no_healthy_workers\` | Every worker that serves the model is silent or draining. |
+| \`no_matching_labels\` | No worker or remote that serves the model has the labels that \`x-headgate-require\` asks for. |
 | \`all_workers_at_capacity\` | Every worker that serves the model is full, and nothing may wait. |
 | \`system_sessions_full\` | \`limits.sessions_max\` is reached. |
 | \`system_kv_cache_full\` | \`limits.kv_bytes_max\` is reached. |
 | \`queue_full\` | \`limits.queue_packets_max\` or \`limits.queue_bytes_max\` is reached. |
+| \`band_full\` | What may wait in the request's band, \`packets_max\` or \`bytes_max\` under \`queue.bands\`, is reached. |
+| \`shed\` | The fleet is so busy that requests of a sheddable band are turned away, by \`admission.shedding\`. |
+| \`evicted\` | The queue was full, and more urgent requests came. |
 | \`queue_timeout\` | No worker had room within \`timeouts.queue\`. |
 | \`ledger_unavailable\` | What is spent can't be written down at the moment, for example because the disk is full. |
 | \`draining\` | Headgate is shutting down. |

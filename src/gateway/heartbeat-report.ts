@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { HeartbeatReceived } from "../core/events.ts";
-import { ANY_MODEL } from "../core/vocabulary.ts";
+import { labelsSchema } from "../config/labels.ts";
+import { ANY_MODEL, WORKER_ROLES } from "../core/vocabulary.ts";
 import type { ServedModel } from "../core/vocabulary.ts";
 
 /** A worker's report, without what is known only once it has arrived. */
@@ -16,6 +17,11 @@ const limitsSchema = z
   .object({ sessions_max: count, session_kv_bytes_max: count, kv_bytes_max: count })
   .default({ sessions_max: 100, session_kv_bytes_max: 512 * MIB, kv_bytes_max: 8_192 * MIB });
 
+/** Blocks in one report: as many as 64 prompts have at most. */
+const BLOCKS_MAX = 131_072;
+const fingerprint = z.string().min(1).max(256).nullable().default(null);
+const blocks = z.array(z.int()).max(BLOCKS_MAX).default([]);
+
 const modelSchema = z.object({
   model: z
     .string()
@@ -25,6 +31,8 @@ const modelSchema = z.object({
   context_tokens: z.int().min(1),
   slots: z.int().min(1),
   kv_bytes_per_token: z.number().min(0),
+  model_hash: fingerprint,
+  state_fingerprint: fingerprint,
 });
 
 const heartbeatSchema = z.object({
@@ -36,14 +44,19 @@ const heartbeatSchema = z.object({
   draining: z.boolean().default(false),
   own_sessions: count.nullable().default(null),
   limits: limitsSchema,
+  role: z.enum(WORKER_ROLES).default("both"),
+  labels: labelsSchema.default({}),
   models: z.array(modelSchema).max(1_000).default([]),
+  progress: count.nullable().default(null),
+  cache: z.object({ sequence: count, stored: blocks, removed: blocks }).nullable().default(null),
 });
 
 /** Reads a report, or says what is wrong with it. */
 export function readHeartbeat(document: unknown): WorkerReport | { error: string } {
   const result = heartbeatSchema.safeParse(document);
   if (!result.success) return { error: describe(result.error) };
-  const { worker_id, worker_url, timestamp, health, epoch, own_sessions, limits, models } = result.data;
+  const { worker_id, worker_url, timestamp, health, own_sessions, limits, models } = result.data;
+  const { epoch, role, labels, progress, cache } = result.data;
   const isForeign = isForeignReport(document as object);
   return {
     worker: worker_id,
@@ -57,10 +70,14 @@ export function readHeartbeat(document: unknown): WorkerReport | { error: string
       sessionKvBytesMax: limits.session_kv_bytes_max,
       kvBytesMax: limits.kv_bytes_max,
     },
+    role,
+    labels,
     models: isForeign ? [anyModel(limits.sessions_max)] : models.map(servedModel),
     sessions: health.active_sessions,
     ownSessions: own_sessions,
     kvBytes: health.kv_cache_bytes,
+    progress,
+    cache,
   };
 }
 
@@ -80,6 +97,8 @@ function servedModel(served: z.infer<typeof modelSchema>): ServedModel {
     contextTokens: served.context_tokens,
     slots: served.slots,
     kvBytesPerToken: served.kv_bytes_per_token,
+    modelHash: served.model_hash,
+    stateFingerprint: served.state_fingerprint,
   };
 }
 

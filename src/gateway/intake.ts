@@ -11,7 +11,9 @@ import type { Exchanges } from "../exchange/exchange.ts";
 import { readPrompt } from "../exchange/read-prompt.ts";
 import type { Call, PaidCall } from "./call.ts";
 import type { ClientStreamOptions } from "./client-stream.ts";
+import { readHints } from "./hints.ts";
 import type { ModelNames } from "./model-names.ts";
+import type { PolicyDesk } from "./policy-desk.ts";
 import type { StreamKeeper } from "./stream-keeper.ts";
 
 const BUDGET_WAIT = "x-headgate-budget-wait";
@@ -20,6 +22,7 @@ export interface IntakeOptions {
   exchanges: Exchanges;
   names: ModelNames;
   keeper: StreamKeeper;
+  policies: Pick<PolicyDesk, "hintRules">;
   submit: (event: SupervisorEvent) => void;
   /** The longest that a client may ask to wait for its budget. */
   budgetWaitMaxUs: Micros;
@@ -43,17 +46,20 @@ export class Intake {
 
   /** Why the request goes no further; null once it is on its way. */
   take({ call, asked, body, createAnswer }: Arrival): HeadgateError | null {
-    const { exchanges, names, submit, budgetWaitMaxUs } = this.#options;
+    const { exchanges, names, policies, submit, budgetWaitMaxUs } = this.#options;
     const { id: request, response } = call;
     const budgetWaitUs = readBudgetWait(call.request, budgetWaitMaxUs);
     if (typeof budgetWaitUs !== "number") return budgetWaitUs;
     const prompt = names.isRemote(asked.model) ? null : readPrompt(asked);
     if (prompt !== null && "code" in prompt) return prompt;
+    const { headers } = call.request;
+    const hints = readHints({ headers, caller: call.caller, asked }, policies.hintRules);
+    if ("code" in hints) return hints;
     // The client may have left while its body was still being read: then there is no one to answer.
     if (response.destroyed) return null;
 
     const answer = createAnswer(this.#client(call));
-    exchanges.add(new Exchange({ request, asked, body, prompt, answer }));
+    exchanges.add(new Exchange({ request, asked, body, prompt, blocks: hints.blocks, answer }));
     response.on("close", () => {
       if (exchanges.end(request) !== undefined) submit({ kind: "client_gone", request });
     });
@@ -68,6 +74,7 @@ export class Intake {
       choices: asked.choices,
       budgetWaitUs,
       streamed: asked.stream,
+      hints,
     });
     return null;
   }

@@ -2,6 +2,7 @@ import type { IncomingMessage, OutgoingHttpHeaders } from "node:http";
 import { noCapacity } from "../core/admission/admission.ts";
 import type { HeadgateError } from "../core/errors.ts";
 import type { Inspection } from "../core/inspection.ts";
+import { parseBody } from "../exchange/client-request.ts";
 import { readBody } from "./body.ts";
 import type { Call, PaidCall } from "./call.ts";
 import { respondWithCoordinatorError } from "./coordinator-error.ts";
@@ -22,7 +23,7 @@ export interface RoutesOptions {
 type Refuse = (error: HeadgateError, headers?: OutgoingHttpHeaders) => void;
 
 interface Route {
-  method: "GET" | "POST";
+  method: "GET" | "POST" | "PUT";
   handle: (call: Call) => void;
 }
 
@@ -31,16 +32,16 @@ const MODELS_PREFIX = "/v1/models/";
 /** What is served, and where. */
 export class Routes {
   readonly #options: RoutesOptions;
-  readonly #routes: ReadonlyMap<string, Route>;
+  readonly #routes: ReadonlyMap<string, readonly Route[]>;
 
   constructor(options: RoutesOptions) {
     this.#options = options;
     const { shell, inspect, startedMs } = options;
-    const { completions, coordinator, infer, names } = shell;
+    const { completions, coordinator, infer, names, policies } = shell;
     const document = openApiDocument();
     const page = (make: (inspection: Inspection) => unknown): Route =>
       this.#view(({ response, id }) => respondWithJson(response, id, make(inspect())));
-    this.#routes = new Map<string, Route>([
+    const routes: [path: string, ...Route[]][] = [
       ["/v1/chat/completions", this.#paid((call, body) => completions.chat(call, body))],
       ["/v1/completions", this.#paid((call, body) => completions.completion(call, body))],
       ["/v1/models", page((inspection) => modelList(names, inspection, startedMs))],
@@ -71,13 +72,18 @@ export class Routes {
           coordinator.deregister(request, response, { id, body }),
         ),
       ],
-    ]);
+      ["/admin/policy", page(() => policies.inForce), this.#policyChange()],
+      ["/admin/canary", page(() => shell.canary.report(policies.inForce.placement))],
+    ];
+    this.#routes = new Map(routes.map(([path, ...each]) => [path, each]));
   }
 
   /** Every address that is served. */
   list(): { method: string; path: string }[] {
-    const served = Array.from(this.#routes, ([path, { method }]) => ({ method, path }));
-    return [...served, { method: "GET", path: `${MODELS_PREFIX}{model}` }];
+    const served = Array.from(this.#routes, ([path, routes]) =>
+      routes.map(({ method }) => ({ method, path })),
+    );
+    return [...served.flat(), { method: "GET", path: `${MODELS_PREFIX}{model}` }];
   }
 
   /** Whatever goes wrong in here is this call's trouble only. */
@@ -87,21 +93,21 @@ export class Routes {
 
   #route(call: Call): void {
     const path = pathOf(call.request.url ?? "/");
-    const route = this.#routes.get(path) ?? this.#modelRoute(path);
-    if (route === null) {
+    const routes = this.#routes.get(path) ?? this.#modelRoutes(path);
+    if (routes.length === 0) {
       this.#refuse(call, { code: "not_found", message: `Nothing is served at ${path.slice(0, 100)}` });
       return;
     }
     const { method } = call.request;
-    if (method === route.method || (method === "HEAD" && route.method === "GET")) {
-      route.handle(call);
-      return;
-    }
+    const asked = method === "HEAD" ? "GET" : method;
+    const route = routes.find((one) => one.method === asked);
+    if (route !== undefined) return route.handle(call);
     const error: HeadgateError = {
       code: "method_not_allowed",
       message: `${method} is not allowed here.`,
     };
-    this.#refuse(call, error, { allow: route.method === "GET" ? "GET, HEAD" : route.method });
+    const allowed = routes.map((one) => (one.method === "GET" ? "GET, HEAD" : one.method));
+    this.#refuse(call, error, { allow: allowed.join(", ") });
   }
 
   /** What the supervisor shows of itself, to whoever may look. */
@@ -150,20 +156,45 @@ export class Routes {
     };
   }
 
+  /** What changes how requests are scheduled. */
+  #policyChange(): Route {
+    const { access, policies, log } = this.#options.shell;
+    const change = (call: Call, body: Buffer): void => {
+      const parsed = parseBody(body);
+      const answer = "code" in parsed ? parsed : policies.change(parsed.document);
+      if ("code" in answer) return this.#refuse(call, answer);
+      for (const { setting, before, after } of answer.changed)
+        log.info({ setting, before, after }, "policy changed");
+      respondWithJson(call.response, call.id, answer);
+    };
+    return {
+      method: "PUT",
+      handle: (call) => {
+        const refuse = this.#refusal(call, respondWithError);
+        const refusal = access.mayChange(call.request);
+        if (refusal !== null) return refuse(refusal);
+        const onBody = (body: Buffer): void =>
+          this.#guarded(call, respondWithError, () => change(call, body));
+        this.#readBody(call.request, onBody, refuse);
+      },
+    };
+  }
+
   #readBody(request: IncomingMessage, onBody: (body: Buffer) => void, onRefused: Refuse): void {
     readBody({ request, bytesMax: this.#options.bodyBytesMax, onBody, onRefused });
   }
 
-  #modelRoute(path: string): Route | null {
-    if (!path.startsWith(MODELS_PREFIX)) return null;
+  #modelRoutes(path: string): Route[] {
+    if (!path.startsWith(MODELS_PREFIX)) return [];
     const { shell, inspect, startedMs } = this.#options;
-    return this.#view((call) => {
+    const route = this.#view((call) => {
       const name = decode(path.slice(MODELS_PREFIX.length));
       const model = modelById(shell.names, inspect(), { id: name, startedMs });
       if (model !== null) return respondWithJson(call.response, call.id, model);
       const message = `The model \`${name.slice(0, 100)}\` is not served here.`;
       this.#refuse(call, { code: "model_not_found", message, param: "model" });
     });
+    return [route];
   }
 
   #readiness({ response, id }: Call): void {

@@ -1,12 +1,16 @@
 import { randomUUID } from "node:crypto";
+import { CacheNames } from "../backends/cache-names.ts";
 import { Endpoints } from "../backends/endpoints.ts";
 import type { RemoteEndpoint } from "../backends/openai-dialect.ts";
 import { throwOutside, UndiciUpstream } from "../backends/undici-upstream.ts";
 import { WorkerAddresses } from "../backends/worker-addresses.ts";
 import type { WorkerChanged } from "../core/effects.ts";
+import type { SignalSources } from "../config/scheduling-check.ts";
+import type { SchedulingSettings } from "../config/scheduling-schema.ts";
+import type { CoreConfig } from "../core/config.ts";
 import type { SupervisorEvent } from "../core/events.ts";
-import type { Micros } from "../core/units.ts";
 import { Exchanges } from "../exchange/exchange.ts";
+import { Canary } from "../observability/canary.ts";
 import type { Log } from "../observability/log.ts";
 import { Metrics } from "../observability/metrics.ts";
 import { createObserver } from "../observability/observer.ts";
@@ -18,6 +22,7 @@ import { Coordinator } from "./coordinator.ts";
 import { Infer } from "./infer.ts";
 import { Intake } from "./intake.ts";
 import { ModelNames } from "./model-names.ts";
+import { PolicyDesk } from "./policy-desk.ts";
 import { StreamKeeper } from "./stream-keeper.ts";
 
 export interface ShellOptions {
@@ -31,8 +36,10 @@ export interface ShellOptions {
   models: string[];
   aliases: Record<string, string>;
   remotes: RemoteEndpoint[];
-  /** The longest that a client may ask to wait for its budget. */
-  budgetWaitMaxUs: Micros;
+  /** The policies that the supervisor starts with, and what there is for them to go by. */
+  scheduling: SchedulingSettings;
+  sources: SignalSources;
+  timeouts: CoreConfig["timeouts"];
   /** How long a stream may be silent, in ms; as `StreamKeeper` has it if absent. */
   silenceMs?: number;
   /** This supervisor's id, as workers know it. A new one for each life if absent. */
@@ -53,6 +60,8 @@ export interface Shell {
   infer: Infer;
   coordinator: Coordinator;
   names: ModelNames;
+  policies: PolicyDesk;
+  canary: Canary;
   metrics: Metrics;
   log: Log;
   /** Requests under way and attempts under way: both 0 when all is quiet. */
@@ -62,20 +71,34 @@ export interface Shell {
 }
 
 export function createShell(options: ShellOptions): Shell {
-  const { log, access, ledgerTrouble, models, aliases, remotes, budgetWaitMaxUs } = options;
+  const { log, access, ledgerTrouble, models, aliases, remotes, timeouts } = options;
   const submit = fatally(options.submit);
   const supervisor = options.supervisor ?? randomUUID();
   const exchanges = new Exchanges();
   const addresses = new WorkerAddresses();
+  const cacheNames = new CacheNames();
   const upstream = new UndiciUpstream();
   const remoteModels = remotes.flatMap((remote) => Object.keys(remote.models));
   const names = new ModelNames({ models, aliases, remoteModels });
   const metrics = new Metrics({ modelLabel: (model) => names.label(model) });
-  const coordinator = new Coordinator({ addresses, names, supervisor, submit });
-  const endpoints = new Endpoints({ upstream, exchanges, addresses, remotes, supervisor, submit });
+  const coordinator = new Coordinator({ addresses, names, supervisor, cacheNames, submit });
+  const endpoints = new Endpoints({
+    upstream,
+    exchanges,
+    addresses,
+    cacheNames,
+    remotes,
+    supervisor,
+    submit,
+  });
   const keeper = new StreamKeeper(options.silenceMs);
-  const intake = new Intake({ exchanges, names, keeper, submit, budgetWaitMaxUs });
-  const observer = createObserver({ log, metrics });
+  const { scheduling: settings, sources } = options;
+  const canary = new Canary();
+  const onPlacementChanged = (): void => canary.reset();
+  const policies = new PolicyDesk({ settings, sources, timeouts, submit, onPlacementChanged });
+  const budgetWaitMaxUs = timeouts.totalUs;
+  const intake = new Intake({ exchanges, names, keeper, policies, submit, budgetWaitMaxUs });
+  const observer = createObserver({ log, metrics, canary });
 
   return {
     ports: {
@@ -98,6 +121,8 @@ export function createShell(options: ShellOptions): Shell {
     infer: new Infer({ intake, metrics }),
     coordinator,
     names,
+    policies,
+    canary,
     metrics,
     log,
     open: () => ({ exchanges: exchanges.size, attempts: endpoints.running }),

@@ -35,6 +35,8 @@ export class Metrics {
 
   readonly #requests = new Map<string, RequestCount>();
   #attempts = 0;
+  #hedges = 0;
+  #migrations = 0;
   readonly #tokens = { prompt: 0, cached: 0, completion: 0 };
 
   readonly #commitSeconds = new DurationHistogram();
@@ -70,6 +72,18 @@ export class Metrics {
     });
     addScrapedCounter({
       registry,
+      name: "headgate_hedges_total",
+      help: "Attempts beside a first one that was slow, by settled requests.",
+      read: () => [[{}, this.#hedges]],
+    });
+    addScrapedCounter({
+      registry,
+      name: "headgate_migrations_total",
+      help: "Times that a begun answer went on elsewhere, by settled requests.",
+      read: () => [[{}, this.#migrations]],
+    });
+    addScrapedCounter({
+      registry,
       name: "headgate_tokens_total",
       help: "Tokens of settled requests; cached is the part of prompt that was not computed again.",
       labels: ["kind"],
@@ -87,6 +101,8 @@ export class Metrics {
     this.#requestCount(model, record).requests += 1;
     this.#costs.settled(record, model);
     this.#attempts += record.attempts;
+    this.#hedges += record.hedges;
+    this.#migrations += record.migrations;
     this.#tokens.prompt += usage.promptTokens;
     this.#tokens.cached += usage.cachedTokens;
     this.#tokens.completion += usage.completionTokens;
@@ -168,6 +184,9 @@ class FleetGauges {
   readonly #holds: Gauge;
   readonly #workers: Gauge<"status">;
   readonly #inFlight: Gauge<"worker">;
+  readonly #stalled: Gauge;
+  readonly #bands: Gauge<"band">;
+  readonly #breakers: Gauge<"state">;
 
   constructor(registry: Registry) {
     const registers = [registry];
@@ -179,6 +198,19 @@ class FleetGauges {
     this.#kvBytes = gauge("kv_reserved_bytes", "KV cache reserved for them.");
     this.#requests = gauge("requests_open", "Requests admitted and not settled yet.");
     this.#holds = gauge("holds_open", "Holds that are neither posted nor void yet.");
+    this.#stalled = gauge("workers_stalled", "Workers whose engine stands still while it has work.");
+    this.#bands = new Gauge({
+      name: "headgate_queue_band_packets",
+      help: "Packets waiting for capacity, by priority band.",
+      labelNames: ["band"],
+      registers,
+    });
+    this.#breakers = new Gauge({
+      name: "headgate_breakers",
+      help: "Endpoints that keep failing: left alone (open) or tried again (half_open).",
+      labelNames: ["state"],
+      registers,
+    });
     this.#workers = new Gauge({
       name: "headgate_workers",
       help: "Workers and remote endpoints by status.",
@@ -200,6 +232,13 @@ class FleetGauges {
     this.#kvBytes.set(inspection.kvBytes);
     this.#requests.set(inspection.requests);
     this.#holds.set(inspection.openHolds);
+    this.#stalled.set(inspection.workers.filter(({ isStalled }) => isStalled).length);
+    this.#bands.reset();
+    for (const { band, packets } of inspection.queue.bands) this.#bands.set({ band }, packets);
+    for (const state of ["open", "half_open"]) this.#breakers.set({ state }, 0);
+    for (const { breaker } of inspection.workers.flatMap(({ models }) => models)) {
+      if (breaker !== "closed") this.#breakers.inc({ state: breaker });
+    }
     // Workers come and go: those that went must not be shown with their last value.
     this.#workers.reset();
     this.#inFlight.reset();

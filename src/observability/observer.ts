@@ -4,18 +4,28 @@ import type { SupervisorEvent } from "../core/events.ts";
 import { MILLIS_PER_SECOND } from "../core/units.ts";
 import { isAwaited } from "../ledger/group-commit.ts";
 import type { ObserverPort } from "../supervisor/ports.ts";
+import type { Canary } from "./canary.ts";
 import type { Log } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
 import { logSettled } from "./settled-line.ts";
 
 /** Tells people and Prometheus what happened. */
-export function createObserver({ log, metrics }: { log: Log; metrics: Metrics }): ObserverPort {
+export function createObserver({
+  log,
+  metrics,
+  canary,
+}: {
+  log: Log;
+  metrics: Metrics;
+  canary: Canary;
+}): ObserverPort {
   const commits = new CommitTimes((seconds) => metrics.committed(seconds));
   return {
     event: (_nowUs, event) => commits.event(event),
     effects: (effects) => commits.effects(effects),
     settled({ record }: RequestSettled) {
       metrics.settled(record);
+      canary.settled(record);
       logSettled(log, record);
     },
     workerChanged({ worker, status, reason }: WorkerChanged) {

@@ -137,9 +137,9 @@ test("keys and limits need nothing of the configuration but where the ledger is"
   assert.equal((await run("budgets", "set", "default/alice", "usd", "5")).code, 0);
   assert.ok(existsSync(join(folder, "here", "ledger.db")));
   writeFileSync(configPath, "server: {}\nstate: 7\n");
-  assert.match((await run("keys", "list")).stderr, /headgate\.yaml:2: state: /);
+  assert.match((await run("keys", "list")).stderr, /headgate\.yaml:2:\d+: state: /);
   writeFileSync(configPath, "server: {}\nstate: [\n");
-  assert.match((await run("budgets")).stderr, /headgate\.yaml:\d+: /);
+  assert.match((await run("budgets")).stderr, /headgate\.yaml:\d+:\d+: /);
   rmSync(folder, { recursive: true });
 });
 

@@ -25,42 +25,48 @@ test("an empty file is a configuration of defaults", () => {
 });
 
 const mistakes = [
-  ["server:\n  prot: 3\n", "h.yaml:2: server.prot: there is no such setting"],
+  ["server:\n  prot: 3\n", "h.yaml:2:3: server.prot: there is no such setting"],
   [
     "models:\n  a: {path: a.gguf}\naliases:\n  default: b\n",
-    'h.yaml:4: aliases.default: there is no model "b"',
+    'h.yaml:4:3: aliases.default: there is no model "b"',
   ],
-  ["models:\n  a: {path: a.gguf}\naliases:\n  a: a\n", `h.yaml:4: aliases.a: "a" is a model's own name`],
-  ["limits:\n  choices_max: 0\n", "h.yaml:2: limits.choices_max: Too small: expected number to be >0"],
-  ["placement:\n\n  policy: best\n", "h.yaml:3: placement.policy: Invalid option"],
-  ["workers:\n  - id: w\n    models: [m]\n", 'h.yaml:3: workers.0.models.0: there is no "m" under models'],
-  ["heartbeats:\n  dead: 20\n", "h.yaml:2: heartbeats.dead: must be longer than heartbeats.stale"],
-  ["remotes:\n  - name: r\n    url: nowhere\n    models: {}\n", "h.yaml:3: remotes.0.url: Invalid URL"],
+  ["models:\n  a: {path: a.gguf}\naliases:\n  a: a\n", `h.yaml:4:3: aliases.a: "a" is a model's own name`],
+  ["limits:\n  choices_max: 0\n", "h.yaml:2:3: limits.choices_max: Too small: expected number to be >0"],
+  [
+    "placement:\n\n  policy: best\n",
+    'h.yaml:3:3: placement.policy: there is no profile "best"; choose among bounded-hash, ',
+  ],
+  ["workers:\n  - id: w\n    models: [m]\n", 'h.yaml:3:14: workers.0.models.0: there is no "m" under models'],
+  ["heartbeats:\n  dead: 20\n", "h.yaml:2:3: heartbeats.dead: must be longer than heartbeats.stale"],
+  ["remotes:\n  - name: r\n    url: nowhere\n    models: {}\n", "h.yaml:3:5: remotes.0.url: Invalid URL"],
   [
     "models:\n  m: {path: m.gguf}\nworkers:\n  - {id: a, models: [m], port: 9}\n  - {id: b, models: [m], port: 9}\n",
-    "h.yaml:5: workers.1.port: port 9 is taken by another",
+    "h.yaml:5:26: workers.1.port: port 9 is taken by another",
   ],
-  ["server: [1\n", "h.yaml:2: "],
-  ["models:\n  m: {path: m.gguf}\n", "h.yaml:2: models.m: it has no price: add prices.m, or a default_price"],
+  ["server: [1\n", "h.yaml:2:1: "],
+  [
+    "models:\n  m: {path: m.gguf}\n",
+    "h.yaml:2:3: models.m: it has no price: add prices.m, or a default_price",
+  ],
   [
     "remotes:\n  - name: r\n    url: http://localhost\n    models:\n      m: theirs\n",
-    "h.yaml:5: remotes.0.models.m: it has no price: add prices.m, or a default_price",
+    "h.yaml:5:7: remotes.0.models.m: it has no price: add prices.m, or a default_price",
   ],
-  ["prices:\n  m:\n    input: 1\n", "h.yaml:2: prices.m.output: give USD as a decimal"],
-  ["prices:\n  m: {input: -1, output: 1}\n", "h.yaml:2: prices.m.input: give USD as a decimal"],
+  ["prices:\n  m:\n    input: 1\n", "h.yaml:2:3: prices.m.output: give USD as a decimal"],
+  ["prices:\n  m: {input: -1, output: 1}\n", "h.yaml:2:7: prices.m.input: give USD as a decimal"],
   [
     "prices:\n  m: {input: 0.0000000001, output: 1}\n",
-    "h.yaml:2: prices.m.input: give USD as a decimal, such as 0.15, at most a million",
+    "h.yaml:2:7: prices.m.input: give USD as a decimal, such as 0.15, at most a million",
   ],
   [
     "prices:\n  m: {input: 123456.7890123456, output: 1}\n",
-    "h.yaml:2: prices.m.input: a number this long is rounded: write it in quotes",
+    "h.yaml:2:7: prices.m.input: a number this long is rounded: write it in quotes",
   ],
   [
     "default_price:\n  input: 1\n  output: 1\n  cached_input: 1.01\n",
-    "h.yaml:4: default_price.cached_input: must not be above input",
+    "h.yaml:4:3: default_price.cached_input: must not be above input",
   ],
-  ["server: {keyless: sometimes}\n", "h.yaml:1: server.keyless: Invalid option"],
+  ["server: {keyless: sometimes}\n", "h.yaml:1:10: server.keyless: Invalid option"],
 ] as const;
 
 for (const [text, message] of mistakes) {
@@ -91,7 +97,7 @@ test("a model's file has to be there; an address of a hub is left for the worker
     () => parseConfig(text, { path: "h.yaml", folder: import.meta.dirname }),
     (error) =>
       error instanceof ConfigError &&
-      error.message === "h.yaml:2: models.here.path: there is no file no.gguf",
+      error.message === "h.yaml:2:10: models.here.path: there is no file no.gguf",
   );
 });
 

@@ -8,7 +8,11 @@ import { pino } from "pino";
 import type { RemoteEndpoint } from "../../src/backends/openai-dialect.ts";
 import { EMPTY_LEDGER } from "../../src/core/budget/accounts.ts";
 import type { LimitRow } from "../../src/core/budget/limits.ts";
+import { readScheduling, type SignalSources } from "../../src/config/scheduling-check.ts";
+import type { SchedulingSettings } from "../../src/config/scheduling-schema.ts";
+import { toScheduling } from "../../src/config/scheduling.ts";
 import type { CoreConfig } from "../../src/core/config.ts";
+import type { PolicySet, RequestArrived } from "../../src/core/events.ts";
 import type { SettledRecord } from "../../src/core/settling/record.ts";
 import { seconds } from "../../src/core/units.ts";
 import { Access } from "../../src/gateway/access.ts";
@@ -37,6 +41,10 @@ export interface TestGatewayOptions {
   timeouts?: Partial<CoreConfig["timeouts"]>;
   /** Merged over the core's configuration. */
   core?: Partial<CoreConfig>;
+  /** Sections of the configuration, as they stand in the file; without fairness, backoff and breaker if absent. */
+  scheduling?: Record<string, unknown>;
+  /** Embedded workers and labels, if not absent. */
+  sources?: SignalSources;
   /** In effect from the beginning. */
   budgets?: LimitRow[];
   /** Nobody has a key if absent. */
@@ -47,6 +55,12 @@ export interface TestGatewayOptions {
   silenceMs?: number;
 }
 
+const SCHEDULING = {
+  placement: { policy: "least-request" },
+  queue: { fairness: "fcfs-flows" },
+  tail: { backoff: { base: 0, max: 0 }, breaker: "off", migration: false },
+};
+
 const NO_KEYS: AccessOptions["keys"] = { find: () => null, isEmpty: true };
 
 /** The real loop, core and server around fake endpoints. */
@@ -55,6 +69,10 @@ export class TestGateway {
   readonly client: OpenAI;
   /** Requests that are over, in order. */
   readonly settled: SettledRecord[] = [];
+  /** Every request that reached the core, in order. */
+  readonly arrived: RequestArrived[];
+  /** Every change of policies that did. */
+  readonly policiesSet: PolicySet[];
   readonly shell: Shell;
   readonly #gateway: RunningGateway;
   readonly #timer: SystemTimer;
@@ -63,11 +81,15 @@ export class TestGateway {
     gateway: RunningGateway;
     shell: Shell;
     settled: SettledRecord[];
+    arrived: RequestArrived[];
+    policiesSet: PolicySet[];
     timer: SystemTimer;
   }) {
     this.#gateway = options.gateway;
     this.shell = options.shell;
     this.settled = options.settled;
+    this.arrived = options.arrived;
+    this.policiesSet = options.policiesSet;
     this.#timer = options.timer;
     this.url = options.gateway.url;
     this.client = new OpenAI({ baseURL: `${this.url}/v1`, apiKey: "any", maxRetries: 0 });
@@ -76,9 +98,17 @@ export class TestGateway {
   static async start(options: TestGatewayOptions = {}): Promise<TestGateway> {
     const remotes = options.remotes ?? [];
     const settled: SettledRecord[] = [];
+    const arrived: RequestArrived[] = [];
+    const policiesSet: PolicySet[] = [];
+    const sources = options.sources ?? { workers: false, labels: false };
+    const scheduling = readSettings(options.scheduling ?? SCHEDULING, sources);
     let shell: Shell | undefined;
     let timer: SystemTimer | undefined;
-    const config = { ...coreConfig(remotes, options.timeouts ?? {}), ...options.core };
+    const config: CoreConfig = {
+      ...coreConfig(remotes, options.timeouts ?? {}),
+      scheduling: toScheduling(scheduling),
+      ...options.core,
+    };
     const loop = createLoop(config, (submit) => {
       shell = createShell({
         submit,
@@ -93,7 +123,9 @@ export class TestGateway {
           host: "127.0.0.1",
         }),
         ledgerTrouble: () => null,
-        budgetWaitMaxUs: config.timeouts.totalUs,
+        scheduling,
+        sources,
+        timeouts: config.timeouts,
         ...(options.silenceMs === undefined ? {} : { silenceMs: options.silenceMs }),
       });
       timer = createSystemTimer(submit);
@@ -104,6 +136,11 @@ export class TestGateway {
         ledger: createVolatileLedger(submit),
         observer: {
           ...observer,
+          event: (nowUs, event) => {
+            observer.event(nowUs, event);
+            if (event.kind === "request_arrived") arrived.push(event);
+            if (event.kind === "policy_set") policiesSet.push(event);
+          },
           settled: (effect) => {
             observer.settled(effect);
             settled.push(effect.record);
@@ -122,7 +159,7 @@ export class TestGateway {
       port: 0,
       limits,
     });
-    return new TestGateway({ gateway, shell, settled, timer });
+    return new TestGateway({ gateway, shell, settled, arrived, policiesSet, timer });
   }
 
   /** Waits until nothing runs any more: no request owns an exchange, no attempt a connection. */
@@ -159,14 +196,23 @@ export class TestGateway {
   }
 }
 
-function coreConfig(remotes: RemoteEndpoint[], timeouts: Partial<CoreConfig["timeouts"]>): CoreConfig {
+function readSettings(document: object, sources: SignalSources): SchedulingSettings {
+  const read = readScheduling(document, sources);
+  assert.ok("settings" in read, JSON.stringify(read));
+  return read.settings;
+}
+
+function coreConfig(
+  remotes: RemoteEndpoint[],
+  timeouts: Partial<CoreConfig["timeouts"]>,
+): Omit<CoreConfig, "scheduling"> {
   return {
     models: { tiny: { maxTokensDefault: 64 } },
     aliases: { default: "tiny" },
     remotes: remotes.map(({ name, models }) => {
-      return { name, models: Object.keys(models), concurrencyMax: 64, contextTokens: 100_000 };
+      return { name, models: Object.keys(models), concurrencyMax: 64, contextTokens: 100_000, labels: {} };
     }),
-    placement: { policy: "least-request" },
+    seed: 1,
     prices: {},
     defaultPrice: { input: 1_000_000, cachedInput: 500_000, output: 2_000_000, request: 0 },
     packetTokens: 64,

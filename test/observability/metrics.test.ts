@@ -7,7 +7,7 @@ const IDLE = {
   draining: false,
   requests: 0,
   openHolds: 3,
-  queue: { packets: 0, bytes: 0 },
+  queue: { bands: [], packets: 0, bytes: 0 },
   sessions: 0,
   kvBytes: 0,
   workers: [],

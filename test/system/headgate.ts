@@ -29,6 +29,8 @@ export interface TestHeadgateOptions {
   /** Merged over the configuration, section by section. */
   sections?: Record<string, object>;
   recordPath?: string;
+  /** Folder of its ledger and its workers' receipts, for those who look into it afterwards. */
+  state?: string;
 }
 
 export async function startTestHeadgate(options: TestHeadgateOptions): Promise<TestHeadgate> {
@@ -62,7 +64,7 @@ export async function startTestHeadgate(options: TestHeadgateOptions): Promise<T
   };
 }
 
-function testConfig({ workers, sections }: TestHeadgateOptions): object {
+function testConfig({ workers, sections, state }: TestHeadgateOptions): object {
   return {
     server: { port: 0 },
     models: { [MODEL]: { path: MODEL_FILE } },
@@ -70,6 +72,7 @@ function testConfig({ workers, sections }: TestHeadgateOptions): object {
     workers: workers.map((id) => ({ id, models: [MODEL], threads: 1 })),
     default_price: { input: 1, output: 2 },
     log: { level: "silent" },
+    ...(state === undefined ? {} : { state }),
     ...sections,
   };
 }

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { LIMIT_UNITS, LIMIT_WINDOWS } from "../../core/budget/limits.ts";
+import { schedulingSchema } from "../../config/scheduling-schema.ts";
 import { ERRORS } from "../../core/errors.ts";
 import type { ErrorCode } from "../../core/errors.ts";
 
@@ -183,7 +184,11 @@ export const status = z.strictObject({
   draining: z.boolean(),
   requests: count.describe("admitted and not settled yet"),
   openHolds: count,
-  queue: z.strictObject({ packets: count, bytes: count }),
+  queue: z.strictObject({
+    packets: count,
+    bytes: count,
+    bands: z.array(z.strictObject({ band: z.string(), packets: count, bytes: count })),
+  }),
   sessions: count,
   kvBytes: z.number().min(0),
   workers: z.array(
@@ -191,6 +196,7 @@ export const status = z.strictObject({
       worker: z.string(),
       url: z.string().nullable(),
       status: z.enum(["alive", "stale", "draining"]),
+      isStalled: z.boolean().describe("its engine stands still while it has work, so it gets no more"),
       heartbeatUs: z.number().nullable(),
       inFlight: count,
       foreignSessions: count,
@@ -202,6 +208,7 @@ export const status = z.strictObject({
           inFlight: count,
           contextTokens: count,
           isRefusing: z.boolean(),
+          breaker: z.enum(["closed", "open", "half_open"]),
         }),
       ),
     }),
@@ -223,5 +230,52 @@ export const workerList = z.strictObject({
 });
 
 export const availableWorkers = z.strictObject({ workers: z.array(worker), count });
+
+export const policies = schedulingSchema.describe(
+  "The policies in force, as they would stand in the configuration; docs/configuration.md says what they mean.",
+);
+
+export const policyChange = z.strictObject({
+  changed: z.array(
+    z.strictObject({
+      setting: z.string().describe("such as `queue.fairness`"),
+      before: z.unknown().optional(),
+      after: z.unknown().optional(),
+    }),
+  ),
+  in_force: policies,
+});
+
+const milliseconds = z.number();
+const probability = z.number().min(0).max(1);
+
+export const canary = z
+  .strictObject({
+    profile: z.string().describe("the profile in use"),
+    canary: z.string().nullable().describe("the one that is tried beside it"),
+    share: probability.describe("of all requests that go by the canary"),
+    profiles: z.array(
+      z.strictObject({
+        profile: z.string(),
+        requests: count,
+        completed: count,
+        cost_usd: z.number().min(0),
+        ttft_ms: z
+          .strictObject({ samples: count, mean: milliseconds, p50: milliseconds, p99: milliseconds })
+          .nullable()
+          .describe("time to first token, of the latest 4,096 requests that got one"),
+      }),
+    ),
+    difference: z
+      .strictObject({
+        ttft_mean_ms: milliseconds.describe("the canary's mean less that of the profile in use"),
+        p_welch: probability.describe("how often chance alone would make as much of a difference in means"),
+        p_mann_whitney: probability.describe("and in ranks, which no outlier moves"),
+        verdict: z.enum(["faster", "slower", "same", "unclear"]).describe("of the canary"),
+      })
+      .nullable()
+      .describe("null without a canary, or with fewer than eight times on either side"),
+  })
+  .describe("Requests that ended since the profiles were last changed.");
 
 export const acknowledgement = z.strictObject({ ack: z.literal(true), supervisor: z.string().optional() });

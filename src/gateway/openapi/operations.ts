@@ -4,7 +4,7 @@ import * as requests from "./request-schemas.ts";
 
 /** What is said of one address in the description of the interface. */
 export interface Operation {
-  method: "GET" | "POST";
+  method: "GET" | "POST" | "PUT";
   path: string;
   summary: string;
   /** Of the JSON body; null where none is read. */
@@ -28,6 +28,14 @@ const PAID = {
   errors: GENERATION_ERRORS,
   requestHeaders: {
     "x-headgate-budget-wait": "Seconds to wait for the budget rather than be refused; 0 if absent.",
+    "x-headgate-priority": "Name of the band to wait in, such as `high`; the tenant's usual one if absent.",
+    "x-headgate-session":
+      "Requests with the same name share most of a prompt: a conversation, or an agent at work.",
+    "x-headgate-flow":
+      "Whom to be counted with, where `queue.flow_by` is `header`; `queue.header` may name another.",
+    "x-headgate-require": "Labels that the worker must have, such as `region=eu, domain=math`.",
+    "x-headgate-ttft-ms": "Milliseconds to the first token that are hoped for.",
+    "x-headgate-tpot-ms": "Milliseconds to each further token that are hoped for.",
   },
   answerHeaders: {
     "x-request-id": "Names the request in logs and in the answer's id.",
@@ -75,6 +83,7 @@ export const OPERATIONS: readonly Operation[] = [
     answer: { [EVENTS]: answers.inferEvent },
     error: answers.coordinatorError,
     errors: GENERATION_ERRORS,
+    requestHeaders: PAID.requestHeaders,
   },
   page("/coordinator/health", "Whether the process lives", { [TEXT]: null }),
   view("/coordinator/health/workers", "Workers, and how they are", answers.workerList),
@@ -97,6 +106,17 @@ export const OPERATIONS: readonly Operation[] = [
     error: answers.coordinatorError,
     errors: [400, 403, 413],
   },
+  view("/admin/policy", "The policies in force", answers.policies),
+  {
+    method: "PUT",
+    path: "/admin/policy",
+    summary: "Put other policies in force, until the supervisor starts anew",
+    request: requests.policyPatch,
+    answer: { [JSON_TYPE]: answers.policyChange },
+    error: answers.error,
+    errors: [400, 401, 403, 413],
+  },
+  view("/admin/canary", "How a second placement profile does beside the one in use", answers.canary),
 ];
 
 function view(path: string, summary: string, schema: z.ZodType): Operation {

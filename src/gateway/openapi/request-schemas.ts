@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { SECTIONS } from "../../config/scheduling-schema.ts";
 
 const count = z.int().min(0);
 const positive = z.int().min(1);
@@ -22,6 +23,12 @@ const generation = {
   stop: z.union([z.string(), z.array(z.string()).max(4)]).optional(),
   ignore_eos: z.boolean().optional(),
   logit_bias: z.record(z.string(), z.number().min(-100).max(100)).optional().describe("by token id"),
+  prompt_cache_key: z
+    .string()
+    .max(256)
+    .optional()
+    .describe("names the session, as `x-headgate-session` does"),
+  session_id: z.string().max(256).optional().describe("the same"),
 };
 
 const tool = z.looseObject({
@@ -89,5 +96,11 @@ export const heartbeat = z
     health: z.looseObject({ alive: z.boolean(), active_sessions: count, kv_cache_bytes: z.number().min(0) }),
   })
   .describe("docs/worker-wire.md has the fields that embedded workers add.");
+
+export const policyPatch = z
+  .looseObject(Object.fromEntries(SECTIONS.map((section) => [section, z.looseObject({}).optional()])))
+  .describe(
+    "A part of what `GET` answers. Groups keep what is not named; a policy is replaced with its parameters; null stands for the default.",
+  );
 
 export const farewell = z.looseObject({ worker_id: z.string(), epoch: z.string().nullable().optional() });
