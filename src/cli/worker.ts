@@ -1,8 +1,10 @@
 import { basename, resolve } from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { readEnvironment } from "../config/environment.ts";
+import { LABEL_RULE, parseLabels } from "../config/labels.ts";
 import { isHubAddress, type LoadedConfig, loadConfig } from "../config/load.ts";
 import { MILLIS_PER_SECOND } from "../core/units.ts";
+import { WORKER_ROLES, type WorkerRole } from "../core/vocabulary.ts";
 import { createLog } from "../observability/log.ts";
 import type { ModelOptions, WorkerOptions } from "../worker/options.ts";
 import { runWorkerProcess } from "../worker/process.ts";
@@ -21,6 +23,9 @@ interface WorkerArguments {
   threads?: number;
   gpu?: boolean;
   receipts?: string;
+  role?: WorkerRole;
+  label?: string[];
+  stateHost?: string[];
 }
 
 export function addWorkerCommand(program: Command): void {
@@ -38,6 +43,9 @@ export function addWorkerCommand(program: Command): void {
     .option("--threads <count>", "CPU threads (default: measured)", parseCount)
     .option("--gpu", "use a GPU build of the engine, if one is installed")
     .option("--receipts <file>", "keep receipts of what was generated for supervisors in this file")
+    .addOption(new Option("--role <role>", "what it is used for").choices(WORKER_ROLES).default("both"))
+    .option("--label <name=value...>", "what it is, such as region=eu; repeatable")
+    .option("--state-host <host...>", "hosts of other workers to fetch KV state from, besides this machine")
     .addOption(new Option("--config <file>", "take the worker named by --id from this file").hideHelp())
     .addHelpText(
       "after",
@@ -81,7 +89,17 @@ function fromArguments(given: WorkerArguments): WorkerOptions {
     ...(host === undefined ? {} : { host }),
     ...(port === undefined ? {} : { port }),
     ...(given.receipts === undefined ? {} : { receipts: given.receipts }),
+    role: given.role ?? "both",
+    labels: labelsOf(given),
+    handover: { hosts: given.stateHost ?? [] },
   };
+}
+
+function labelsOf({ label = [] }: WorkerArguments): Record<string, string> {
+  if (label.length === 0) return {};
+  const labels = parseLabels(label.join(","));
+  if (labels === null) throw new Error(`Write --label as name=value, where ${LABEL_RULE}.`);
+  return labels;
 }
 
 function engineOptions({ threads, gpu }: WorkerArguments): NonNullable<WorkerOptions["engine"]> {
@@ -98,6 +116,8 @@ function fromConfig(given: WorkerArguments, path: string): WorkerOptions {
   return {
     workerId: worker.id,
     port: worker.port,
+    role: worker.role,
+    labels: worker.labels,
     models: worker.models.map((name) => modelOptions(name, loaded)),
     supervisors: given.supervisor ?? [],
     limits: {

@@ -26,8 +26,8 @@ type WorkerMessage = WorkerProgress | { type: "ready"; url: string };
 
 const RESTART_MS_MIN = 500;
 const RESTART_MS_MAX = 30_000;
-/** A process that lived this long is started again after the shortest delay when it dies. */
-const STABLE_MS = 60_000;
+/** A worker that has served for this long is started again after the shortest delay when it dies. */
+const STABLE_MS = 10_000;
 
 export interface WorkerProcesses {
   start(processes: readonly WorkerProcess[]): void;
@@ -46,6 +46,7 @@ export interface WorkerProcesses {
  *                │                 │
  *                └──── stop ───────┴──▶ stopped
  * ```
+ * The wait is short again behind one that has served for a while, or has ended in good order because somebody asked it to.
  */
 export function createWorkerProcesses(program: string, events: WorkerProcessEvents): WorkerProcesses {
   const running = new Map<string, ChildProcess>();
@@ -53,21 +54,23 @@ export function createWorkerProcesses(program: string, events: WorkerProcessEven
   let isStopping = false;
 
   const start = (worker: WorkerProcess, delayMs: number): void => {
-    const startedMs = performance.now();
+    let readyMs = Infinity;
     // In a process group of its own, so that Ctrl-C reaches the supervisor alone, which drains.
     const child = fork(program, ["worker", ...worker.arguments], { detached: true });
     running.set(worker.id, child);
     if (child.pid !== undefined) events.started(worker.id, child.pid);
     child.on("message", (message: WorkerMessage) => {
-      if (message.type === "ready") events.ready(worker.id, message.url);
-      else events.progress(worker.id, message);
+      if (message.type === "progress") return events.progress(worker.id, message);
+      readyMs = performance.now();
+      events.ready(worker.id, message.url);
     });
     child.on("error", () => child.kill("SIGKILL"));
     child.once("exit", (code, signal) => {
       running.delete(worker.id);
       const reason = signal === null ? `exit code ${code}` : `signal ${signal}`;
       if (isStopping) return events.exited(worker.id, reason, null);
-      const restartMs = performance.now() - startedMs > STABLE_MS ? RESTART_MS_MIN : delayMs;
+      const wasWell = code === 0 || performance.now() - readyMs > STABLE_MS;
+      const restartMs = wasWell ? RESTART_MS_MIN : delayMs;
       events.exited(worker.id, reason, restartMs);
       const nextDelayMs = Math.min(restartMs * 2, RESTART_MS_MAX);
       waiting.set(

@@ -1,4 +1,4 @@
-import type { Generation, GenerationEnd, Reader } from "./generation.ts";
+import type { EndReason, Generation, GenerationEnd, Reader } from "./generation.ts";
 import type { FinishReason, GenerationEvent, Usage } from "./wire.ts";
 
 /**
@@ -62,6 +62,20 @@ export class Choices {
     for (const generation of this.#generations) generation.cancel();
   }
 
+  /** Parks a single generation; see {@link Generation.park}. */
+  park(): void {
+    for (const generation of this.#generations) generation.park();
+  }
+
+  get count(): number {
+    return this.#generations.length;
+  }
+
+  /** Those that wait for credit or for their reader. */
+  get waiting(): number {
+    return this.#generations.filter((generation) => generation.isWaiting).length;
+  }
+
   readerReady(): void {
     for (const generation of this.#generations) generation.readerReady();
   }
@@ -83,6 +97,8 @@ export class Choices {
             return "ready";
           case "finished":
             throw new Error("A single generation does not tell of choices.");
+          case "parked":
+            throw new Error("Only single choices are parked.");
         }
       },
     };
@@ -109,16 +125,18 @@ export class Choices {
     if (finishReason === "error") {
       const message = fault instanceof Error ? fault.message : String(fault);
       this.#reader.take({ type: "error", code: "engine_failed", message });
-    } else {
+    } else if (finishReason !== "parked") {
       this.#reader.take({ type: "done", finish_reason: finishReason, usage });
     }
   }
 }
 
 export interface ChoicesEnd {
-  finishReason: FinishReason | "error";
+  finishReason: EndReason;
   /** The prompt is counted once. */
   usage: Usage;
+  /** Tokens that were generated here. */
+  generated: number;
   fault: unknown;
 }
 
@@ -134,6 +152,7 @@ function sumUp(ends: readonly GenerationEnd[]): ChoicesEnd {
       ...last.usage,
       completion_tokens: ends.reduce((sum, { usage }) => sum + usage.completion_tokens, 0),
     },
+    generated: ends.reduce((sum, { generated }) => sum + generated, 0),
     fault: cut?.fault ?? null,
   };
 }

@@ -22,7 +22,8 @@ export interface EngineModel {
   detokenizer(prompt: readonly number[]): Detokenizer;
   /**
    * Takes a slot for each choice and picks the kept tokens to build on; null when there are too
-   * few free slots. The prompt is evaluated once for all. Throws {@link GrammarError}.
+   * few free slots. The prompt is evaluated once for all. Throws {@link GrammarError}, and
+   * {@link NotContinuableError} when the answer can't go on from its tokens so far.
    */
   open(options: OpenOptions): TokenSource[] | null;
   /** Slots that keep tokens of ended generations, the longest unused first. */
@@ -43,6 +44,10 @@ export interface ModelDescription {
   /** Its file has a chat template: messages can be rendered. */
   isChatModel: boolean;
   kv: KvShape;
+  /** SHA-256 of the model's file, or of samples of it where it is large; see `modelHash`. */
+  modelHash: string;
+  /** KV state goes from one context into another where this is equal. */
+  stateFingerprint: string;
 }
 
 export interface EngineCounters {
@@ -116,21 +121,38 @@ export interface OpenOptions {
   logprobs: number | null;
   /** In llama.cpp's notation (GBNF): the answer is a text of it, and ends with it. */
   grammar: string | null;
+  /** The answer so far, where it was begun elsewhere; only with one choice. */
+  generated: readonly number[];
+  /** Where KV state may be had from; null evaluates what no slot holds. */
+  stateSource: StateSource | null;
 }
+
+/**
+ * Writes KV state into a file that is not there yet. False when there is none to be had; never
+ * rejects. Gives up when the signal says that nobody needs it any more.
+ */
+export type StateSource = (path: string, signal: AbortSignal) => Promise<boolean>;
 
 /**
  * One generation's tokens. It is pulled: while nobody calls `next`, nothing is evaluated, and
  * the sampler goes on later exactly where it was.
  */
 export interface TokenSource {
-  /** Prompt tokens that need no evaluation; the same for all choices of a prompt. */
+  /** Tokens of prompt and answer so far that need no evaluation; the same for all choices of a prompt. */
   readonly cachedTokens: number;
+  /** Some of them came with KV state from elsewhere. */
+  readonly usedState: boolean;
   /** Of the token given out last; null unless asked for. */
   readonly logprob: ChosenLogprob | null;
   /** Evaluates the prompt, so that the first `next` has next to nothing to wait for. */
   prefill(): Promise<void>;
   /** The next token, or null when the model ended its answer. The first call evaluates the prompt. */
   next(): Promise<number | null>;
+  /**
+   * Writes the KV state into a file: of the prompt and of all tokens given out but the last.
+   * Only between two calls of `next`, or after `prefill`. Rejects when it can't be written.
+   */
+  saveState(path: string): Promise<SavedState>;
   /**
    * Gives the slot back, after the token or the chunk of prompt that is being evaluated; a
    * pending `next` answers null then. What was evaluated stays in the slot.
@@ -155,7 +177,16 @@ export interface ChosenLogprob extends TokenLogprob {
 /** JSON has no -Infinity; this is what OpenAI writes for it. */
 export const LOGPROB_MIN = -9999;
 
+export interface SavedState {
+  /** Tokens whose keys and values are in it. */
+  tokens: number;
+  /** Size of the file. */
+  bytes: number;
+}
+
 export interface IdleSlot {
+  /** What it keeps; the same array as long as that is the same. */
+  tokens: readonly number[];
   idleSinceMs: number;
   kvBytes: number;
   /** Forgets the tokens. */
@@ -175,4 +206,9 @@ export class PromptTooLongError extends Error {
 /** The engine can't make anything of the grammar. */
 export class GrammarError extends Error {
   override name = "GrammarError";
+}
+
+/** An answer can't go on from these tokens; the message says why. */
+export class NotContinuableError extends Error {
+  override name = "NotContinuableError";
 }

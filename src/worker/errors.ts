@@ -18,6 +18,7 @@ export class Refusal extends Error {
 
 export type RequestErrorCode =
   | "invalid_request"
+  | "not_continuable"
   | "context_length_exceeded"
   | "model_not_found"
   | "origin_not_allowed"
@@ -27,6 +28,7 @@ export type RequestErrorCode =
 
 const STATUS: Record<RequestErrorCode, number> = {
   invalid_request: 400,
+  not_continuable: 400,
   context_length_exceeded: 400,
   model_not_found: 404,
   origin_not_allowed: 403,

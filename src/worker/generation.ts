@@ -1,5 +1,6 @@
-import type { ChosenLogprob, Detokenizer, TokenSource } from "./engine.ts";
-import { StopMatcher } from "./stop-matcher.ts";
+import type { ChosenLogprob, Detokenizer, SavedState, TokenSource } from "./engine.ts";
+import type { AnswerText } from "./handover/continuation.ts";
+import type { StopMatcher } from "./stop-matcher.ts";
 import type { FinishReason, GenerationEvent, Usage } from "./wire.ts";
 
 /** Who gets a generation's events. */
@@ -21,9 +22,14 @@ export interface GenerationObserver {
   ended(end: GenerationEnd): void;
 }
 
+/** How a generation ended, as metrics and receipts have it. */
+export type EndReason = FinishReason | "parked" | "error";
+
 export interface GenerationEnd {
-  finishReason: FinishReason | "error";
+  finishReason: EndReason;
   usage: Usage;
+  /** Tokens of the answer that were generated here; the usage has all of it. */
+  generated: number;
   /** Seconds between the first token and the last; null with fewer than two. */
   decodeSeconds: number | null;
   fault: unknown;
@@ -31,11 +37,22 @@ export interface GenerationEnd {
 
 export interface GenerationOptions {
   source: TokenSource;
-  detokenizer: Detokenizer;
+  /** As it is after the answer so far. */
+  text: AnswerText;
   promptTokens: number;
+  /** Tokens that the answer has already, generated elsewhere; null when it begins here. */
+  continuedFrom: number | null;
+  /** Of the whole answer, as is the credit. */
   maxTokens: number;
   credit: number;
-  stop: readonly string[];
+  /** Stops for another worker to go on, once the answer has this many tokens; null when it shall not. */
+  parkAt: number | null;
+  /** Keeps the state of a parked generation. Null when it can't; never rejects. */
+  park: (source: TokenSource) => Promise<SavedState | null>;
+  /** Nobody wants the kept state any more. */
+  unpark: () => void;
+  /** Told with the start, where somebody asked for them. */
+  blocks: readonly number[] | null;
   creditTtlMs: number;
   reader: Reader;
   observer: GenerationObserver;
@@ -60,8 +77,9 @@ interface UntoldToken {
  *              │    └── top-up ── halted ◀── credit used up ─┘
  *              │                     │
  *              │                     └── nobody tops up in time ──┐
- *              └── end of answer, max_tokens, stop string, ───────┴──▶ ended
- *                  cancel, engine fault
+ *              ├── end of answer, max_tokens, stop string, ───────┴──▶ ended
+ *              │   cancel, engine fault                                  ▲
+ *              └── park_at, or asked to park ──▶ state is saved ─────────┘
  * ```
  * Blocked and halted both mean that the next token is not asked for. The engine goes on with
  * the other sequences, and this one later continues exactly where it was.
@@ -82,10 +100,19 @@ export class Generation {
   readonly #reader: Reader;
   readonly #observer: GenerationObserver;
   readonly #promptTokens: number;
+  readonly #continuedFrom: number | null;
   readonly #maxTokens: number;
+  readonly #park: GenerationOptions["park"];
+  readonly #unpark: () => void;
+  readonly #blocks: readonly number[] | null;
   readonly #creditTtlMs: number;
   #credit: number;
-  #used = 0;
+  /** Tokens of the answer, those included that were generated elsewhere. */
+  #used: number;
+  /** With so many tokens it is complete, or parked: whichever comes first. */
+  #end: number;
+  #askedToPark = false;
+  #parked: SavedState | null = null;
   /** Tokens the reader has not been told of yet, the last of those used. */
   #untold: UntoldToken[] = [];
   #started = false;
@@ -102,12 +129,18 @@ export class Generation {
 
   constructor(options: GenerationOptions) {
     this.#source = options.source;
-    this.#detokenizer = options.detokenizer;
-    this.#stop = new StopMatcher(options.stop);
+    this.#detokenizer = options.text.detokenizer;
+    this.#stop = options.text.stop;
     this.#reader = options.reader;
     this.#observer = options.observer;
     this.#promptTokens = options.promptTokens;
+    this.#continuedFrom = options.continuedFrom;
+    this.#used = options.continuedFrom ?? 0;
     this.#maxTokens = options.maxTokens;
+    this.#end = Math.min(options.maxTokens, options.parkAt ?? Infinity);
+    this.#park = options.park;
+    this.#unpark = options.unpark;
+    this.#blocks = options.blocks;
     this.#creditTtlMs = options.creditTtlMs;
     this.#credit = options.credit;
   }
@@ -122,7 +155,9 @@ export class Generation {
   async run(): Promise<void> {
     const { finishReason, fault } = await this.#outcome();
     this.#tellTokens();
-    this.#observer.ended({ finishReason, usage: this.#usage(), decodeSeconds: this.#decodeSeconds(), fault });
+    const usage = this.#usage();
+    const generated = this.#generatedHere();
+    this.#observer.ended({ finishReason, usage, generated, decodeSeconds: this.#decodeSeconds(), fault });
     this.#tellEnd(finishReason, fault);
   }
 
@@ -135,7 +170,19 @@ export class Generation {
 
   /** At most the token, or chunk of prompt, being evaluated is still evaluated. */
   cancel(): void {
-    this.#end("cancelled");
+    this.#stopFor("cancelled");
+  }
+
+  /** Parks it behind the token that is being generated, or at once when none is. */
+  park(): void {
+    this.#askedToPark = true;
+    this.#end = Math.min(this.#end, this.#used);
+    this.#wake?.();
+  }
+
+  /** Waits for credit or for its reader, and not for the engine. */
+  get isWaiting(): boolean {
+    return this.#wake !== null;
   }
 
   readerReady(): void {
@@ -146,6 +193,7 @@ export class Generation {
   async #outcome(): Promise<Pick<GenerationEnd, "finishReason" | "fault">> {
     try {
       const finishReason = await this.#generate();
+      if (finishReason === "parked") return await this.#saved();
       await this.#source.close();
       return { finishReason, fault: null };
     } catch (fault) {
@@ -154,7 +202,17 @@ export class Generation {
     }
   }
 
-  async #generate(): Promise<FinishReason> {
+  /** Saves what was evaluated, if anything was. A cancel meanwhile counts. */
+  async #saved(): Promise<Pick<GenerationEnd, "finishReason" | "fault">> {
+    if (this.#started) this.#parked = await this.#park(this.#source);
+    await this.#source.close();
+    if (this.#ending === null) return { finishReason: "parked", fault: null };
+    this.#unpark();
+    return { finishReason: this.#ending, fault: null };
+  }
+
+  async #generate(): Promise<FinishReason | "parked"> {
+    if (this.#used >= this.#end) return this.#prefillOnly();
     for (;;) {
       const ending = await this.#permission();
       if (ending !== null) return ending;
@@ -164,16 +222,27 @@ export class Generation {
       if (token === null) return "stop";
       this.#take(token);
       if (this.#stop.matched) return "stop";
-      if (this.#used >= this.#maxTokens) return "length";
+      if (this.#used >= this.#end) return this.#used >= this.#maxTokens ? "length" : "parked";
     }
   }
 
+  /** To be parked before its first token here: what is there is evaluated as soon as there is credit. */
+  async #prefillOnly(): Promise<FinishReason | "parked"> {
+    const ending = await this.#permission();
+    if (ending !== null) return ending;
+    await this.#source.prefill();
+    if (this.#ending !== null) return this.#ending;
+    this.#tellStarted();
+    return "parked";
+  }
+
   /** Waits until the next token may be generated; answers why it never will be otherwise. */
-  async #permission(): Promise<FinishReason | null> {
+  async #permission(): Promise<FinishReason | "parked" | null> {
     let announced = false;
     while (this.#ending === null) {
       const halted = this.#used >= this.#credit;
       if (!halted && !this.#readerFull) return null;
+      if (this.#askedToPark) return "parked";
       if (this.#untold.length > 0) {
         this.#tellTokens();
         continue;
@@ -193,14 +262,14 @@ export class Generation {
   async #sleep(expiresMs: number | null): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#wake = resolve;
-    const timer = expiresMs === null ? null : setTimeout(() => this.#end("credit_expired"), expiresMs);
+    const timer = expiresMs === null ? null : setTimeout(() => this.#stopFor("credit_expired"), expiresMs);
     await promise;
     if (timer !== null) clearTimeout(timer);
     this.#wake = null;
     this.#tokenMs = null;
   }
 
-  #end(reason: "cancelled" | "credit_expired"): void {
+  #stopFor(reason: "cancelled" | "credit_expired"): void {
     if (this.#ending !== null) return;
     this.#ending = reason;
     // Started now, so that a long prompt stops at its next chunk; awaited at the end of `run`.
@@ -214,7 +283,11 @@ export class Generation {
     this.#tell({
       type: "started",
       prompt_tokens: this.#promptTokens,
-      cached_tokens: this.#source.cachedTokens,
+      cached_tokens: this.#cachedTokens(),
+      ...(this.#blocks === null ? {} : { blocks: this.#blocks }),
+      ...(this.#continuedFrom === null
+        ? {}
+        : { continued_from: this.#continuedFrom, used_state: this.#source.usedState }),
     });
   }
 
@@ -239,7 +312,12 @@ export class Generation {
     this.#tell(logprob === null ? event : { ...event, logprobs: [logprob] });
   }
 
-  #tellEnd(finishReason: FinishReason | "error", fault: unknown): void {
+  #tellEnd(finishReason: EndReason, fault: unknown): void {
+    if (finishReason === "parked") {
+      // Text held back is told by whoever goes on with the answer.
+      const event = { type: "parked", generated: this.#used, state: this.#parked } as const;
+      return this.#tell({ ...event, usage: this.#usage() });
+    }
     const held = this.#stop.flush();
     if (held !== "") this.#tell({ type: "tokens", seq: this.#used, ids: [], text: held });
     if (finishReason === "error") {
@@ -266,14 +344,23 @@ export class Generation {
   }
 
   #decodeSeconds(): number | null {
-    if (this.#firstTokenMs === null || this.#used < 2) return null;
+    if (this.#firstTokenMs === null || this.#generatedHere() < 2) return null;
     return (this.#lastTokenMs - this.#firstTokenMs) / 1_000;
+  }
+
+  #generatedHere(): number {
+    return this.#used - (this.#continuedFrom ?? 0);
+  }
+
+  /** Of the prompt; the source counts the answer so far as well. */
+  #cachedTokens(): number {
+    return Math.min(this.#source.cachedTokens, this.#promptTokens);
   }
 
   #usage(): Usage {
     return {
       prompt_tokens: this.#promptTokens,
-      cached_tokens: this.#source.cachedTokens,
+      cached_tokens: this.#cachedTokens(),
       completion_tokens: this.#used,
     };
   }

@@ -1,8 +1,9 @@
 import type { Logger } from "pino";
 import { Pool } from "undici";
+import { CacheReports } from "./cache/cache-reports.ts";
 import { messageOf } from "./http/respond.ts";
 import type { Worker } from "./worker.ts";
-import { reportLimits, reportModels } from "./worker.ts";
+import { reportLimits, reportModels, reportProgress } from "./worker.ts";
 
 const ANSWER_TIMEOUT_MS = 5_000;
 const GOODBYE_TIMEOUT_MS = 2_000;
@@ -27,6 +28,7 @@ export class Heartbeat {
   readonly #supervisorUrl: string;
   readonly #pool: Pool;
   readonly #log: Logger;
+  readonly #cache: CacheReports;
   /** The supervisor's name for itself, by which it signs what it sends. */
   #supervisorId: string | null = null;
   #heardOf = false;
@@ -41,6 +43,7 @@ export class Heartbeat {
     const url = new URL(options.supervisorUrl);
     this.#worker = options.worker;
     this.#workerUrl = options.workerUrl;
+    this.#cache = new CacheReports(() => this.#worker.residentBlocks.now());
     this.#supervisorUrl = options.supervisorUrl.replace(/\/+$/, "");
     this.#log = options.worker.log.child({ supervisor: options.supervisorUrl });
     this.#pool = new Pool(url.origin, {
@@ -95,13 +98,14 @@ export class Heartbeat {
     this.#changed = false;
     try {
       const answer = await this.#post("heartbeat", this.#body(), ANSWER_TIMEOUT_MS);
-      this.#supervisorId = supervisorOf(answer);
+      this.#heard(readAnswer(answer));
       this.#heardOf = true;
       if (this.#failures > 0) this.#log.info("supervisor reached again");
       this.#failures = 0;
     } catch (error) {
       if (this.#failures === 0) this.#log.warn({ reason: messageOf(error) }, "supervisor not reached");
       this.#failures++;
+      this.#cache.startAgain();
     }
     this.#reporting = null;
     const { heartbeatMs, heartbeatDebounceMs } = this.#worker.timing;
@@ -110,6 +114,14 @@ export class Heartbeat {
     } else {
       this.#schedule(this.#changed ? heartbeatDebounceMs : heartbeatMs);
     }
+  }
+
+  /** One of another name is another one, or a new life of the old: it knows nothing yet. */
+  #heard({ supervisor, wantsAll }: Answer): void {
+    const isOther = this.#heardOf && supervisor !== this.#supervisorId;
+    if (wantsAll || isOther) this.#cache.startAgain();
+    else this.#cache.acknowledged();
+    this.#supervisorId = supervisor;
   }
 
   #body(): object {
@@ -122,8 +134,12 @@ export class Heartbeat {
       epoch: identity.epoch,
       draining: sessions.draining,
       own_sessions: this.#ownSessions(),
+      role: identity.role,
+      labels: identity.labels,
       limits: reportLimits(limits),
-      models: reportModels(engine),
+      models: reportModels(this.#worker),
+      progress: reportProgress(engine),
+      cache: this.#cache.next(),
     };
   }
 
@@ -149,7 +165,16 @@ export class Heartbeat {
   }
 }
 
-function supervisorOf(answer: string): string | null {
-  const body = JSON.parse(answer) as { supervisor?: unknown } | null;
-  return typeof body?.supervisor === "string" ? body.supervisor : null;
+interface Answer {
+  supervisor: string | null;
+  /** Asks for all of the cache. */
+  wantsAll: boolean;
+}
+
+function readAnswer(answer: string): Answer {
+  const body = JSON.parse(answer) as { supervisor?: unknown; cache?: unknown } | null;
+  return {
+    supervisor: typeof body?.supervisor === "string" ? body.supervisor : null,
+    wantsAll: body?.cache === "all",
+  };
 }

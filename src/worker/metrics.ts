@@ -119,12 +119,12 @@ export class WorkerMetrics {
     return {
       firstToken: (seconds) => firstToken.observe(seconds),
       nextToken: (seconds) => interToken.observe(seconds),
-      ended: ({ finishReason, usage, decodeSeconds }, { isFirstChoice }) => {
+      ended: ({ finishReason, usage, generated, decodeSeconds }, { isFirstChoice }) => {
         if (isFirstChoice) this.#prompt.inc(label, usage.prompt_tokens);
-        this.#generation.inc(label, usage.completion_tokens);
+        this.#generation.inc(label, generated);
         this.#success.inc({ model_name: model, finished_reason: finishReason });
         if (decodeSeconds === null) return;
-        this.#perOutputToken.observe(label, decodeSeconds / (usage.completion_tokens - 1));
+        this.#perOutputToken.observe(label, decodeSeconds / (generated - 1));
       },
     };
   }

@@ -1,5 +1,5 @@
 import type { Logger } from "pino";
-import type { WorkerLimits } from "../core/vocabulary.ts";
+import type { WorkerLimits, WorkerRole } from "../core/vocabulary.ts";
 
 /** What a worker process needs to know. All durations are in milliseconds. */
 export interface WorkerOptions {
@@ -12,11 +12,16 @@ export interface WorkerOptions {
   /** 0 lets the system choose. Default 3001. */
   port?: number;
   models: ModelOptions[];
+  /** What supervisors use it for. Default "both". */
+  role?: WorkerRole;
+  /** What it is, by name, such as `{region: "eu"}`: supervisors choose by it. Several values of one are one text with commas. */
+  labels?: Readonly<Record<string, string>>;
   /** Base addresses of the supervisors that get heartbeats, such as `http://127.0.0.1:1337`. */
   supervisors?: string[];
   limits?: Partial<WorkerLimits>;
   engine?: EngineOptions;
   timing?: Partial<WorkerTiming>;
+  handover?: Partial<HandoverOptions>;
   /** File that gets a line for each generation of a supervisor that ended. Default: none is kept. */
   receipts?: string;
   log: Logger;
@@ -60,6 +65,19 @@ export interface WorkerTiming {
   drainMs: number;
 }
 
+/** How generations are handed over from worker to worker. */
+export interface HandoverOptions {
+  /** States of parked generations that are kept at the same time, and bytes of all their files. */
+  statesMax: number;
+  stateBytesMax: number;
+  /** A parked generation's state is kept this long. */
+  stateTtlMs: number;
+  /** The sending of a state, and the fetching of one, may take this long. */
+  transferMs: number;
+  /** Hosts besides this machine that states may be fetched from. */
+  hosts: readonly string[];
+}
+
 /** Seed 003 names these limits. */
 export const LIMITS_DEFAULT: WorkerLimits = {
   sessionsMax: 100,
@@ -74,6 +92,14 @@ export const TIMING_DEFAULT: WorkerTiming = {
   sessionTtlMs: 300_000,
   slowReaderMs: 30_000,
   drainMs: 30_000,
+};
+
+export const HANDOVER_DEFAULT: HandoverOptions = {
+  statesMax: 64,
+  stateBytesMax: 1024 * 1024 * 1024,
+  stateTtlMs: 60_000,
+  transferMs: 10_000,
+  hosts: [],
 };
 
 export const ENGINE_DEFAULT = {

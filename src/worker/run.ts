@@ -22,8 +22,8 @@ export interface RunningWorker {
   /** Where it listens and what it told its supervisors. */
   readonly url: string;
   /**
-   * Refuses new generations, lets the running ones finish until the deadline and cancels the
-   * rest, says good-bye to the supervisors and closes. Resolves when nothing is left running.
+   * Refuses new generations, lets the running ones finish and the states of parked ones be
+   * fetched and freed until the deadline, cancels and frees the rest, says good-bye to the supervisors and closes. Resolves when nothing is left running.
    */
   drain(options?: { deadlineMs?: number }): Promise<void>;
   /** Drains without waiting for running generations. */
@@ -73,7 +73,7 @@ async function startWorker(engine: Engine, options: WorkerOptions): Promise<Runn
 
   let stopping: Promise<void> | null = null;
   const drain = (deadlineMs: number): Promise<void> => {
-    if (stopping !== null && deadlineMs === 0) worker.sessions.cancelAll();
+    if (stopping !== null && deadlineMs === 0) giveUp(worker);
     stopping ??= stop({ worker, server, heartbeats, deadlineMs }).finally(stopExpiry);
     return stopping;
   };
@@ -102,18 +102,27 @@ async function stop(parts: {
   deadlineMs: number;
 }): Promise<void> {
   const { worker, server, heartbeats, deadlineMs } = parts;
-  const { sessions, receipts, engine, log } = worker;
+  const { sessions, parked, receipts, engine, log } = worker;
   log.info({ sessions: sessions.active, deadlineMs }, "worker drains");
   sessions.refuseNew();
   for (const heartbeat of heartbeats) heartbeat.reportNow();
-  const deadline = setTimeout(() => sessions.cancelAll(), deadlineMs);
+  const deadline = setTimeout(() => giveUp(worker), deadlineMs);
   await sessions.allEnded();
+  // What was parked because this worker stops is fetched only now.
+  await parked.allFreed();
   clearTimeout(deadline);
   await Promise.all(heartbeats.map((heartbeat) => heartbeat.stop()));
   await closeServer(server);
+  await parked.close();
   await receipts?.close();
   await engine.close();
   log.info("worker stopped");
+}
+
+/** Ends what is left, so that draining ends. */
+function giveUp({ sessions, parked }: Worker): void {
+  sessions.cancelAll();
+  parked.freeAll();
 }
 
 /** Lets answers that are complete reach their readers, but not for ever. */

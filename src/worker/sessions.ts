@@ -1,12 +1,24 @@
+import type { Logger } from "pino";
 import { kvBytesPerToken, sessionKvBytes } from "../core/fleet/kv.ts";
 import type { WorkerLimits } from "../core/vocabulary.ts";
 import type { ChoicesEnd } from "./choices.ts";
 import { Choices } from "./choices.ts";
-import type { Engine, EngineModel, Sampling, TokenSource } from "./engine.ts";
-import { GrammarError } from "./engine.ts";
+import { blockHashes } from "./cache/blocks.ts";
+import type { Engine, EngineModel, OpenOptions, Sampling, SavedState, TokenSource } from "./engine.ts";
+import { GrammarError, NotContinuableError } from "./engine.ts";
 import { Refusal, RequestError } from "./errors.ts";
 import type { Reader } from "./generation.ts";
 import { Generation } from "./generation.ts";
+import type { AnswerText, Continuation } from "./handover/continuation.ts";
+import {
+  answerText,
+  checkContinuation,
+  FROM_START,
+  notContinuable,
+  samplingFrom,
+} from "./handover/continuation.ts";
+import { stateSource } from "./handover/fetch-state.ts";
+import type { ParkedStates } from "./handover/parked-states.ts";
 import { freeIdleKv } from "./idle-kv.ts";
 import type { SessionCounts, WorkerMetrics } from "./metrics.ts";
 import { promptTokens } from "./prompt-tokens.ts";
@@ -33,6 +45,12 @@ export interface GenerationRequest {
   logprobs: number | null;
   /** GBNF; see the engine's port. */
   grammar: string | null;
+  /** The answer was begun elsewhere. */
+  continued?: Continuation | null;
+  /** Parks it once it has this many tokens. */
+  parkAt?: number | null;
+  /** Tells the hashes of the prompt's blocks. */
+  wantBlocks?: boolean;
 }
 
 interface Session {
@@ -55,6 +73,9 @@ export class Sessions implements SessionCounts {
   readonly #limits: WorkerLimits;
   readonly #metrics: WorkerMetrics;
   readonly #creditTtlMs: number;
+  readonly #parked: ParkedStates;
+  readonly #transferMs: number;
+  readonly #log: Logger;
   readonly #sessions = new Map<string, Session>();
   readonly #onEnded: (request: GenerationRequest, end: ChoicesEnd) => void;
   readonly #onChange: () => void;
@@ -67,6 +88,10 @@ export class Sessions implements SessionCounts {
     limits: WorkerLimits;
     metrics: WorkerMetrics;
     creditTtlMs: number;
+    parked: ParkedStates;
+    /** For the fetching of a state. */
+    transferMs: number;
+    log: Logger;
     /** All choices of a request have ended; its reader does not know yet. */
     onEnded: (request: GenerationRequest, end: ChoicesEnd) => void;
     /** The number of sessions changed. */
@@ -76,6 +101,9 @@ export class Sessions implements SessionCounts {
     this.#limits = options.limits;
     this.#metrics = options.metrics;
     this.#creditTtlMs = options.creditTtlMs;
+    this.#parked = options.parked;
+    this.#transferMs = options.transferMs;
+    this.#log = options.log;
     this.#onEnded = options.onEnded;
     this.#onChange = options.onChange;
   }
@@ -102,6 +130,12 @@ export class Sessions implements SessionCounts {
     return countRunning(this.#all().filter((session) => session.model === model));
   }
 
+  /** Those of them that wait for credit or their readers: nothing of theirs is to be evaluated. */
+  waitingOf(model: string): number {
+    const sessions = this.#all().filter((session) => session.model === model);
+    return sessions.reduce((count, { choices }) => count + choices.waiting, 0);
+  }
+
   kvBytesOf(model: string): number {
     const sessions = this.#all().filter((session) => session.model === model);
     return sessions.reduce((bytes, { running, kvBytes }) => bytes + running * kvBytes, 0);
@@ -109,6 +143,18 @@ export class Sessions implements SessionCounts {
 
   find(id: string): Choices | null {
     return this.#sessions.get(id)?.choices ?? null;
+  }
+
+  /** Throws {@link RequestError}. */
+  model(name: string): EngineModel {
+    const model = this.#engine.models.find((candidate) => candidate.description.name === name);
+    if (model !== undefined) return model;
+    const known = this.#engine.models.map((candidate) => candidate.description.name).join(", ");
+    throw new RequestError(
+      "model_not_found",
+      `There is no model ${name} here; there are: ${known}.`,
+      "model",
+    );
   }
 
   /**
@@ -120,18 +166,26 @@ export class Sessions implements SessionCounts {
     if (this.#sessions.has(request.id)) {
       throw new RequestError("invalid_request", `A generation ${request.id} is running already.`, "id");
     }
-    const model = this.#model(request.model);
+    const model = this.model(request.model);
     checkChoices(model, request.samplings.length);
     checkTokens(model, request.samplings);
     const prompt = promptTokens(model, request.prompt);
     const room = this.#room({ model, promptTokens: prompt.length });
     const maxTokens = Math.min(request.maxTokens ?? room, room);
     const count = request.samplings.length;
+    const continued = request.continued ?? null;
+    if (continued !== null) checkContinuation({ model, continued, choices: count, maxTokens });
+    if (count > 1 && (request.parkAt ?? null) !== null) {
+      throw notContinuable("Only a single choice can be parked.", "park_at");
+    }
     const kvBytes = this.#checkLimits({ model, promptTokens: prompt.length, maxTokens, count });
-    const sources = takeSlots({ model, prompt, request });
+    const generated = continued?.tokens ?? [];
+    const { stop } = request;
+    const texts = request.samplings.map(() => answerText({ model, prompt, stop, generated }));
+    const sources = this.#takeSlots({ model, prompt, request });
     const bytesMax = this.#limits.kvBytesMax - this.#kvBytes - count * kvBytes;
     freeIdleKv({ engine: this.#engine, bytesMax });
-    return this.#start({ request, reader, model, prompt, maxTokens, kvBytes, sources });
+    return this.#start({ request, reader, model, prompt, maxTokens, kvBytes, sources, texts });
   }
 
   /** Accepts nothing from now on. */
@@ -152,17 +206,6 @@ export class Sessions implements SessionCounts {
 
   #all(): Session[] {
     return [...this.#sessions.values()];
-  }
-
-  #model(name: string): EngineModel {
-    const model = this.#engine.models.find((candidate) => candidate.description.name === name);
-    if (model !== undefined) return model;
-    const known = this.#engine.models.map((candidate) => candidate.description.name).join(", ");
-    throw new RequestError(
-      "model_not_found",
-      `There is no model ${name} here; there are: ${known}.`,
-      "model",
-    );
   }
 
   /** Tokens that the context has left for the answer. */
@@ -209,6 +252,31 @@ export class Sessions implements SessionCounts {
     return kvBytes;
   }
 
+  /** A slot for each choice. Throws {@link RequestError} or {@link Refusal}. */
+  #takeSlots(options: {
+    model: EngineModel;
+    prompt: readonly number[];
+    request: GenerationRequest;
+  }): TokenSource[] {
+    const { model, prompt, request } = options;
+    const { session, ignoreEnd, logprobs, grammar } = request;
+    const { tokens: generated, stateUrl } = request.continued ?? FROM_START;
+    const samplings = request.samplings.map((sampling) => samplingFrom(generated.length, sampling));
+    const source =
+      stateUrl === null
+        ? null
+        : stateSource({
+            url: stateUrl,
+            model: model.description,
+            timeoutMs: this.#transferMs,
+            log: this.#log,
+          });
+    return takeSlots({
+      model,
+      open: { prompt, samplings, session, ignoreEnd, logprobs, grammar, generated, stateSource: source },
+    });
+  }
+
   #start(options: {
     request: GenerationRequest;
     reader: Reader;
@@ -217,8 +285,10 @@ export class Sessions implements SessionCounts {
     maxTokens: number;
     kvBytes: number;
     sources: readonly TokenSource[];
+    texts: readonly AnswerText[];
   }): Choices {
-    const { request, model, prompt, maxTokens, kvBytes, sources } = options;
+    const { request, model, prompt, maxTokens, kvBytes, sources, texts } = options;
+    const { modelHash } = model.description;
     const { promise: ended, resolve } = Promise.withResolvers<void>();
     const metrics = this.#metrics.forModel(model.description.name);
     const choices = new Choices({
@@ -229,11 +299,15 @@ export class Sessions implements SessionCounts {
       generation: (choice, reader, tellEnded) =>
         new Generation({
           source: sources[choice]!,
-          detokenizer: model.detokenizer(prompt),
+          text: texts[choice]!,
           promptTokens: prompt.length,
+          continuedFrom: request.continued?.tokens.length ?? null,
           maxTokens,
           credit: request.credit ?? maxTokens,
-          stop: request.stop,
+          parkAt: request.parkAt ?? null,
+          park: (source) => this.#park({ id: request.id, model, kvBytes, source }),
+          unpark: () => this.#parked.free(request.id),
+          blocks: request.wantBlocks === true ? blockHashes(modelHash, prompt) : null,
           creditTtlMs: request.creditTtlMs ?? this.#creditTtlMs,
           reader,
           observer: {
@@ -267,6 +341,21 @@ export class Sessions implements SessionCounts {
     return choices;
   }
 
+  #park(options: {
+    id: string;
+    model: EngineModel;
+    kvBytes: number;
+    source: TokenSource;
+  }): Promise<SavedState | null> {
+    const { id, model, kvBytes, source } = options;
+    return this.#parked.keep({
+      id,
+      fingerprint: model.description.stateFingerprint,
+      bytesExpected: kvBytes,
+      save: (path) => source.saveState(path),
+    });
+  }
+
   /** One of its choices ended. */
   #free(session: Session): void {
     session.running--;
@@ -294,22 +383,19 @@ function checkTokens(model: EngineModel, samplings: readonly Sampling[]): void {
   }
 }
 
-function takeSlots(options: {
-  model: EngineModel;
-  prompt: readonly number[];
-  request: GenerationRequest;
-}): TokenSource[] {
-  const { model, prompt, request } = options;
-  const { samplings, session, ignoreEnd, logprobs, grammar } = request;
+function takeSlots(options: { model: EngineModel; open: OpenOptions }): TokenSource[] {
+  const { model, open } = options;
   try {
-    const sources = model.open({ prompt, samplings, session, ignoreEnd, logprobs, grammar });
+    const sources = model.open(open);
     if (sources !== null) return sources;
   } catch (error) {
+    if (error instanceof NotContinuableError) throw notContinuable(error.message);
     if (!(error instanceof GrammarError)) throw error;
     const message = "The schema makes a grammar that is too large: use smaller limits and fewer parts.";
     throw new RequestError("invalid_request", message, "grammar.json_schema");
   }
   const { name, slots } = model.description;
-  const wanted = samplings.length === 1 ? "" : `; ${samplings.length} were wanted`;
+  const { length: count } = open.samplings;
+  const wanted = count === 1 ? "" : `; ${count} were wanted`;
   throw new Refusal("max_sessions_exceeded", `All ${slots} slots of ${name} are taken${wanted}.`);
 }

@@ -78,6 +78,10 @@ function isTokens(value: unknown): boolean {
   return Array.isArray(value) && value.length > 0 && value.every((id) => Number.isSafeInteger(id) && id >= 0);
 }
 
+function isAnswer(value: unknown): boolean {
+  return (Array.isArray(value) && value.length === 0) || isTokens(value);
+}
+
 const promptSchema = z.union([
   z.object({
     messages: z.array(chatMessageSchema).min(1),
@@ -88,6 +92,12 @@ const promptSchema = z.union([
 ]);
 
 export type Prompt = z.output<typeof promptSchema>;
+
+/** The whole answer so far; how many there are may be no more than the context has room for. */
+const continueSchema = z.object({
+  tokens: z.custom<number[]>(isAnswer, "expected token ids"),
+  state: z.object({ url: z.string() }).nullable().optional(),
+});
 
 export const generateSchema = z.object({
   id: z.string().min(1).max(200),
@@ -104,7 +114,12 @@ export const generateSchema = z.object({
   logprobs: z.int().min(0).max(LOGPROBS_MAX).nullable().optional(),
   logit_bias: logitBiasSchema.nullable().optional(),
   grammar: grammarSchema.nullable().optional(),
+  continue: continueSchema.nullable().optional(),
+  park_at: z.int().min(0).nullable().optional(),
+  want_blocks: z.boolean().optional(),
 });
+
+export const tokenizeSchema = z.object({ model: z.string(), prompt: promptSchema });
 
 export const creditSchema = z.object({ credit: z.int().min(0) });
 
@@ -117,11 +132,20 @@ export interface Usage {
 }
 
 /**
- * What a generation tells its reader, in this order: started, then tokens and credit, then done
- * or error. `choice` is left out where there is only one; `seq` and `used` count for each choice.
+ * What a generation tells its reader, in this order: started, then tokens and credit, then done,
+ * parked or error. `choice` is left out where there is only one; `seq` and `used` count for each choice.
  */
 export type GenerationEvent =
-  | { type: "started"; prompt_tokens: number; cached_tokens: number }
+  | {
+      type: "started";
+      prompt_tokens: number;
+      cached_tokens: number;
+      /** Chain hashes of the prompt's whole blocks, where somebody asked for them. */
+      blocks?: readonly number[];
+      /** Only of an answer that was begun elsewhere. */
+      continued_from?: number;
+      used_state?: boolean;
+    }
   /** `seq` is the index of the first id. The last one may have no ids: text that was held back. */
   | {
       type: "tokens";
@@ -135,6 +159,8 @@ export type GenerationEvent =
   /** Only where there is more than one choice, and a choice is complete. */
   | { type: "finished"; choice: number; finish_reason: "stop" | "length" }
   | { type: "done"; finish_reason: FinishReason; usage: Usage }
+  /** The generation can go on elsewhere; `state` is null where only its tokens can be had. */
+  | { type: "parked"; generated: number; state: { tokens: number; bytes: number } | null; usage: Usage }
   | { type: "error"; code: string; message: string };
 
 /** Reads a body or throws a {@link RequestError} that names the first wrong parameter. */
@@ -180,7 +206,7 @@ export function resolveSamplings(options: {
 }
 
 /** Any integer, negative ones too, as a seed the sampler can take. */
-function samplerSeed(seed: bigint): number {
+export function samplerSeed(seed: bigint): number {
   const bits = Number(BigInt.asUintN(SEED_BITS, seed));
   return bits === SEED_RESERVED ? SEED_RESERVED - 1 : bits;
 }

@@ -2,12 +2,14 @@ import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
 import type { Logger } from "pino";
 import { kvBytesPerToken } from "../core/fleet/kv.ts";
-import type { WorkerLimits } from "../core/vocabulary.ts";
+import type { WorkerLimits, WorkerRole } from "../core/vocabulary.ts";
+import { ResidentBlocks } from "./cache/resident-blocks.ts";
 import type { ChoicesEnd } from "./choices.ts";
 import type { Engine } from "./engine.ts";
 import { WorkerMetrics } from "./metrics.ts";
-import type { WorkerOptions, WorkerTiming } from "./options.ts";
-import { LIMITS_DEFAULT, PORT_DEFAULT, TIMING_DEFAULT } from "./options.ts";
+import { ParkedStates } from "./handover/parked-states.ts";
+import type { HandoverOptions, WorkerOptions, WorkerTiming } from "./options.ts";
+import { HANDOVER_DEFAULT, LIMITS_DEFAULT, PORT_DEFAULT, TIMING_DEFAULT } from "./options.ts";
 import { PrefilledSessions } from "./prefilled.ts";
 import type { Receipt, Receipts } from "./receipts/receipts.ts";
 import type { GenerationRequest } from "./sessions.ts";
@@ -19,11 +21,14 @@ export interface Worker {
   engine: Engine;
   sessions: Sessions;
   prefilled: PrefilledSessions;
+  parked: ParkedStates;
+  residentBlocks: ResidentBlocks;
   /** Null when none are kept. */
   receipts: Receipts | null;
   metrics: WorkerMetrics;
   limits: WorkerLimits;
   timing: WorkerTiming;
+  handover: HandoverOptions;
   log: Logger;
 }
 
@@ -31,13 +36,18 @@ interface WorkerIdentity {
   workerId: string;
   /** Changes whenever the process restarts: what a supervisor knew of the worker is void then. */
   epoch: string;
+  role: WorkerRole;
+  labels: Readonly<Record<string, string>>;
 }
 
 /** Puts the parts together; nothing listens or reports yet. */
 export function assembleWorker(parts: {
   engine: Engine;
   receipts: Receipts | null;
-  options: Pick<WorkerOptions, "workerId" | "port" | "limits" | "timing" | "log">;
+  options: Pick<
+    WorkerOptions,
+    "workerId" | "port" | "role" | "labels" | "limits" | "timing" | "handover" | "log"
+  >;
   /** The number of sessions changed. */
   onChange: () => void;
 }): Worker {
@@ -45,11 +55,17 @@ export function assembleWorker(parts: {
   const metrics = new WorkerMetrics();
   const limits = { ...LIMITS_DEFAULT, ...options.limits };
   const timing = { ...TIMING_DEFAULT, ...options.timing };
+  const handover = { ...HANDOVER_DEFAULT, ...options.handover };
+  const { log } = options;
+  const parked = new ParkedStates({ limits: handover, log });
   const sessions = new Sessions({
     engine,
     limits,
     metrics,
     creditTtlMs: timing.creditTtlMs,
+    parked,
+    transferMs: handover.transferMs,
+    log,
     onEnded: (request, end) => {
       if (request.supervisor !== "") receipts?.add(receiptOf(request, end));
     },
@@ -60,12 +76,37 @@ export function assembleWorker(parts: {
   const identity = {
     workerId: options.workerId ?? defaultWorkerId(options.port ?? PORT_DEFAULT),
     epoch: randomUUID(),
+    role: options.role ?? "both",
+    labels: options.labels ?? {},
   };
-  return { identity, engine, sessions, prefilled, receipts, metrics, limits, timing, log: options.log };
+  return {
+    identity,
+    engine,
+    sessions,
+    prefilled,
+    parked,
+    residentBlocks: new ResidentBlocks(engine),
+    receipts,
+    metrics,
+    limits,
+    timing,
+    handover,
+    log,
+  };
 }
 
-function receiptOf({ id, supervisor, model }: GenerationRequest, end: ChoicesEnd): Receipt {
-  return { id, supervisor, model, ...end.usage, finish_reason: end.finishReason, at_ms: Date.now() };
+function receiptOf(request: GenerationRequest, end: ChoicesEnd): Receipt {
+  const { id, supervisor, model, continued } = request;
+  return {
+    id,
+    supervisor,
+    model,
+    ...end.usage,
+    completion_tokens: end.generated,
+    ...(continued ? { continued_from: continued.tokens.length } : {}),
+    finish_reason: end.finishReason,
+    at_ms: Date.now(),
+  };
 }
 
 /** The same after a restart, so that supervisors know the worker again; a port of the system's choice is another each time. */
@@ -79,15 +120,29 @@ export interface ModelReport {
   context_tokens: number;
   slots: number;
   kv_bytes_per_token: number;
+  model_hash: string;
+  state_fingerprint: string;
+  /** Generations that the engine has something to do for, and those that wait for credit or their readers. */
+  running: number;
+  waiting: number;
 }
 
-export function reportModels(engine: Engine): ModelReport[] {
+export function reportModels({ engine, sessions }: Pick<Worker, "engine" | "sessions">): ModelReport[] {
   return engine.models.map(({ description }) => ({
     model: description.name,
     context_tokens: description.contextTokens,
     slots: description.slots,
     kv_bytes_per_token: kvBytesPerToken(description.kv),
+    model_hash: description.modelHash,
+    state_fingerprint: description.stateFingerprint,
+    running: sessions.activeOf(description.name) - sessions.waitingOf(description.name),
+    waiting: sessions.waitingOf(description.name),
   }));
+}
+
+/** Tokens evaluated since the worker started. While `running` is not 0 this grows, or the engine is stuck. */
+export function reportProgress(engine: Engine): number {
+  return engine.models.reduce((sum, { counters }) => sum + counters.evaluatedTokens, 0);
 }
 
 export function reportLimits(limits: WorkerLimits): Record<string, number> {

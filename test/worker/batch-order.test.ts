@@ -56,6 +56,8 @@ function open(model: EngineModel, question: string): () => Promise<number[]> {
       ignoreEnd: true,
       logprobs: null,
       grammar: null,
+      generated: [],
+      stateSource: null,
     }) ?? [];
   assert.ok(source);
   return async () => {

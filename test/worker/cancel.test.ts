@@ -19,7 +19,7 @@ void describe("cancel", () => {
     // The top-up starts it again; the cancellation comes while it runs.
     await worker.call("POST", `/worker/generate/${reader.id}/credit`, { credit: 450 });
     const cancelled = await worker.call("DELETE", `/worker/generate/${reader.id}`);
-    assert.deepEqual([cancelled.status, cancelled.body], [200, { cancelled: true }]);
+    assert.deepEqual([cancelled.status, cancelled.body], [200, { cancelled: true, freed: false }]);
     events.push(...(await reader.rest()).events);
     const { done, ids } = putTogether(events);
     assert.equal(done?.finish_reason, "cancelled");
@@ -59,6 +59,8 @@ void describe("cancel", () => {
         ignoreEnd: true,
         logprobs: null,
         grammar: null,
+        generated: [],
+        stateSource: null,
       }) ?? [];
     assert.ok(source);
     const token = source.next();

@@ -126,6 +126,7 @@ export interface Answer {
   text: string;
   started: Extract<GenerationEvent, { type: "started" }> | undefined;
   done: Extract<GenerationEvent, { type: "done" }> | undefined;
+  parked: Extract<GenerationEvent, { type: "parked" }> | undefined;
 }
 
 export class EventReader {
@@ -175,6 +176,7 @@ export function putTogether(events: GenerationEvent[]): Answer {
     text: tokens.map((event) => event.text).join(""),
     started: events.find((event) => event.type === "started"),
     done: events.find((event) => event.type === "done"),
+    parked: events.find((event) => event.type === "parked"),
   };
 }
 

@@ -72,6 +72,8 @@ void describe("logprobs", () => {
         ignoreEnd: true,
         logprobs: vocabulary,
         grammar: null,
+        generated: [],
+        stateSource: null,
       });
       const source = sources?.[0];
       assert.ok(source);

@@ -66,6 +66,27 @@ void describe("receipts", () => {
     );
   });
 
+  void test("of one answer on two workers add up to it", async () => {
+    await using a = await startWorker({ receipts: newPath() });
+    await using b = await startWorker({ receipts: newPath() });
+    const body = { max_tokens: 30, ignore_eos: true };
+    const { ids } = await a.generate({ ...body, id: "begun", park_at: 11 });
+    const { done } = await b.generate({ ...body, id: "ended", continue: { tokens: ids } });
+    const [begun] = await ask(a, ["begun"]);
+    const [ended] = await ask(b, ["ended"]);
+    assert.deepEqual(
+      [begun?.finish_reason, begun?.completion_tokens, begun?.continued_from],
+      ["parked", 11, undefined],
+    );
+    assert.deepEqual(
+      [ended?.finish_reason, ended?.completion_tokens, ended?.continued_from],
+      ["length", 19, 11],
+    );
+    assert.equal(done?.usage.completion_tokens, 30);
+    assert.equal(await a.metric("vllm:generation_tokens_total"), 11);
+    assert.equal(await b.metric("vllm:generation_tokens_total"), 19);
+  });
+
   void test("are there when the answer is: who has read the end finds the receipt", async () => {
     await using worker = await startWorker({ receipts: newPath() });
     for (const id of ["a", "b", "c"]) {

@@ -99,6 +99,7 @@ function chunkReader(options: { stream: EventStream; answer: Answer; withUsage: 
           return event.text === "" ? "ready" : delta({ content: event.text }, null);
         case "credit":
         case "finished":
+        case "parked":
           return "ready";
         case "error":
           return stream.send(JSON.stringify({ error: streamError(event.message) }));

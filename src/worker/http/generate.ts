@@ -1,6 +1,9 @@
 import type { ServerResponse } from "node:http";
+import type { z } from "zod";
 import type { Choices } from "../choices.ts";
 import { RequestError } from "../errors.ts";
+import type { Continuation } from "../handover/continuation.ts";
+import { stateUrl } from "../handover/state-url.ts";
 import { creditSchema, generateSchema, parseBody, resolveSamplings } from "../wire.ts";
 import type { Worker } from "../worker.ts";
 import { EventStream } from "./event-stream.ts";
@@ -29,6 +32,9 @@ export async function generate(worker: Worker, response: ServerResponse, body: u
       ignoreEnd: params.ignore_eos ?? false,
       logprobs: params.logprobs ?? null,
       grammar: params.grammar ?? null,
+      continued: continuation(worker, params.continue),
+      parkAt: params.park_at ?? null,
+      wantBlocks: params.want_blocks ?? false,
     },
     { take: (event) => stream.send(JSON.stringify(event)) },
   );
@@ -40,16 +46,28 @@ export async function generate(worker: Worker, response: ServerResponse, body: u
 /** `POST /worker/generate/{id}/credit`: raises the credit to an absolute total; repeating it is harmless. */
 export function grantCredit(worker: Worker, response: ServerResponse, id: string, body: unknown): void {
   const { credit } = parseBody(creditSchema, body);
-  sendJson(response, 200, { credit: running(worker, id).grant(credit) });
+  sendJson(response, 200, { credit: runningGeneration(worker, id).grant(credit) });
 }
 
-/** `DELETE /worker/generate/{id}`. */
+/** `DELETE /worker/generate/{id}`: of one that runs, of the state of one that was parked, or of both. */
 export function cancelGeneration(worker: Worker, response: ServerResponse, id: string): void {
-  running(worker, id).cancel();
-  sendJson(response, 200, { cancelled: true });
+  const freed = worker.parked.free(id);
+  const choices = freed ? worker.sessions.find(id) : runningGeneration(worker, id);
+  choices?.cancel();
+  sendJson(response, 200, { cancelled: choices !== null, freed });
 }
 
-function running(worker: Worker, id: string): Choices {
+function continuation(
+  worker: Worker,
+  given: z.output<typeof generateSchema>["continue"],
+): Continuation | null {
+  if (!given) return null;
+  const { tokens, state } = given;
+  return { tokens, stateUrl: state ? stateUrl(state.url, worker.handover.hosts) : null };
+}
+
+/** Throws a {@link RequestError} where there is none. */
+export function runningGeneration(worker: Worker, id: string): Choices {
   const choices = worker.sessions.find(id);
   if (choices === null) throw new RequestError("not_found", `No generation ${id} is running here.`, "id");
   return choices;

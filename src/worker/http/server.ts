@@ -5,11 +5,13 @@ import { RequestError } from "../errors.ts";
 import type { Worker } from "../worker.ts";
 import { chatCompletions } from "./chat-completions.ts";
 import { cancelGeneration, generate, grantCredit } from "./generate.ts";
+import { parkGeneration, sendState } from "./handover.ts";
 import { decode, prefill } from "./prefill-decode.ts";
 import { findReceipts } from "./receipts.ts";
 import { readJson } from "./request-body.ts";
 import { sendOpenAiError, sendPlainError, sendWireError } from "./respond.ts";
 import { health, listModels, metrics } from "./status.ts";
+import { tokenize } from "./tokenize.ts";
 
 const HEADERS_TIMEOUT_MS = 10_000;
 /** For the request alone; an answer may take as long as it takes. */
@@ -44,9 +46,24 @@ const ROUTES: readonly Route[] = [
       grantCredit(worker, response, id, await readJson(request)),
   },
   {
+    method: "POST",
+    path: /^\/worker\/generate\/([^/]+)\/park$/,
+    handle: ({ worker, response, id }) => parkGeneration(worker, response, id),
+  },
+  {
+    method: "GET",
+    path: /^\/worker\/generate\/([^/]+)\/state$/,
+    handle: ({ worker, response, id }) => sendState(worker, response, id),
+  },
+  {
     method: "DELETE",
     path: /^\/worker\/generate\/([^/]+)$/,
     handle: ({ worker, response, id }) => cancelGeneration(worker, response, id),
+  },
+  {
+    method: "POST",
+    path: /^\/worker\/tokenize$/,
+    handle: async ({ worker, request, response }) => tokenize(worker, response, await readJson(request)),
   },
   {
     method: "POST",

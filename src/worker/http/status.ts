@@ -1,7 +1,7 @@
 import type { ServerResponse } from "node:http";
 import { idleKvBytes } from "../idle-kv.ts";
 import type { Worker } from "../worker.ts";
-import { reportLimits, reportModels } from "../worker.ts";
+import { reportLimits, reportModels, reportProgress } from "../worker.ts";
 import { sendJson } from "./respond.ts";
 
 /** `GET /worker/health`: what the worker is and how full it is. */
@@ -11,7 +11,8 @@ export function health(worker: Worker, response: ServerResponse): void {
     status: sessions.draining ? "draining" : "ok",
     worker_id: identity.workerId,
     epoch: identity.epoch,
-    models: reportModels(engine),
+    models: reportModels(worker),
+    progress: reportProgress(engine),
     active_sessions: sessions.active,
     kv_cache_bytes: sessions.kvBytes,
     idle_kv_cache_bytes: idleKvBytes(engine),

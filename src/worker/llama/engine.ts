@@ -3,10 +3,11 @@ import type { Logger } from "pino";
 import type { Engine } from "../engine.ts";
 import type { EngineOptions, ModelOptions } from "../options.ts";
 import { CONTEXT_TOKENS_DEFAULT, ENGINE_DEFAULT, SLOTS_DEFAULT } from "../options.ts";
+import { removeLeftFolders } from "../handover/state-folder.ts";
 import { loadLlama } from "./backend.ts";
 import { locateModel } from "./model-file.ts";
+import { modelHash } from "./model-hash.ts";
 import { LlamaEngineModel } from "./model.ts";
-import { removeLeftFolders } from "./state-folder.ts";
 import { measureThreads } from "./threads.ts";
 
 /** Loads every model, one after the other, into one llama.cpp in this process. */
@@ -55,6 +56,7 @@ async function loadModel(options: {
   return LlamaEngineModel.create({
     name: model.name,
     model: weights,
+    modelHash: await modelHash(modelPath),
     contextTokens: model.contextTokens ?? Math.min(weights.trainContextSize, CONTEXT_TOKENS_DEFAULT),
     slots: model.slots ?? SLOTS_DEFAULT,
     threads: threads === "measured" ? await measured() : threads,

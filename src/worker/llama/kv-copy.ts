@@ -2,7 +2,8 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { LlamaContextSequence } from "node-llama-cpp";
 import type { Logger } from "pino";
-import { makeStateFolder } from "./state-folder.ts";
+import { makeStateFolder } from "../handover/state-folder.ts";
+import { loadKv } from "./kv-state.ts";
 
 /**
  * Copies the KV cache of one sequence to others of the same context. The library has no way but
@@ -20,29 +21,12 @@ export async function copyKv(options: {
     try {
       const file = join(folder, "state");
       await from.saveStateToFile(file);
-      return await Promise.all(to.map((sequence) => load({ sequence, file, log })));
+      return await Promise.all(to.map((sequence) => loadKv({ sequence, file, log })));
     } finally {
       await rm(folder, { recursive: true, force: true });
     }
   } catch (error) {
     log.warn({ err: error }, "KV cache not copied: each choice evaluates the prompt itself");
     return to.map(() => false);
-  }
-}
-
-async function load(options: {
-  sequence: LlamaContextSequence;
-  file: string;
-  log: Logger;
-}): Promise<boolean> {
-  const { sequence, file, log } = options;
-  try {
-    // The library warns of files of other models; this one was written by the same context just now.
-    await sequence.loadStateFromFile(file, { acceptRisk: true });
-    return true;
-  } catch (error) {
-    log.warn({ err: error }, "KV cache not loaded: the choice evaluates the prompt itself");
-    await sequence.clearHistory();
-    return false;
   }
 }

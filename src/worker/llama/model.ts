@@ -14,7 +14,7 @@ import type {
   TokenSource,
   Tool,
 } from "../engine.ts";
-import { GrammarError } from "../engine.ts";
+import { GrammarError, NotContinuableError } from "../engine.ts";
 import { inSequenceOrder } from "./batch-order.ts";
 import { ChatTemplate } from "./chat-template.ts";
 import { LlamaDetokenizer } from "./detokenizer.ts";
@@ -25,8 +25,10 @@ import { Prefill } from "./prefill.ts";
 import { evaluateOptions } from "./sampling.ts";
 import { chooseSlot } from "./slot-choice.ts";
 import { Slot } from "./slot.ts";
+import { stateFingerprint } from "./state-fingerprint.ts";
 import { TokenBytes } from "./token-bytes.ts";
 import { LlamaTokenSource } from "./token-source.ts";
+import { toTokens } from "./token.ts";
 import { longestTokenBytes, Tokenizer } from "./tokenizer.ts";
 
 /**
@@ -80,12 +82,13 @@ export class LlamaEngineModel implements EngineModel {
   static async create(options: {
     name: string;
     model: LlamaModel;
+    modelHash: string;
     contextTokens: number;
     slots: number;
     threads: number;
     log: Logger;
   }): Promise<LlamaEngineModel> {
-    const { name, model, contextTokens, slots, threads, log } = options;
+    const { name, model, modelHash, contextTokens, slots, threads, log } = options;
     const context = await model.createContext({
       sequences: slots,
       contextSize: contextTokens,
@@ -108,6 +111,8 @@ export class LlamaEngineModel implements EngineModel {
         keyType: context.kvCacheKeyType,
         valueType: context.kvCacheValueType,
       }),
+      modelHash,
+      stateFingerprint: stateFingerprint({ modelHash, context, sequences: slots }),
     };
     const { kv } = description;
     log.info({ contextTokens, slots, threads, kv, kvBytesPerToken: kvBytesPerToken(kv) }, "model loaded");
@@ -127,36 +132,52 @@ export class LlamaEngineModel implements EngineModel {
   }
 
   open(options: OpenOptions): TokenSource[] | null {
-    const { prompt, samplings, session, logprobs } = options;
+    const { samplings, session, logprobs, stateSource } = options;
     const grammar = options.grammar === null ? null : this.#grammar(options.grammar);
+    // A grammar's text is complete where nothing but the end may follow.
+    const ignoreEnd = options.ignoreEnd && grammar === null;
+    if (!ignoreEnd) this.#refuseEnded(options.generated);
+    const answers = samplings.map((sampling) => {
+      const generated = [...options.generated];
+      const contextTokens = this.description.contextTokens;
+      return {
+        generated,
+        sampling: evaluateOptions({
+          model: this.#model,
+          sampling: this.#withGrammar(sampling, grammar),
+          grammar,
+          generated,
+          contextTokens,
+        }),
+      };
+    });
+    const prompt = [...options.prompt, ...options.generated];
     const taken = this.#takeSlots({ prompt, session, count: samplings.length });
     if (taken === null) return null;
     const { slots, cachedTokens } = taken;
     this.counters.prefixQueryTokens += prompt.length;
     this.counters.prefixHitTokens += cachedTokens;
     const { counters } = this;
-    const prefill = new Prefill({ slots, prompt, cachedTokens, counters, log: this.#log });
-    return slots.map((slot, index) => {
-      const generated: number[] = [];
-      return new LlamaTokenSource({
-        slot,
-        model: this.#model,
-        counters,
-        prefill,
-        prompt,
-        // A grammar's text is complete where nothing but the end may follow.
-        ignoreEnd: options.ignoreEnd && grammar === null,
-        sampling: evaluateOptions({
+    const prefill = new Prefill({ slots, prompt, cachedTokens, counters, stateSource, log: this.#log });
+    return slots.map(
+      (slot, index) =>
+        new LlamaTokenSource({
+          slot,
           model: this.#model,
-          sampling: this.#withGrammar(samplings[index]!, grammar),
-          grammar,
-          generated,
-          contextTokens: this.description.contextTokens,
+          counters,
+          prefill,
+          prompt,
+          ignoreEnd,
+          logprobs: logprobs === null ? null : new Logprobs({ bytes: this.#tokenBytes, top: logprobs }),
+          ...answers[index]!,
         }),
-        logprobs: logprobs === null ? null : new Logprobs({ bytes: this.#tokenBytes, top: logprobs }),
-        generated,
-      });
-    });
+    );
+  }
+
+  #refuseEnded(generated: readonly number[]): void {
+    const index = toTokens(generated).findIndex((token) => this.#model.isEogToken(token));
+    if (index === -1) return;
+    throw new NotContinuableError(`Token number ${index} ends the answer.`);
   }
 
   /** The first is the best for the prompt; for copies of it any other is as good. */
@@ -201,6 +222,7 @@ export class LlamaEngineModel implements EngineModel {
       .filter((slot) => !slot.taken && slot.kept.length > 0)
       .sort((a, b) => a.idleSinceMs - b.idleSinceMs)
       .map((slot) => ({
+        tokens: slot.kept,
         idleSinceMs: slot.idleSinceMs,
         kvBytes: Math.ceil(slot.kept.length * this.#bytesPerToken),
         free: () => slot.forget(),

@@ -1,7 +1,9 @@
 import type { Logger } from "pino";
-import type { EngineCounters } from "../engine.ts";
+import type { EngineCounters, StateSource } from "../engine.ts";
 import { prioritySlot } from "./batch-order.ts";
 import { copyKv } from "./kv-copy.ts";
+import { fetchKv, loadKv } from "./kv-state.ts";
+import { reusablePrefix } from "./slot-choice.ts";
 import type { Slot } from "./slot.ts";
 import { toTokens } from "./token.ts";
 
@@ -21,13 +23,24 @@ export const PREFILL_CHUNK_TOKENS = 64;
  * ```
  * All of the prompt is evaluated but its last token: that one is evaluated by each slot when
  * its answer's first token is asked for. A slot that gets no copy evaluates the prompt itself.
+ *
+ * Of an answer that was begun elsewhere, the tokens so far are part of the prompt here. Its KV
+ * state may come from there:
+ *
+ * ```
+ *   only slot    keeps cachedTokens, not all ──▶ fetches state ──▶ evaluates the rest ──▶ answers
+ * ```
  */
 export class Prefill {
-  readonly cachedTokens: number;
+  /** Tokens that need no evaluation; more of them once state was fetched. */
+  cachedTokens: number;
+  usedState = false;
   readonly #slots: readonly Slot[];
   readonly #prompt: readonly number[];
   readonly #counters: EngineCounters;
   readonly #log: Logger;
+  readonly #stateSource: StateSource | null;
+  readonly #abandoned = new AbortController();
   readonly #left = new Set<Slot>();
   /** By slot, how much of the prompt it holds. */
   #shared: Promise<ReadonlyMap<Slot, number>> | null = null;
@@ -38,12 +51,15 @@ export class Prefill {
     prompt: readonly number[];
     cachedTokens: number;
     counters: EngineCounters;
+    /** Only with one slot. */
+    stateSource: StateSource | null;
     log: Logger;
   }) {
     this.#slots = options.slots;
     this.#prompt = options.prompt;
     this.cachedTokens = options.cachedTokens;
     this.#counters = options.counters;
+    this.#stateSource = options.stateSource;
     this.#log = options.log;
   }
 
@@ -60,12 +76,14 @@ export class Prefill {
   /** This slot needs no prompt any more. Resolves when nothing is being done in it on behalf of others. */
   async leave(slot: Slot): Promise<void> {
     this.#left.add(slot);
+    if (this.#left.size === this.#slots.length) this.#abandoned.abort();
     await this.#shared;
   }
 
   async #share(): Promise<ReadonlyMap<Slot, number>> {
     const [first, ...others] = this.#slots;
     if (first === undefined) return new Map();
+    if (this.#stateSource !== null) await this.#fetch(first, this.#stateSource);
     const held = new Map([[first, this.cachedTokens]]);
     if (others.length === 0) return held;
     const end = this.#prompt.length - 1;
@@ -80,6 +98,22 @@ export class Prefill {
     });
     for (const [index, slot] of others.entries()) held.set(slot, copied[index] === true ? end : 0);
     return held;
+  }
+
+  /** Puts state from elsewhere into the slot, unless it holds everything already. */
+  async #fetch(slot: Slot, source: StateSource): Promise<void> {
+    if (this.cachedTokens === this.#prompt.length - 1) return;
+    const { sequence } = slot;
+    const load = async (file: string): Promise<boolean> => {
+      await slot.keepOnly(0);
+      this.cachedTokens = 0;
+      return loadKv({ sequence, file, log: this.#log });
+    };
+    const { signal } = this.#abandoned;
+    if (!(await fetchKv({ source, load, signal, log: this.#log }))) return;
+    // Whatever it is the state of, only what is at the beginning of this prompt stays.
+    this.cachedTokens = reusablePrefix(sequence.contextTokens, this.#prompt);
+    this.usedState = this.cachedTokens > 0;
   }
 
   /** Evaluates the prompt from its token number `from`, of which the slot holds those before. */

@@ -1,6 +1,6 @@
 import type { LlamaGrammar, LlamaModel, SequenceEvaluateOptions } from "node-llama-cpp";
-import { LlamaGrammarEvaluationState } from "node-llama-cpp";
 import type { Sampling } from "../engine.ts";
+import { grammarStateAfter } from "./grammar-state.ts";
 import { tokenBias } from "./token-bias.ts";
 import { toTokens } from "./token.ts";
 
@@ -9,7 +9,8 @@ import { toTokens } from "./token.ts";
  * own defaults (top_k 40, top_p 0.95) would shape answers nobody asked to be shaped, and a
  * missing seed would be taken from the clock anew for every token.
  *
- * `generated` is read before each token and has to be the tokens so far, in order.
+ * `generated` is read before each token and has to be the tokens so far, in order. Throws
+ * NotContinuableError when the grammar doesn't allow those that are there already.
  */
 export function evaluateOptions(options: {
   model: LlamaModel;
@@ -39,10 +40,7 @@ export function evaluateOptions(options: {
         }
       : {}),
     ...(sampling.logitBias.size > 0 ? { tokenBias: tokenBias(model, sampling.logitBias) } : {}),
-    // The state remembers how far an answer has come: each has its own.
-    ...(grammar === null
-      ? {}
-      : { grammarEvaluationState: new LlamaGrammarEvaluationState({ model, grammar }) }),
+    ...(grammar === null ? {} : { grammarEvaluationState: grammarStateAfter({ model, grammar, generated }) }),
   };
 }
 

@@ -1,5 +1,5 @@
 import type { LlamaModel, SequenceEvaluateOptions, Token } from "node-llama-cpp";
-import type { ChosenLogprob, EngineCounters, TokenSource } from "../engine.ts";
+import type { ChosenLogprob, EngineCounters, SavedState, TokenSource } from "../engine.ts";
 import { prioritySlot } from "./batch-order.ts";
 import type { Logprobs } from "./logprobs.ts";
 import type { Prefill } from "./prefill.ts";
@@ -17,12 +17,11 @@ import { toTokens } from "./token.ts";
  * `next`. So a generation that is halted has nothing evaluated ahead of what it gave out.
  */
 export class LlamaTokenSource implements TokenSource {
-  readonly cachedTokens: number;
   readonly #slot: Slot;
   readonly #model: LlamaModel;
   readonly #counters: EngineCounters;
   readonly #prefill: Prefill;
-  /** The prompt's last token, from which the answer comes. */
+  /** The last token that is there, from which the next comes. */
   readonly #first: Token[];
   readonly #ignoreEnd: boolean;
   readonly #options: SequenceEvaluateOptions;
@@ -40,23 +39,31 @@ export class LlamaTokenSource implements TokenSource {
     model: LlamaModel;
     counters: EngineCounters;
     prefill: Prefill;
+    /** With the answer so far, where it was begun elsewhere. */
     prompt: readonly number[];
     ignoreEnd: boolean;
     sampling: SequenceEvaluateOptions;
     logprobs: Logprobs | null;
-    /** Gets the tokens as they come: what `sampling` looks at. */
+    /** The answer so far. Gets the tokens as they come: what `sampling` looks at. */
     generated: number[];
   }) {
     this.#slot = options.slot;
     this.#model = options.model;
     this.#counters = options.counters;
     this.#prefill = options.prefill;
-    this.cachedTokens = options.prefill.cachedTokens;
     this.#first = toTokens(options.prompt.slice(-1));
     this.#ignoreEnd = options.ignoreEnd;
     this.#options = { ...options.sampling, evaluationPriority: prioritySlot(options.slot.number) };
     this.#logprobs = options.logprobs;
     this.#generated = options.generated;
+  }
+
+  get cachedTokens(): number {
+    return this.#prefill.cachedTokens;
+  }
+
+  get usedState(): boolean {
+    return this.#prefill.usedState;
   }
 
   get logprob(): ChosenLogprob | null {
@@ -76,6 +83,12 @@ export class LlamaTokenSource implements TokenSource {
     return token;
   }
 
+  saveState(path: string): Promise<SavedState> {
+    const saved = this.#save(path);
+    this.#pending = saved.catch(() => {});
+    return saved;
+  }
+
   close(): Promise<void> {
     this.#closed = true;
     this.#closing ??= this.#release();
@@ -91,6 +104,14 @@ export class LlamaTokenSource implements TokenSource {
     if (this.#closed || step.done === true) return null;
     this.#generated.push(step.value);
     return !this.#ignoreEnd && this.#model.isEogToken(step.value) ? null : step.value;
+  }
+
+  /** A pause of the iterator is no obstacle: it has no lock then. */
+  async #save(path: string): Promise<SavedState> {
+    const { sequence } = this.#slot;
+    const tokens = sequence.nextTokenIndex;
+    const { fileSize } = await sequence.saveStateToFile(path);
+    return { tokens, bytes: fileSize };
   }
 
   async #begin(): Promise<AsyncGenerator<Token, void>> {

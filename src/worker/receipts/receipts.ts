@@ -11,8 +11,11 @@ const receiptSchema = z.object({
   model: z.string(),
   prompt_tokens: z.int(),
   cached_tokens: z.int(),
+  /** Those generated here: receipts of one answer on several workers add up. */
   completion_tokens: z.int(),
-  finish_reason: z.enum(["stop", "length", "cancelled", "credit_expired", "error"]),
+  /** Tokens that the answer had already; the prompt is on the receipt of whoever began it. */
+  continued_from: z.int().optional(),
+  finish_reason: z.enum(["stop", "length", "cancelled", "credit_expired", "parked", "error"]),
   /** Milliseconds since 1970. */
   at_ms: z.number(),
 });
