@@ -1,27 +1,23 @@
 import type { Command } from "commander";
-import { simulateCommand, type SimulateOptions } from "../simulator/command.ts";
-import { parseCount, parseSeed } from "./arguments.ts";
-
-const ERASE_LINE = "\r\u001b[K";
+import { addCompareCommand } from "./simulate-compare.ts";
+import { addFaultsCommand } from "./simulate-faults.ts";
+import { addRunCommand } from "./simulate-run.ts";
 
 export function addSimulateCommand(program: Command): void {
-  program
+  const simulate = program
     .command("simulate")
-    .description(
-      "run the supervisor in a virtual world with faults drawn from a seed, and check what it does",
-    )
-    .option("--seed <number>", "the first seed", parseSeed, 1)
-    .option("--seeds <count>", "how many seeds, one after the other", parseCount)
-    .option("--requests <count>", "requests in each run", parseCount)
-    .option("--json", "print each report as a line of JSON")
-    .option("--record <file>", "record a single run, for `headgate replay`")
-    .action((given: SimulateOptions) => {
-      const isTerminal = process.stderr.isTTY;
-      process.exitCode = simulateCommand(given, {
-        print: (text) => void process.stdout.write(text),
-        progress: (text) => {
-          if (isTerminal) process.stderr.write(`${ERASE_LINE}${text}\r`);
-        },
-      });
-    });
+    .description("the scheduler in a virtual world: run a workload, compare policies, or search for faults")
+    .addHelpText(
+      "after",
+      `
+Without a subcommand, \`faults\` is meant. Each has its own --help.
+
+Examples:
+  $ npm run headgate -- simulate --seeds 100
+  $ npm run headgate -- simulate run --workload poisson:rate=4 --fleet 8xh100-llama-3.1-8b --html run.html
+  $ npm run headgate -- simulate compare --workload poisson:rate=4 --placement round-robin --placement kv-router`,
+    );
+  addRunCommand(simulate);
+  addCompareCommand(simulate);
+  addFaultsCommand(simulate);
 }

@@ -3,7 +3,7 @@ import { type Micros, MICROS_PER_MILLI, seconds } from "../core/units.ts";
 import type { Fault, FaultPlan } from "./faults.ts";
 import type { Heartbeats } from "./heartbeats.ts";
 import type { Network } from "./network.ts";
-import type { Random } from "./random.ts";
+import type { Random } from "../core/random.ts";
 import type { VirtualTime } from "./virtual-time.ts";
 import type { VirtualWorker } from "./worker.ts";
 
@@ -12,7 +12,13 @@ const CALAMITIES = [
   "silent_crash",
   "worker_drain",
   "foreign_load",
+  "engine_stall",
+  "engine_slow",
+  "partition",
 ] as const satisfies Fault[];
+
+/** How long a calamity that passes may last. */
+const SPAN_MS_MAX = 40_000;
 
 /** What befalls whole workers, as opposed to single requests. */
 export class Calamities {
@@ -60,30 +66,51 @@ export class Calamities {
         worker.crash("silent", null);
         return this.#restartLater(worker);
       case "worker_drain":
-        worker.drain();
-        if (!worker.spec.isRemote) this.#heartbeats.report(worker);
-        return this.#stopWhenIdle(worker);
+        return this.drain(worker, () => this.#restartLater(worker));
       case "foreign_load":
         worker.foreignSessions = this.#random.between(1, worker.spec.models[0]!.slots);
         this.#time.after(this.#random.exponential(seconds(10)), () => {
           worker.foreignSessions = 0;
         });
+        return;
+      case "engine_stall":
+        worker.setStuck(true);
+        this.#time.after(this.#drawSpanUs(), () => worker.setStuck(false));
+        return;
+      case "engine_slow":
+        worker.slowDown(10);
+        this.#time.after(this.#drawSpanUs(), () => worker.slowDown(1));
+        return;
+      case "partition":
+        // One that lasts longer than the dead are waited for brings back a worker with sessions of old.
+        return this.#network.cutOff(worker.spec.id, this.#drawSpanUs());
     }
   }
 
-  #stopWhenIdle(worker: VirtualWorker): void {
+  #drawSpanUs(): Micros {
+    return this.#random.between(1_000, SPAN_MS_MAX) * MICROS_PER_MILLI;
+  }
+
+  /** It takes nothing new, says so, and ends when nothing is left to do. */
+  drain(worker: VirtualWorker, ended: () => void): void {
+    worker.drain();
+    if (!worker.spec.isRemote) this.#heartbeats.report(worker);
+    this.#stopWhenIdle(worker, ended);
+  }
+
+  #stopWhenIdle(worker: VirtualWorker, ended: () => void): void {
     if (worker.state !== "draining") return;
     if (worker.running > 0) {
-      this.#time.after(seconds(0.1), () => this.#stopWhenIdle(worker));
+      this.#time.after(seconds(0.1), () => this.#stopWhenIdle(worker, ended));
       return;
     }
     worker.crash("refusing", null);
     this.#leave(worker, "deregistered");
-    this.#restartLater(worker);
+    ended();
   }
 
   #leave(worker: VirtualWorker, reason: string): void {
-    this.#time.after(this.#network.delayUs(), () => {
+    this.#time.after(this.#network.delayUs(worker.spec.id), () => {
       this.#submit({ kind: "worker_left", worker: worker.spec.id, epoch: null, reason });
     });
   }

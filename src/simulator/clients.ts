@@ -7,48 +7,51 @@ import type {
   FinishRequest,
   Relay,
 } from "../core/effects.ts";
-import type { RequestArrived, SupervisorEvent } from "../core/events.ts";
-import { type Micros, MICROS_PER_MILLI, seconds } from "../core/units.ts";
+import { NO_HINTS, type RequestArrived } from "../core/events.ts";
+import { seconds } from "../core/units.ts";
 import type { ClientsPort } from "../supervisor/ports.ts";
 import type { Wish } from "./connection.ts";
-import type { VirtualEndpoints } from "./endpoints.ts";
 import type { FaultPlan } from "./faults.ts";
 import { PAYERS } from "./money.ts";
-import type { Random } from "./random.ts";
+import { Readers, type Service } from "./readers.ts";
+import type { Random } from "../core/random.ts";
 import type { Load } from "./scenario.ts";
 import type { Sighting } from "./sightings.ts";
 import type { VirtualTime } from "./virtual-time.ts";
-
-/** Tokens that wait for a reader before its connection counts as blocked. */
-const SEND_BUFFER_TOKENS = 16;
 
 /** Whoever finds nobody at the other end tries again after this time, and gives up after a while. */
 const RECONNECT_US = seconds(1);
 const CONNECTS_MAX = 20;
 
-/** The supervisor as clients see it, while there is one. */
-export interface Service {
-  endpoints: VirtualEndpoints;
-  submit: (event: SupervisorEvent) => void;
+/** Tokens of a prompt block that hints name. */
+export const HASH_TOKENS = 16;
+
+/** Those who send requests, as the rest of a world knows them. */
+export interface Clients extends ClientsPort {
+  /** Nobody will send any more, nor waits for what has to be waited for. */
+  readonly areDone: boolean;
+  /** Requests that were not answered because the supervisor was killed. */
+  readonly interrupted: number;
+  keepArriving(): void;
+  wishOf(request: string): Wish;
+  /** The supervisor is gone, and all connections to it. */
+  disconnect(): void;
 }
 
 interface Client {
   arrival: RequestArrived;
   wish: Wish;
-  /** Time to read one token; 0 for readers that keep up, Infinity for those that have stopped. */
-  readUs: Micros;
-  unreadTokens: number;
-  isBlocked: boolean;
 }
 
 /** Those who send requests, read the answers, or don't. */
-export class VirtualClients implements ClientsPort {
+export class VirtualClients implements Clients {
   readonly #load: Load;
   readonly #time: VirtualTime;
   readonly #faults: FaultPlan;
   readonly #random: Random;
   readonly #service: () => Service | null;
   readonly #saw: (sighting: Sighting) => void;
+  readonly #readers: Readers;
   readonly #clients = new Map<string, Client>();
   #sent = 0;
   /** Requests that have reached a supervisor. */
@@ -69,6 +72,7 @@ export class VirtualClients implements ClientsPort {
     this.#random = options.random;
     this.#service = options.service;
     this.#saw = options.saw;
+    this.#readers = new Readers(options);
   }
 
   /** Whether every request of the load has been sent. */
@@ -103,15 +107,8 @@ export class VirtualClients implements ClientsPort {
     const service = this.#connected();
     const shown = service.endpoints.take(attempt, { choice, tokens });
     this.#saw({ kind: "tokens_shown", request, choice, attempt, asked: tokens, tokens: shown });
-    const client = this.#clients.get(request);
-    if (client === undefined || !client.arrival.streamed || client.readUs === 0) return;
-    const isReading = client.unreadTokens > 0;
-    client.unreadTokens += shown.length;
-    if (!isReading) this.#read(client);
-    if (client.unreadTokens <= SEND_BUFFER_TOKENS || client.isBlocked) return;
-    client.isBlocked = true;
-    service.endpoints.pause(request);
-    service.submit({ kind: "client_blocked", request });
+    const given = shown.reduce((sum, { count }) => sum + count, 0);
+    if (this.#clients.get(request)?.arrival.streamed === true) this.#readers.give(request, given);
   }
 
   finishAnswer({ request, choice, attempt }: FinishAnswer): void {
@@ -119,21 +116,22 @@ export class VirtualClients implements ClientsPort {
   }
 
   finish({ request }: FinishRequest): void {
-    this.#clients.delete(request);
+    this.#forget(request);
   }
 
   fail({ request }: FailRequest): void {
-    this.#clients.delete(request);
+    this.#forget(request);
   }
 
   drop({ request }: DropClient): void {
-    this.#clients.delete(request);
+    this.#forget(request);
   }
 
   /** The supervisor is gone, and all connections to it: some ask again, as they see that it was not their fault. */
   disconnect(): void {
     const broken = [...this.#clients.values()];
     this.#clients.clear();
+    this.#readers.clear();
     this.#interrupted += broken.length;
     for (const { arrival, wish } of broken) {
       if (this.#random.chance(0.5)) this.#connect({ arrival, wish }, CONNECTS_MAX);
@@ -148,6 +146,7 @@ export class VirtualClients implements ClientsPort {
     const promptTokens = isLong ? promptTokensMax + 50 : random.between(1, promptTokensMax);
     const { tenant, key } = random.pick(PAYERS);
     const choices = random.chance(0.25) ? random.between(2, 5) : 1;
+    const blocks = random.chance(0.5) ? this.#drawBlocks(promptTokens) : [];
     const arrival: Omit<RequestArrived, "request"> = {
       kind: "request_arrived",
       tenant,
@@ -159,13 +158,15 @@ export class VirtualClients implements ClientsPort {
       choices,
       budgetWaitUs: random.chance(0.4) ? Math.round(this.#load.patienceUs * random.fraction()) : 0,
       streamed: random.chance(0.7),
+      hints: { ...NO_HINTS, blocks },
     };
     const answer = (): number => 1 + Math.floor(random.exponential(this.#load.answerTokensMean));
     const wish: Wish = {
       streamed: arrival.streamed,
       promptTokensMax,
       promptTokens,
-      cachedTokens: random.chance(0.3) ? random.between(0, promptTokens - 1) : 0,
+      blocks,
+      hashTokens: HASH_TOKENS,
       answerTokens: Array.from({ length: choices }, answer),
     };
     this.#connect({ arrival, wish }, CONNECTS_MAX);
@@ -181,8 +182,8 @@ export class VirtualClients implements ClientsPort {
     const request = `r${++this.#arrived}`;
     const arrival: RequestArrived = { ...order.arrival, request };
     const { wish } = order;
-    const client = { arrival, wish, readUs: this.#drawReadUs(), unreadTokens: 0, isBlocked: false };
-    this.#clients.set(request, client);
+    this.#clients.set(request, { arrival, wish });
+    this.#readers.add(request);
     if (this.#faults.allows("client_disconnect")) this.#leaveLater(request);
     service.submit(arrival);
   }
@@ -194,32 +195,26 @@ export class VirtualClients implements ClientsPort {
     return service;
   }
 
-  #drawReadUs(): Micros {
-    if (this.#faults.strikes("stuck_client", 0.05)) return Infinity;
-    if (this.#faults.strikes("slow_client", 0.1)) return this.#random.between(5, 200) * MICROS_PER_MILLI;
-    return 0;
+  /** The first blocks of a prompt that many begin with, then some of its own. */
+  #drawBlocks(promptTokens: number): number[] {
+    const length = Math.floor(promptTokens / HASH_TOKENS);
+    const common = this.#random.between(0, length);
+    const beginning = this.#random.between(1, 4) * 1_000_000;
+    return Array.from({ length }, (_, i) => {
+      return beginning + (i < common ? i : this.#sent * 1_000 + i);
+    });
   }
 
   #leaveLater(request: string): void {
     this.#time.after(this.#random.exponential(seconds(20)), () => {
       if (!this.#clients.has(request) || !this.#faults.strikes("client_disconnect", 1)) return;
-      this.#clients.delete(request);
+      this.#forget(request);
       this.#connected().submit({ kind: "client_gone", request });
     });
   }
 
-  /** Reads one token after the other until nothing is left to read. */
-  #read(client: Client): void {
-    if (client.readUs === Infinity) return;
-    this.#time.after(client.readUs, () => {
-      client.unreadTokens--;
-      if (client.unreadTokens > 0) return this.#read(client);
-      const { request } = client.arrival;
-      if (!client.isBlocked || this.#clients.get(request) !== client) return;
-      client.isBlocked = false;
-      const service = this.#connected();
-      service.submit({ kind: "client_drained", request });
-      service.endpoints.resume(request);
-    });
+  #forget(request: string): void {
+    this.#clients.delete(request);
+    this.#readers.forget(request);
   }
 }

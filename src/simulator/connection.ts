@@ -2,7 +2,7 @@ import type { Dispatch } from "../core/effects.ts";
 import type { SupervisorEvent } from "../core/events.ts";
 import type { Micros } from "../core/units.ts";
 import type { FailureReason } from "../core/vocabulary.ts";
-import type { EngineMessage } from "./engine.ts";
+import type { EngineMessage, TokenRange } from "./engine/generation.ts";
 import type { Network } from "./network.ts";
 import type { Sighting } from "./sightings.ts";
 import type { VirtualTime } from "./virtual-time.ts";
@@ -14,7 +14,9 @@ export interface Wish {
   streamed: boolean;
   promptTokensMax: number;
   promptTokens: number;
-  cachedTokens: number;
+  /** Its beginning in blocks of `hashTokens` tokens; see `Hints.blocks`. */
+  blocks: readonly number[];
+  hashTokens: number;
   /** For each choice, tokens after which the model stops by itself. */
   answerTokens: readonly number[];
 }
@@ -41,7 +43,9 @@ export class Connection {
   readonly #ends: ConnectionEnds;
   readonly #backlog: ConnectionMessage[] = [];
   /** Tokens received and not passed on, by choice. */
-  #held: number[][] = [];
+  #held: TokenRange[][] = [];
+  /** Of the latest of them those that the supervisor is to hear of with the next edge. */
+  readonly #untold = new Map<number, TokenRange>();
   #lastArrivalUs: Micros = 0;
   #isCancelled = false;
   #isClosed = false;
@@ -77,8 +81,11 @@ export class Connection {
   send(message: ConnectionMessage): void {
     if (this.#isClosed) return;
     const { time, network } = this.#ends;
-    const arrivalUs = Math.max(this.#lastArrivalUs, time.nowUs + Math.round(network.delayUs()));
-    this.#lastArrivalUs = arrivalUs;
+    // What is no edge must not change anything, such as the delays of what comes after it.
+    const isEdge = message.kind !== "output" || message.isEdge;
+    const delayUs = isEdge ? network.delayUs(this.dispatch.worker) : 0;
+    const arrivalUs = Math.max(this.#lastArrivalUs, Math.ceil(time.nowUs) + Math.round(delayUs));
+    if (isEdge) this.#lastArrivalUs = arrivalUs;
     time.at(arrivalUs, () => this.#arrive(message));
   }
 
@@ -111,8 +118,18 @@ export class Connection {
   }
 
   /** The next tokens of a choice that the supervisor has received and not passed on; fewer when it has not so many. */
-  take(choice: number, tokens: number): number[] {
-    return this.#held[choice]?.splice(0, tokens) ?? [];
+  take(choice: number, tokens: number): TokenRange[] {
+    const held = this.#held[choice] ?? [];
+    const taken: TokenRange[] = [];
+    for (let left = tokens; left > 0 && held.length > 0;) {
+      const range = held[0]!;
+      const count = Math.min(left, range.count);
+      taken.push({ first: range.first, count });
+      left -= count;
+      if (count === range.count) held.shift();
+      else held[0] = { first: range.first + count, count: range.count - count };
+    }
+    return taken;
   }
 
   #arrive(message: ConnectionMessage): void {
@@ -131,10 +148,17 @@ export class Connection {
         return submit({ kind: "attempt_started", attempt, promptTokens, cachedTokens });
       }
       case "output": {
-        const { choice, tokens } = message;
-        (this.#held[choice] ??= []).push(...tokens);
-        saw({ kind: "tokens_arrived", attempt, choice, tokens });
-        return submit({ kind: "attempt_output", attempt, choice, tokens: tokens.length });
+        const { choice, isEdge } = message;
+        const { first, count } = message.tokens;
+        const before = this.#untold.get(choice);
+        const untold =
+          before === undefined ? { first, count } : { first: before.first, count: before.count + count };
+        this.#untold.set(choice, untold);
+        if (!isEdge) return;
+        this.#untold.delete(choice);
+        (this.#held[choice] ??= []).push(untold);
+        saw({ kind: "tokens_arrived", attempt, choice, tokens: untold });
+        return submit({ kind: "attempt_output", attempt, choice, tokens: untold.count });
       }
       case "choice_finished": {
         const { choice, finishReason } = message;
@@ -144,6 +168,10 @@ export class Connection {
         this.#isEnded = true;
         const { finishReason, usage } = message;
         return submit({ kind: "attempt_finished", attempt, finishReason, usage });
+      }
+      case "parked": {
+        this.#isEnded = true;
+        return submit({ kind: "attempt_parked", attempt, hasState: true });
       }
       case "failed": {
         this.#isEnded = true;

@@ -1,5 +1,5 @@
 import type { Wish } from "./connection.ts";
-import type { EngineMessage } from "./engine.ts";
+import type { EngineMessage, TokenRange } from "./engine/generation.ts";
 
 type Send = (message: EngineMessage) => void;
 
@@ -22,13 +22,16 @@ function remoteStream({ promptTokensMax }: Wish, send: Send): Send {
 }
 
 function remoteDocument(send: Send): Send {
-  const tokens: number[] = [];
+  let tokens: TokenRange | null = null;
   return (message) => {
-    if (message.kind === "output") tokens.push(...message.tokens);
+    if (message.kind === "output") {
+      tokens ??= { first: message.tokens.first, count: 0 };
+      tokens.count += message.tokens.count;
+    }
     if (message.kind !== "finished") return;
     const { promptTokens, cachedTokens } = message.usage;
     send({ kind: "started", promptTokens, cachedTokens });
-    send({ kind: "output", choice: 0, tokens });
+    if (tokens !== null) send({ kind: "output", choice: 0, tokens, isEdge: true });
     send(message);
   };
 }

@@ -5,7 +5,7 @@ import { seconds } from "../core/units.ts";
 import type { CommitStore } from "../ledger/group-commit.ts";
 import type { FaultPlan } from "./faults.ts";
 import type { VirtualProcess } from "./process.ts";
-import type { Random } from "./random.ts";
+import type { Random } from "../core/random.ts";
 import type { DiskSpec } from "./scenario.ts";
 import type { Sighting } from "./sightings.ts";
 

@@ -1,4 +1,12 @@
-import type { AskReceipts, CancelAttempt, Dispatch, GrantCredit } from "../core/effects.ts";
+import type {
+  AskReceipts,
+  CancelAttempt,
+  Dispatch,
+  FreeState,
+  GrantCredit,
+  ParkAttempt,
+} from "../core/effects.ts";
+import type { TokenRange } from "./engine/generation.ts";
 import type { EndpointsPort } from "../supervisor/ports.ts";
 import { Connection, type ConnectionEnds, type Wish } from "./connection.ts";
 import type { FaultPlan } from "./faults.ts";
@@ -39,21 +47,31 @@ export class VirtualEndpoints implements EndpointsPort {
     const siblings = this.#byRequest.get(effect.request);
     if (siblings === undefined) this.#byRequest.set(effect.request, [connection]);
     else siblings.push(connection);
-    this.#later(() => this.#workers.get(effect.worker)?.receive(connection));
+    this.#later(effect.worker, (worker) => worker.receive(connection));
   }
 
   /** A call of its own, so grants may overtake each other. */
   grantCredit({ attempt, creditTokens }: GrantCredit): void {
     const connection = this.#connections.get(attempt);
     if (connection === undefined || this.#faults.strikes("credit_lost", 0.05)) return;
-    this.#later(() => this.#workers.get(connection.dispatch.worker)?.grant(attempt, creditTokens));
+    this.#later(connection.dispatch.worker, (worker) => worker.grant(attempt, creditTokens));
+  }
+
+  /** As a call of its own it may come late; then the attempt has ended in another way, or goes on for a while. */
+  park({ attempt }: ParkAttempt): void {
+    const connection = this.#connections.get(attempt);
+    if (connection !== undefined) this.#later(connection.dispatch.worker, (worker) => worker.park(attempt));
+  }
+
+  freeState({ worker: id, attempt }: FreeState): void {
+    this.#later(id, (worker) => worker.freeState(attempt));
   }
 
   askReceipts({ worker, attempts }: AskReceipts): void {
     const { submit } = this.#ends;
-    this.#later(() => {
-      const receipts = this.#workers.get(worker)?.receipts(attempts) ?? [];
-      if (receipts.length > 0) this.#later(() => submit({ kind: "receipts_read", worker, receipts }));
+    this.#later(worker, (asked) => {
+      const receipts = asked.receipts(attempts);
+      if (receipts.length > 0) this.#later(worker, () => submit({ kind: "receipts_read", worker, receipts }));
     });
   }
 
@@ -65,7 +83,7 @@ export class VirtualEndpoints implements EndpointsPort {
   }
 
   /** Tokens of one choice of the attempt on their way to the client. */
-  take(attempt: string, { choice, tokens }: { choice: number; tokens: number }): number[] {
+  take(attempt: string, { choice, tokens }: { choice: number; tokens: number }): TokenRange[] {
     const connection = this.#connections.get(attempt);
     return connection?.take(choice - connection.dispatch.choice, tokens) ?? [];
   }
@@ -76,7 +94,7 @@ export class VirtualEndpoints implements EndpointsPort {
     for (const connection of this.#byRequest.get(request) ?? []) {
       const { attempt, worker } = connection.dispatch;
       connection.pause();
-      this.#later(() => this.#workers.get(worker)?.pause(attempt));
+      this.#later(worker, (paused) => paused.pause(attempt));
     }
   }
 
@@ -85,7 +103,7 @@ export class VirtualEndpoints implements EndpointsPort {
     for (const connection of this.#byRequest.get(request) ?? []) {
       const { attempt, worker } = connection.dispatch;
       connection.resume();
-      this.#later(() => this.#workers.get(worker)?.resume(attempt));
+      this.#later(worker, (resumed) => resumed.resume(attempt));
     }
   }
 
@@ -104,10 +122,14 @@ export class VirtualEndpoints implements EndpointsPort {
   }
 
   #closeLater(connection: Connection): void {
-    this.#later(() => this.#workers.get(connection.dispatch.worker)?.cancel(connection));
+    this.#later(connection.dispatch.worker, (worker) => worker.cancel(connection));
   }
 
-  #later(act: () => void): void {
-    this.#ends.time.after(this.#ends.network.delayUs(), act);
+  #later(id: string, act: (worker: VirtualWorker) => void): void {
+    const { time, network } = this.#ends;
+    time.after(network.delayUs(id), () => {
+      const worker = this.#workers.get(id);
+      if (worker !== undefined) act(worker);
+    });
   }
 }

@@ -1,4 +1,4 @@
-import type { Random } from "./random.ts";
+import type { Random } from "../core/random.ts";
 
 /** Everything that can go wrong in the virtual world, by name. */
 export const FAULTS = {
@@ -15,6 +15,10 @@ export const FAULTS = {
   request_rejected: "an endpoint refuses the request itself",
   overrun: "an engine generates more than it was given credit for",
   long_prompt: "a prompt is longer than its bound",
+  engine_stall: "an engine stands still for seconds while its worker goes on reporting",
+  engine_slow: "an engine takes ten times as long for each step",
+  partition:
+    "a worker is cut off for seconds, perhaps until it is given up, and then is back with what it had",
   foreign_load: "other supervisors take slots of a worker",
   heartbeat_lost: "a heartbeat does not arrive",
   heartbeat_late: "a heartbeat arrives late, perhaps behind its successor",
@@ -29,6 +33,7 @@ export const FAULTS = {
   overbilling: "a remote endpoint bills more than its declared maximum",
   slow_disk: "the ledger's disk takes seconds to make entries durable",
   write_error: "a group of entries can't be written, or is said not to have been",
+  policy_change: "an operator replaces the scheduling policies while requests wait and run",
   limit_change: "an operator sets a limit, changes it or takes it away",
   crash: "the supervisor's process is killed at any time",
   crash_before_write: "it is killed when it is about to write a group of entries",

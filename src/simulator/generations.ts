@@ -1,9 +1,9 @@
 import { sessionKvBytes } from "../core/fleet/kv.ts";
 import type { Connection } from "./connection.ts";
 import { remoteDialect } from "./dialects.ts";
-import type { EngineMessage, Generation, Stream } from "./engine.ts";
+import type { EngineMessage, Generation, Stream } from "./engine/generation.ts";
 import type { FaultPlan } from "./faults.ts";
-import type { Random } from "./random.ts";
+import type { Random } from "../core/random.ts";
 import type { WorkerSpec } from "./scenario.ts";
 
 /** Tokens that an engine with a fault generates beyond its credit, or an endpoint bills and never sends. */
@@ -24,9 +24,12 @@ export class Generations {
   }
 
   /** Null where the prompt leaves no room for an answer. What the engine says goes to `send`. */
-  draw({ dispatch, wish }: Connection, send: (message: EngineMessage) => void): Generation | null {
+  draw(
+    { dispatch, wish }: Connection,
+    { hasState, send }: { hasState: boolean; send: (message: EngineMessage) => void },
+  ): Generation | null {
     const served = this.#spec.models.find(({ model }) => model === dispatch.model)!;
-    const { promptTokens, cachedTokens } = wish;
+    const { promptTokens, blocks, hashTokens } = wish;
     const { isRemote, dialect } = this.#spec;
     const roomTokens = served.contextTokens - promptTokens;
     if (roomTokens <= 0) return null;
@@ -37,7 +40,12 @@ export class Generations {
       slots: served.slots,
       places: isRemote ? 1 : dispatch.choices,
       promptTokens,
-      cachedTokens,
+      blocks,
+      hashTokens,
+      cachedTokens: 0,
+      carriedTokens: dispatch.resume?.tokens ?? 0,
+      hasState,
+      isPrefillOnly: dispatch.isPrefillOnly,
       streams: this.#streams({ dispatch, wish }, roomTokens),
       hangsInPrefill: this.#faults.strikes("prefill_hang", 0.04),
       kvBytes:
@@ -49,9 +57,9 @@ export class Generations {
           bytesPerToken: served.kvBytesPerToken,
         }),
       creditTokens: dispatch.creditTokens,
+      creditEdge: dispatch.creditTokens - (dispatch.creditTokens >> 1),
       stopsAtCredit: !isRemote && dialect === "headgate",
       overbilledTokens: overbills ? dispatch.creditTokens + this.#random.between(1, EXCESS_TOKENS_MAX) : 0,
-      unreadTokens: Math.max(1, promptTokens - cachedTokens),
       isPaused: false,
       send: isRemote ? remoteDialect(wish, send) : send,
     };
@@ -60,24 +68,31 @@ export class Generations {
   /** One for each choice; a remote endpoint mixes them into one. */
   #streams({ dispatch, wish }: Pick<Connection, "dispatch" | "wish">, roomTokens: number): Stream[] {
     const ceilingTokens = Math.min(dispatch.maxTokens, roomTokens);
+    const carriedTokens = dispatch.resume?.tokens ?? 0;
     const answers = wish.answerTokens.slice(dispatch.choice, dispatch.choice + dispatch.choices);
     if (!this.#spec.isRemote) {
       const apart = this.#random.between(1, 6);
       return answers.map((answerTokens, choice) =>
-        this.#stream({ answerTokens, ceilingTokens, waitSteps: choice * apart }),
+        this.#stream({ answerTokens, ceilingTokens, carriedTokens, waitSteps: choice * apart }),
       );
     }
     const answerTokens = answers.reduce((sum, tokens) => sum + Math.min(tokens, ceilingTokens), 0);
-    return [this.#stream({ answerTokens, ceilingTokens: ceilingTokens * dispatch.choices, waitSteps: 0 })];
+    const allTokens = ceilingTokens * dispatch.choices;
+    return [this.#stream({ answerTokens, ceilingTokens: allTokens, carriedTokens, waitSteps: 0 })];
   }
 
-  #stream(answer: { answerTokens: number; ceilingTokens: number; waitSteps: number }): Stream {
-    const { answerTokens, ceilingTokens, waitSteps } = answer;
+  #stream(answer: {
+    answerTokens: number;
+    ceilingTokens: number;
+    carriedTokens: number;
+    waitSteps: number;
+  }): Stream {
+    const { answerTokens, ceilingTokens, carriedTokens, waitSteps } = answer;
     const overrunTokens = this.#faults.strikes("overrun", 0.03)
       ? this.#random.between(1, EXCESS_TOKENS_MAX)
       : 0;
     const overrunning = ceilingTokens + overrunTokens;
-    const nextToken = this.#nextToken;
+    const firstToken = this.#nextToken;
     // Leaves room for all it may generate, so that no two tokens share a number.
     this.#nextToken += overrunning;
     return {
@@ -86,8 +101,10 @@ export class Generations {
       stallsAtTokens: this.#faults.strikes("decode_stall", 0.04) ? this.#random.between(0, 20) : Infinity,
       overrunTokens,
       waitSteps,
-      nextToken,
-      generatedTokens: 0,
+      firstToken,
+      generatedTokens: carriedTokens,
+      toldTokens: carriedTokens,
+      sentTokens: carriedTokens,
     };
   }
 }

@@ -1,10 +1,10 @@
 import type { AnswerHeartbeat } from "../core/effects.ts";
 import type { SupervisorEvent } from "../core/events.ts";
-import { MICROS_PER_MILLI } from "../core/units.ts";
+import { type Micros, MICROS_PER_MILLI } from "../core/units.ts";
 import type { WorkersPort } from "../supervisor/ports.ts";
 import type { FaultPlan } from "./faults.ts";
 import type { Network } from "./network.ts";
-import type { Random } from "./random.ts";
+import type { Random } from "../core/random.ts";
 import type { VirtualTime } from "./virtual-time.ts";
 import type { VirtualWorker } from "./worker.ts";
 
@@ -27,6 +27,8 @@ export class Heartbeats implements WorkersPort {
   readonly #faults: FaultPlan;
   readonly #random: Random;
   readonly #listener: () => Listener | null;
+  /** How old a report is when it arrives, on top of the network. */
+  readonly #delayUs: Micros;
   readonly #clockErrorMs = new Map<string, number>();
   #reports = 0;
 
@@ -36,7 +38,9 @@ export class Heartbeats implements WorkersPort {
     faults: FaultPlan;
     random: Random;
     listener: () => Listener | null;
+    delayUs?: Micros;
   }) {
+    this.#delayUs = options.delayUs ?? 0;
     this.#time = options.time;
     this.#network = options.network;
     this.#faults = options.faults;
@@ -65,7 +69,7 @@ export class Heartbeats implements WorkersPort {
     // Nobody is there to take it.
     if (listener === null) return;
     const event = this.#written(worker, listener.life);
-    if (this.#faults.strikes("heartbeat_lost", 0.2)) return;
+    if (this.#network.isCutOff(worker.spec.id) || this.#faults.strikes("heartbeat_lost", 0.2)) return;
     this.#deliver(event);
     if (this.#faults.strikes("heartbeat_duplicated", 0.2)) this.#deliver(event);
   }
@@ -83,17 +87,21 @@ export class Heartbeats implements WorkersPort {
       timestampMs: this.#time.nowMs + (this.#clockErrorMs.get(epoch) ?? 0),
       draining: worker.state === "draining",
       limits: spec.limits,
+      role: spec.role,
+      labels: spec.labels,
       models: spec.models,
       sessions: running + foreignSessions,
       ownSessions: spec.countsOwnSessions ? worker.runningOf(life) : null,
       kvBytes: kvBytes + foreignKvBytes,
+      progress: worker.progress,
+      cache: worker.cacheReport(),
     };
   }
 
   #deliver(report: Report): void {
     const isLate = this.#faults.strikes("heartbeat_late", 0.2);
     const lateUs = isLate ? this.#random.between(500, LATE_MS_MAX) * MICROS_PER_MILLI : 0;
-    this.#time.after(this.#network.delayUs() + lateUs, () => {
+    this.#time.after(this.#network.delayUs(report.worker) + this.#delayUs + lateUs, () => {
       const listener = this.#listener();
       listener?.submit({ ...report, receivedMs: listener.nowMs });
     });

@@ -2,7 +2,7 @@ import { pathOf } from "../core/budget/accounts.ts";
 import { LIMIT_UNITS, LIMIT_WINDOWS, type LimitRow, type LimitUnit } from "../core/budget/limits.ts";
 import type { Price } from "../core/budget/money.ts";
 import type { CoreConfig } from "../core/config.ts";
-import type { Random } from "./random.ts";
+import type { Random } from "../core/random.ts";
 import type { Load } from "./scenario.ts";
 
 /** Those who send requests: with a key, or from the same machine without one. */
@@ -15,6 +15,9 @@ export const PAYERS: readonly { tenant: string; key: string | null }[] = [
 
 /** Every account that has limits in some world, and how many of the payers are below it. */
 const ACCOUNTS: ReadonlyMap<string, number> = countPayers();
+
+/** What a world that draws no prices takes. */
+const FREE: Price = { input: 0, cachedInput: 0, output: 0, request: 0 };
 
 /** Of what all payers of an account would use together, as much as a limit allows. */
 const SHARES = [0.02, 0.1, 0.4, 1, 3];
@@ -78,7 +81,7 @@ function usePerRequest(unit: LimitUnit, load: Load, prices: CoreConfig["prices"]
   const outputTokens = load.answerTokensMean;
   switch (unit) {
     case "usd": {
-      const { input, output, request } = prices["small"]!;
+      const { input, output, request } = prices["small"] ?? FREE;
       return (inputTokens * input + outputTokens * output) / 1e6 + request;
     }
     case "tokens":

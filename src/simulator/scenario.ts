@@ -2,9 +2,17 @@ import type { LimitRow } from "../core/budget/limits.ts";
 import { dayEnd } from "../core/budget/limits.ts";
 import type { CoreConfig } from "../core/config.ts";
 import { type Micros, seconds } from "../core/units.ts";
-import { ANY_MODEL, type ServedModel, type WorkerDialect, type WorkerLimits } from "../core/vocabulary.ts";
+import {
+  ANY_MODEL,
+  type ServedModel,
+  type WorkerDialect,
+  type WorkerLimits,
+  type WorkerRole,
+} from "../core/vocabulary.ts";
+import type { EngineProfile } from "./engine-profiles/engine-profile.ts";
 import { drawLimits, drawPrices } from "./money.ts";
-import type { Random } from "./random.ts";
+import { drawScheduling, plainScheduling } from "./policies.ts";
+import type { Random } from "../core/random.ts";
 
 /** One virtual world before anything has happened in it. */
 export interface Scenario {
@@ -15,8 +23,10 @@ export interface Scenario {
   workers: WorkerSpec[];
   remotes: WorkerSpec[];
   load: Load;
+  /** Whether the supervisor is told to stop when all has been answered, and not in the middle of it. */
+  isAnsweredOut: boolean;
   disk: DiskSpec;
-  network: { delayUs: Micros };
+  network: { delayUs: Micros; reportDelayUs: Micros };
 }
 
 export interface DiskSpec {
@@ -35,18 +45,17 @@ export interface WorkerSpec {
   /** Remote endpoints send no heartbeats. */
   isRemote: boolean;
   heartbeatUs: Micros;
+  role: WorkerRole;
+  labels: Readonly<Record<string, string>>;
   /** Whether its reports say which sessions are this supervisor's own. */
   countsOwnSessions: boolean;
 }
 
-/** A step in which `n` streams get a token takes `stepUs + n · sequenceUs`. */
 export interface EngineSpec {
-  stepUs: Micros;
-  sequenceUs: Micros;
-  /** Prompt tokens read in one step, and what each costs. */
-  prefillChunkTokens: number;
-  prefillTokenUs: Micros;
-  /** Tokens that are sent together. */
+  profile: EngineProfile;
+  /** Relative standard deviation of the duration of a step. */
+  stepNoise: number;
+  /** Tokens of a stream that are told together. */
   burstTokens: number;
 }
 
@@ -78,6 +87,8 @@ const CALM: Partial<WorkerSpec> = {
   heartbeatUs: seconds(5),
 };
 
+const CALM_ENGINE: Partial<EngineProfile> = { kvTokens: 1_000_000, sequencesMax: 64, admission: "prompt" };
+
 /** A whole second, as far from zero as a real clock is. */
 const AFTERNOON_US: Micros = 1_700_000_000_000_000;
 
@@ -85,7 +96,10 @@ const AFTERNOON_US: Micros = 1_700_000_000_000_000;
 export function drawScenario(random: Random, options: { requests: number; isCalm: boolean }): Scenario {
   const isUniform = options.isCalm || random.chance(0.5);
   const model = drawWorker(random, "w0", MODELS);
-  if (options.isCalm) Object.assign(model, CALM);
+  if (options.isCalm) {
+    Object.assign(model, CALM);
+    Object.assign(model.engine.profile, CALM_ENGINE);
+  }
   const workers = Array.from({ length: random.pick([1, 2, 3, 3, 4, 5]) }, (_, index): WorkerSpec => {
     const id = `w${index}`;
     if (isUniform) return { ...model, id };
@@ -102,7 +116,7 @@ export function drawScenario(random: Random, options: { requests: number; isCalm
   // An overloaded engine is slow, and that is no fault.
   if (options.isCalm) Object.assign(config.timeouts, { prefillUs: seconds(60), stallUs: seconds(60) });
   const rented = random.chance(0.3) ? ["rented", "small"] : ["rented"];
-  const remote = { name: "remote", models: rented, concurrencyMax: 4, contextTokens: 8_192 };
+  const remote = { name: "remote", models: rented, concurrencyMax: 4, contextTokens: 8_192, labels: {} };
   const load = {
     requests: options.requests,
     meanGapUs: seconds(random.pick([0.1, 0.3, 0.8, 2])),
@@ -119,8 +133,9 @@ export function drawScenario(random: Random, options: { requests: number; isCalm
     workers,
     remotes: hasRemote ? [remoteSpec(random, remote)] : [],
     load,
+    isAnsweredOut: false,
     disk: { syncUs: random.pick([0, 500, 4_000, 30_000]), relaxedUs: random.pick([0, 5_000, 200_000]) },
-    network: { delayUs: random.pick([50, 500, 5_000]) },
+    network: { delayUs: random.pick([50, 500, 5_000]), reportDelayUs: 0 },
   };
 }
 
@@ -151,7 +166,8 @@ function drawConfig(random: Random): CoreConfig {
     },
     aliases: { default: "small" },
     remotes: [],
-    placement: { policy: random.pick(["least-request", "sessions-kv"]) },
+    scheduling: random.chance(0.6) ? plainScheduling(random) : drawScheduling(random),
+    seed: random.between(0, 2 ** 32 - 1),
     limits: {
       workersMax: 1_000,
       sessionsMax: random.pick([3, 1_000, 1_000]),
@@ -197,17 +213,38 @@ function drawWorker(random: Random, id: string, models: readonly string[]): Work
     engine: drawEngine(random),
     isRemote: false,
     heartbeatUs: seconds(random.pick([2, 5, 10])),
+    role: "both",
+    labels: {},
     countsOwnSessions: random.chance(0.8),
   };
 }
 
 function drawEngine(random: Random): EngineSpec {
+  const burstTokens = random.pick([1, 4, 8, 16]);
+  const stepUs = Math.ceil(random.between(5_000, 40_000) / burstTokens);
+  const tokensPerStepMax = random.pick([64, 64, 256]);
+  const isMixed = random.chance(0.7);
   return {
-    stepUs: random.between(5_000, 40_000),
-    sequenceUs: random.between(500, 5_000),
-    prefillChunkTokens: 64,
-    prefillTokenUs: random.between(20, 200),
-    burstTokens: random.pick([1, 4, 8, 16]),
+    burstTokens,
+    stepNoise: random.pick([0, 0, 0.03, 0.5]),
+    profile: {
+      name: "drawn",
+      source: "a simulation's seed",
+      prefillUs: [stepUs, random.between(20, 200), random.pick([0, 0.05])],
+      decodeUs: [stepUs, random.between(500, 5_000), random.pick([0, 1])],
+      // As much as its context has room for, or so little that sequences are preempted.
+      kvTokens: random.pick([2_000, 20_000, 1_000_000]),
+      blockTokens: random.pick([1, 16]),
+      sequencesMax: random.pick([4, 64]),
+      contextTokens: 4_096,
+      batching: isMixed
+        ? { kind: "mixed", tokensPerStepMax }
+        : { kind: "alternating", tokensPerStepMax, decodeStepsBetween: random.between(1, 10) },
+      admission: random.chance(0.2) ? "peak" : "prompt",
+      prefixCache: random.chance(0.5),
+      startUs: 0,
+      bytesPerKvToken: KV_BYTES_PER_TOKEN,
+    },
   };
 }
 
@@ -222,6 +259,8 @@ function remoteSpec(random: Random, remote: CoreConfig["remotes"][number]): Work
     engine: drawEngine(random),
     isRemote: true,
     heartbeatUs: Infinity,
+    role: "both",
+    labels: remote.labels,
     countsOwnSessions: true,
   };
 }

@@ -1,9 +1,10 @@
 import type { LedgerEntry } from "../core/budget/ledger-entry.ts";
+import type { TokenRange } from "./engine/generation.ts";
 
 /** What can be seen in the world and the supervisor is not told, or not in such detail. Checkers compare the two. */
 export type Sighting =
   /** Tokens of an attempt, each a number of its own, have reached the supervisor. */
-  | { kind: "tokens_arrived"; attempt: string; choice: number; tokens: readonly number[] }
+  | { kind: "tokens_arrived"; attempt: string; choice: number; tokens: TokenRange }
   /** A client has been given tokens: those that were there of those that were asked for. */
   | TokensShown
   /** A client has been told that a choice is complete. */
@@ -26,5 +27,6 @@ export interface TokensShown {
   choice: number;
   attempt: string;
   asked: number;
-  tokens: readonly number[];
+  /** In order; more than one range where they did not follow each other when they came. */
+  tokens: readonly TokenRange[];
 }

@@ -3,7 +3,7 @@ import { createRecorder, type Recorder } from "../recording/recorder.ts";
 import { Audience } from "./audience.ts";
 import { CheckerSuite, type Violation } from "./checkers/suite.ts";
 import { drawFaults, type Fault, FaultPlan } from "./faults.ts";
-import { Random } from "./random.ts";
+import { Random } from "../core/random.ts";
 import { drawScenario } from "./scenario.ts";
 import type { Percentiles } from "./tally.ts";
 import { Trace } from "./trace.ts";

@@ -1,9 +1,12 @@
-import type { ReceiptsRead } from "../core/events.ts";
+import type { CacheReport, ReceiptsRead } from "../core/events.ts";
+import type { Random } from "../core/random.ts";
+import type { Micros } from "../core/units.ts";
 import type { Connection } from "./connection.ts";
-import { Engine, generatedTokens, type Generation, usageOf } from "./engine.ts";
+import { Engine } from "./engine/engine.ts";
+import { type EngineMessage, generatedTokens, type Generation, usageOf } from "./engine/generation.ts";
+import { StepNoise } from "./engine/step-time.ts";
 import type { FaultPlan } from "./faults.ts";
 import { Generations } from "./generations.ts";
-import type { Random } from "./random.ts";
 import type { WorkerSpec } from "./scenario.ts";
 import type { Sighting } from "./sightings.ts";
 import type { VirtualTime } from "./virtual-time.ts";
@@ -16,6 +19,27 @@ export type WorkerState = "up" | "draining" | "refusing" | "silent";
 
 type Receipt = ReceiptsRead["receipts"][number];
 
+/** All of the cache is told in one of so many reports, for those who have missed one. */
+const REPORTS_PER_WHOLE = 60;
+
+/** What surrounds a worker. */
+export interface WorkerParts {
+  spec: WorkerSpec;
+  time: VirtualTime;
+  faults: FaultPlan;
+  random: Random;
+  saw: (sighting: Sighting) => void;
+  /** First of the numbers that its tokens get. */
+  firstToken: number;
+  /** Within a microsecond, when its steps end: see `EngineOptions`. */
+  fraction: number;
+  perToken?: boolean;
+  /** Tokens of an attempt were read or generated, at that time. */
+  served?: (attempt: string, atUs: Micros, tokens: { prompt: number; output: number }) => void;
+  /** The state that a parked attempt has left on another worker. */
+  stateOn?: (worker: string, attempt: string) => boolean;
+}
+
 /** A worker process with its engine; a remote endpoint is one that sends no heartbeats. */
 export class VirtualWorker {
   readonly spec: WorkerSpec;
@@ -26,29 +50,36 @@ export class VirtualWorker {
   readonly #engine: Engine;
   readonly #generations: Generations;
   readonly #connections = new Map<string, Connection>();
+  readonly #stateOn: NonNullable<WorkerParts["stateOn"]>;
   #state: WorkerState = "up";
   #incarnation = 1;
+  #cacheReports = 0;
   /** What it has on paper, whatever becomes of its process: what each attempt came to that it saw the end of. */
   readonly #receipts = new Map<string, Receipt>();
+  /** Attempts whose KV state it keeps for others to fetch. */
+  readonly #parked = new Set<string>();
   /** Sessions that other supervisors have here. */
   foreignSessions = 0;
 
-  constructor(options: {
-    spec: WorkerSpec;
-    time: VirtualTime;
-    faults: FaultPlan;
-    random: Random;
-    saw: (sighting: Sighting) => void;
-    /** First of the numbers that its tokens get. */
-    firstToken: number;
-  }) {
-    this.spec = options.spec;
-    this.#time = options.time;
-    this.#faults = options.faults;
-    this.#random = options.random;
-    this.#saw = options.saw;
-    this.#engine = new Engine(options.spec.engine, options.time);
-    this.#generations = new Generations(options);
+  constructor(parts: WorkerParts) {
+    const { spec, time, random, served } = parts;
+    this.spec = spec;
+    this.#time = time;
+    this.#faults = parts.faults;
+    this.#random = random;
+    this.#saw = parts.saw;
+    this.#stateOn = parts.stateOn ?? (() => false);
+    const { profile, burstTokens, stepNoise } = spec.engine;
+    this.#engine = new Engine({
+      profile,
+      time,
+      burstTokens,
+      noise: new StepNoise({ seed: random.between(0, 2 ** 32 - 1), deviation: stepNoise }),
+      perToken: parts.perToken ?? false,
+      fraction: parts.fraction,
+      ...(served && { served: ({ attempt }, atUs, tokens) => served(attempt, atUs, tokens) }),
+    });
+    this.#generations = new Generations(parts);
   }
 
   get state(): WorkerState {
@@ -66,13 +97,13 @@ export class VirtualWorker {
 
   /** Sessions in its engine, whoever sent them. */
   get running(): number {
-    return this.#engine.running;
+    return this.#engine.places();
   }
 
   /** Those that a certain life of the supervisor has sent. */
   runningOf(life: number): number {
     let places = 0;
-    for (const generation of this.#engine.generations) {
+    for (const generation of this.#engine.generations()) {
       if (this.#connections.get(generation.attempt)?.life === life) places += generation.places;
     }
     return places;
@@ -82,9 +113,31 @@ export class VirtualWorker {
     return this.#engine.kvBytes;
   }
 
+  /** Share of the KV cache that its sequences hold. */
+  get kvShare(): number {
+    return this.#engine.kvShare;
+  }
+
+  /** The engine's work so far. */
+  get progress(): number {
+    return this.#engine.progress;
+  }
+
   /** Attempts in its engine, for the checkers. */
   get attempts(): string[] {
-    return Array.from(this.#engine.generations, ({ attempt }) => attempt);
+    return Array.from(this.#engine.generations(), ({ attempt }) => attempt);
+  }
+
+  /** What has changed in the prefix cache since the last report, or all of it; null for an engine without one. */
+  cacheReport(): CacheReport | null {
+    if (!this.spec.engine.profile.prefixCache) return null;
+    const { cache } = this.#engine;
+    const changes = cache.takeChanges();
+    if (changes !== null && this.#cacheReports % REPORTS_PER_WHOLE !== 0) {
+      return { sequence: this.#cacheReports++ % REPORTS_PER_WHOLE, ...changes };
+    }
+    this.#cacheReports = 1;
+    return { sequence: 0, stored: [...cache.hashes], removed: [] };
   }
 
   /** An attempt arrives. */
@@ -98,7 +151,7 @@ export class VirtualWorker {
     if (this.#faults.strikes("request_rejected", 0.02))
       return connection.fail("request_rejected", "HTTP 400");
     const generation = this.#generation(connection);
-    if (generation === null)
+    if (generation === null || !this.#engine.fits(generation))
       return connection.fail("context_length_exceeded", "The prompt fills the context.");
     if (!this.#hasRoom(generation)) return connection.fail("at_capacity", "HTTP 429");
     this.#connections.set(attempt, connection);
@@ -117,6 +170,20 @@ export class VirtualWorker {
     this.#stop(connection.dispatch.attempt);
   }
 
+  /** Stops the attempt between two tokens and keeps its state; one that has ended is not there any more. */
+  park(attempt: string): void {
+    if (this.isRunning) this.#engine.park(attempt);
+  }
+
+  /** Whether it has the state of a parked attempt. */
+  hasState(attempt: string): boolean {
+    return this.isRunning && this.#parked.has(attempt);
+  }
+
+  freeState(attempt: string): void {
+    this.#parked.delete(attempt);
+  }
+
   /** Of those attempts that it knows; a worker that is not there knows nothing. */
   receipts(attempts: readonly string[]): Receipt[] {
     if (!this.isRunning) return [];
@@ -124,30 +191,42 @@ export class VirtualWorker {
   }
 
   pause(attempt: string): void {
-    this.#engine.pause(attempt);
+    this.#engine.setPaused(attempt, true);
   }
 
   resume(attempt: string): void {
-    this.#engine.resume(attempt);
+    this.#engine.setPaused(attempt, false);
+  }
+
+  /** Its steps take that many times as long. */
+  slowDown(factor: number): void {
+    this.#engine.slowDown(factor);
+  }
+
+  /** Alive, reporting, and at a standstill. */
+  setStuck(isStuck: boolean): void {
+    this.#engine.setStuck(isStuck);
   }
 
   /** The process ends. `resetAfterUs` is when its connections are reset; null when they never are. */
   crash(state: "refusing" | "silent", resetAfterUs: number | null): void {
     this.#state = state;
-    for (const generation of this.#engine.generations) {
+    const generations = [...this.#engine.generations()];
+    this.#engine.clear();
+    for (const generation of generations) {
       const connection = this.#connections.get(generation.attempt);
       this.#ended(generation);
       if (connection === undefined || resetAfterUs === null) continue;
-      const reason = generatedTokens(generation) > 0 ? "stream_broken" : "unreachable";
-      this.#time.after(resetAfterUs, () => connection.fail(reason, "connection reset"));
+      this.#time.after(resetAfterUs, () => connection.fail(brokenBy(generation), "connection reset"));
     }
-    this.#engine.clear();
     this.#connections.clear();
+    this.#parked.clear();
   }
 
   restart(): void {
     this.#state = "up";
     this.#incarnation++;
+    this.#cacheReports = 0;
   }
 
   drain(): void {
@@ -169,41 +248,56 @@ export class VirtualWorker {
   }
 
   #ended(generation: Generation): void {
-    const { attempt, streams } = generation;
+    const { attempt, streams, carriedTokens } = generation;
     this.#connections.delete(attempt);
     const overrunning = streams.filter(({ overrunTokens }) => overrunTokens > 0);
-    const unpaidTokens = overrunning.reduce((sum, stream) => sum + stream.generatedTokens, 0);
-    this.#saw({ kind: "generation_ended", attempt, tokens: generatedTokens(generation), unpaidTokens });
+    const unpaidTokens = overrunning.reduce((sum, stream) => sum + stream.generatedTokens - carriedTokens, 0);
+    const tokens = generatedTokens(generation) - carriedTokens;
+    this.#saw({ kind: "generation_ended", attempt, tokens, unpaidTokens });
   }
 
   #generation(connection: Connection): Generation | null {
-    const generation: Generation | null = this.#generations.draw(connection, (message) => {
-      if (message.kind === "finished" && generation !== null) {
-        this.#write(generation);
-        this.#ended(generation);
-      }
-      connection.send(message);
+    const { resume } = connection.dispatch;
+    const stateOn = resume?.stateOn ?? null;
+    const generation: Generation | null = this.#generations.draw(connection, {
+      hasState: resume !== null && stateOn !== null && this.#stateOn(stateOn, resume.attempt),
+      send: (message) => {
+        if (generation !== null) this.#noteEnd(generation, message);
+        connection.send(message);
+      },
     });
     return generation;
+  }
+
+  #noteEnd(generation: Generation, { kind }: EngineMessage): void {
+    if (kind !== "finished" && kind !== "parked") return;
+    if (kind === "parked") this.#parked.add(generation.attempt);
+    this.#write(generation);
+    this.#ended(generation);
   }
 
   #hasRoom(generation: Generation): boolean {
     if (this.#state !== "up") return false;
     const { limits } = this.spec;
-    let used = this.foreignSessions;
-    for (const { model, places } of this.#engine.generations) if (model === generation.model) used += places;
+    const { places } = generation;
+    const used = this.#engine.places() + this.foreignSessions;
     return (
-      used + generation.places <= generation.slots &&
-      this.#engine.running + this.foreignSessions + generation.places <= limits.sessionsMax &&
-      this.#engine.kvBytes + generation.kvBytes <= limits.kvBytesMax
+      this.#engine.places(generation.model) + this.foreignSessions + places <= generation.slots &&
+      used + places <= limits.sessionsMax &&
+      this.#engine.kvBytes + generation.kvBytes <= limits.kvBytesMax &&
+      this.#engine.takes(generation)
     );
   }
 
   #cutLater(generation: Generation, connection: Connection): void {
     this.#time.after(this.#random.exponential(500_000), () => {
       if (this.#stop(generation.attempt) === undefined) return;
-      const reason = generatedTokens(generation) > 0 ? "stream_broken" : "unreachable";
-      connection.fail(reason, "connection reset");
+      connection.fail(brokenBy(generation), "connection reset");
     });
   }
+}
+
+/** How it looks from outside when the connection breaks. */
+function brokenBy(generation: Generation): "stream_broken" | "unreachable" {
+  return generatedTokens(generation) > generation.carriedTokens ? "stream_broken" : "unreachable";
 }

@@ -6,19 +6,20 @@ import { type Micros, MICROS_PER_MILLI, seconds } from "../core/units.ts";
 import type { ObserverPort } from "../supervisor/ports.ts";
 import { Calamities } from "./calamities.ts";
 import type { EndOfWorld } from "./checkers/checker.ts";
-import { VirtualClients } from "./clients.ts";
+import { type Clients, VirtualClients } from "./clients.ts";
 import { VirtualDisk } from "./disk.ts";
 import type { FaultPlan } from "./faults.ts";
 import { Heartbeats } from "./heartbeats.ts";
 import { Life, type Surroundings } from "./life.ts";
 import { drawLimitChange } from "./money.ts";
 import { Network } from "./network.ts";
+import { drawScheduling, isPlain } from "./policies.ts";
 import { CRASH_POINTS, VirtualProcess } from "./process.ts";
-import type { Random } from "./random.ts";
-import type { Scenario } from "./scenario.ts";
+import type { Random } from "../core/random.ts";
+import type { Scenario, WorkerSpec } from "./scenario.ts";
 import type { Sighting } from "./sightings.ts";
 import type { VirtualTime } from "./virtual-time.ts";
-import { VirtualWorker } from "./worker.ts";
+import { VirtualWorker, type WorkerParts } from "./worker.ts";
 
 /** After a drain, time for the last cancellations to arrive and for late events to find nothing. */
 const AFTERMATH_US: Micros = seconds(60);
@@ -28,6 +29,22 @@ const RAISE_US: Micros = seconds(0.2);
 
 /** Numbers set aside for the tokens of each worker. */
 const TOKENS_PER_WORKER = 2 ** 32;
+
+/** Moments within a microsecond that steps of engines end at, as many as a clock of today can tell apart. */
+const FRACTIONS = 1_000;
+
+/** What every part of the world is given. */
+export interface WorldParts {
+  time: VirtualTime;
+  faults: FaultPlan;
+  random: Random;
+}
+
+/** What clients are given besides. */
+export interface ClientParts extends WorldParts {
+  service: () => Life | null;
+  saw: (sighting: Sighting) => void;
+}
 
 /** Who looks on: the recorder, the hash, the checkers. */
 export interface Onlooker extends ObserverPort {
@@ -47,6 +64,8 @@ export class World {
   readonly #onlooker: Onlooker;
   readonly #surroundings: Surroundings;
   readonly #calamities: Calamities;
+  readonly #newWorker: (spec: WorkerSpec) => VirtualWorker;
+  #hired = 0;
   /** Null while nobody is there. */
   #life: Life | null = null;
   #lives = 0;
@@ -60,6 +79,11 @@ export class World {
     faults: FaultPlan;
     random: Random;
     onlooker: Onlooker;
+    /** Others than those that the scenario's load is drawn for. */
+    newClients?: (parts: ClientParts) => Clients;
+    perToken?: boolean;
+    /** Tokens of an attempt were read or generated, at that time. */
+    served?: WorkerParts["served"];
   }) {
     const { scenario, time, faults, random, onlooker } = options;
     this.#scenario = scenario;
@@ -69,16 +93,39 @@ export class World {
     this.#onlooker = onlooker;
 
     const saw = (sighting: Sighting): void => onlooker.sighting(sighting);
-    const parts = (): { time: VirtualTime; faults: FaultPlan; random: Random } => {
+    const parts = (): WorldParts => {
       return { time, faults, random: random.fork() };
     };
     const { config, limits, load, disk: spec } = scenario;
+    const stateOn = (worker: string, attempt: string): boolean => {
+      return this.#surroundings.workers.get(worker)?.hasState(attempt) ?? false;
+    };
     const network = new Network({ ...parts(), meanUs: scenario.network.delayUs });
-    const workers = [...scenario.workers, ...scenario.remotes].map((worker, index) => {
-      return new VirtualWorker({ ...parts(), spec: worker, saw, firstToken: index * TOKENS_PER_WORKER });
-    });
+    const { perToken = false, served } = options;
+    this.#newWorker = (hired) => {
+      const index = this.#hired++;
+      const more = served === undefined ? {} : { served };
+      return new VirtualWorker({
+        ...parts(),
+        spec: hired,
+        saw,
+        stateOn,
+        perToken,
+        firstToken: index * TOKENS_PER_WORKER,
+        // Never at the same instant as another one: see `EngineOptions`.
+        fraction: (1 + (index % FRACTIONS)) / (FRACTIONS + 1),
+        ...more,
+      });
+    };
+    const workers = [...scenario.workers, ...scenario.remotes].map(this.#newWorker);
     const service = (): Life | null => this.#life;
-    const heartbeats = new Heartbeats({ ...parts(), network, listener: () => this.#listener() });
+    const heartbeats = new Heartbeats({
+      ...parts(),
+      network,
+      listener: () => this.#listener(),
+      delayUs: scenario.network.reportDelayUs,
+    });
+    const newClients = options.newClients ?? ((given) => new VirtualClients({ ...given, load }));
     this.#surroundings = {
       config,
       time,
@@ -86,7 +133,7 @@ export class World {
       network,
       heartbeats,
       workers: new Map(workers.map((worker) => [worker.spec.id, worker])),
-      clients: new VirtualClients({ ...parts(), load, service, saw }),
+      clients: newClients({ ...parts(), service, saw }),
       disk: new VirtualDisk({ ...parts(), spec, limits, saw }),
       saw,
     };
@@ -131,8 +178,27 @@ export class World {
     const { clients } = this.#surroundings;
     while (goesOn() && !clients.areDone) this.#time.step(Infinity);
     this.#setEnd();
-    this.#time.after(this.#scenario.config.timeouts.totalUs * this.#random.fraction(), () => this.#stop());
+    const { config, isAnsweredOut } = this.#scenario;
+    const goesOnUs = isAnsweredOut ? 0 : config.timeouts.totalUs * this.#random.fraction();
+    this.#time.after(goesOnUs, () => this.#stop());
     while (goesOn() && this.#time.step(this.#endUs));
+  }
+
+  get workers(): Iterable<VirtualWorker> {
+    return this.#surroundings.workers.values();
+  }
+
+  /** One more worker begins to serve. */
+  hire(spec: WorkerSpec): VirtualWorker {
+    const worker = this.#newWorker(spec);
+    this.#surroundings.workers.set(spec.id, worker);
+    this.#surroundings.heartbeats.keepReporting(worker);
+    return worker;
+  }
+
+  /** A worker takes nothing new, and leaves for good once it has nothing left to do. */
+  dismiss(worker: VirtualWorker, left: () => void): void {
+    this.#calamities.drain(worker, left);
   }
 
   #begin(): void {
@@ -147,6 +213,7 @@ export class World {
     clients.keepArriving();
     this.#arrangeCrashes(spanUs);
     this.#arrangeLimitChanges(spanUs);
+    this.#arrangePolicyChanges(spanUs);
     if (this.#faults.strikes("early_stop", 0.3)) {
       this.#time.after(spanUs * this.#random.fraction(), () => this.#stop());
     }
@@ -228,8 +295,10 @@ export class World {
 
   /** The last moment at which the supervisor of now can be busy, and some time more. */
   #setEnd(): void {
-    const { totalUs, drainUs } = this.#scenario.config.timeouts;
-    this.#endUs = this.#time.nowUs + totalUs + drainUs + AFTERMATH_US;
+    const { config, isAnsweredOut } = this.#scenario;
+    const { totalUs, drainUs } = config.timeouts;
+    const isIdle = isAnsweredOut && this.#surroundings.clients.areDone;
+    this.#endUs = this.#time.nowUs + (isIdle ? 0 : totalUs) + drainUs + AFTERMATH_US;
   }
 
   // ── what reaches it from outside ───────────────────────────────────────────────────────
@@ -256,6 +325,17 @@ export class World {
       this.#time.after(random.fraction() * spanUs, () => {
         if (!this.#faults.strikes("limit_change", 1)) return;
         this.#setLimit(drawLimitChange(random, { load, prices: config.prices, limits: disk.limits }));
+      });
+    }
+  }
+
+  #arrangePolicyChanges(spanUs: Micros): void {
+    const random = this.#random.fork();
+    if (isPlain(this.#scenario.config.scheduling)) return;
+    for (let count = random.between(0, 4); count > 0; count--) {
+      this.#time.after(random.fraction() * spanUs, () => {
+        if (!this.#faults.strikes("policy_change", 1)) return;
+        this.#submit({ kind: "policy_set", scheduling: drawScheduling(random) });
       });
     }
   }

@@ -26,11 +26,9 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "a failed attempt's use that is not charged",
-    file: "core/supervisor.ts",
-    from: `      this.#reservations.close(packet, use);
-      this.#reserve(packet);`,
-    to: `      this.#reservations.close(packet, "none");
-      this.#reserve(packet);`,
+    file: "core/dispatching/recovery.ts",
+    from: "    reservations.close(packet, use);\n",
+    to: `    reservations.close(packet, "none");\n`,
   },
   {
     name: "a retry that is counted as a request of its own",
@@ -70,26 +68,26 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "a cancellation that is lost when an attempt is silent",
-    file: "core/supervisor.ts",
-    from: `this.#turn.emit({ kind: "cancel_attempt", attempt: attempt.id, reason: "silent" });`,
+    file: "core/dispatching/recovery.ts",
+    from: `this.#parts.turn.emit({ kind: "cancel_attempt", attempt: attempt.id, reason: "silent" });`,
     to: "",
   },
   {
     name: "a retry on the endpoint that has failed",
     file: "core/placement/placement.ts",
-    from: "packet.tried.has(endpoint.id) || ",
+    from: "if (packet.tried.size > 0 && packet.tried.has(lifeOf(endpoint))) return false;",
     to: "",
   },
   {
     name: "a retry without end",
     file: "core/dispatching/retry.ts",
-    from: " || packet.tried.size > retriesMax",
+    from: " || packet.failures > retriesMax",
     to: "",
   },
   {
     name: "a retry after the client was shown tokens",
     file: "core/dispatching/retry.ts",
-    from: "return !packet.request.arrival.streamed || attempt.generatedTokens === 0;",
+    from: "return packet.carried !== null || !packet.request.arrival.streamed || attempt.generatedTokens === 0;",
     to: "return true;",
   },
   {
@@ -126,8 +124,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "new packets that are kept waiting by one that has been tried",
     file: "core/queueing/queue.ts",
-    from: "return (this.#lines.get(model)?.fresh.size ?? 0) > 0;",
-    to: "return this.#lines.has(model);",
+    from: "return line !== undefined && line.waiting > line.again;",
+    to: "return line !== undefined;",
   },
   {
     name: "a remote document that is taken for silence",
@@ -137,14 +135,14 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "a queue that is served from its end",
-    file: "core/queueing/queue.ts",
-    from: "yield* line.fresh;",
-    to: "yield* [...line.fresh].reverse();",
+    file: "core/queueing/policies/fairness/fcfs-flows.ts",
+    from: "rank: ({ next }) => next!.sequence",
+    to: "rank: ({ next }) => -next!.sequence",
   },
   {
     name: "a queue without a limit",
     file: "core/queueing/queue.ts",
-    from: "this.#packets < this.#limits.queuePacketsMax",
+    from: "this.#packets < packetsMax",
     to: "this.#packets >= 0",
   },
   {
@@ -174,7 +172,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "a silent attempt that is waited for without end",
     file: "core/supervisor.ts",
-    from: "if (this.#attempts.isSilent(deadline.attempt)) this.#giveUp(deadline.attempt);",
+    from: "if (this.#attempts.isSilent(deadline.attempt)) this.#recovery.silent(deadline.attempt);",
     to: "this.#attempts.isSilent(deadline.attempt);",
   },
   {
@@ -198,8 +196,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "a stale worker that is given work",
     file: "core/fleet/fleet.ts",
-    from: `if (worker.status === "alive") append`,
-    to: `if (worker.status !== "draining") append`,
+    from: `if (worker.status === "alive" && !worker.isStalled) append`,
+    to: `if (worker.status !== "draining" && !worker.isStalled) append`,
   },
   {
     name: "a dead worker that is never forgotten",
@@ -317,13 +315,13 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "midnight that wakes nobody",
-    file: "core/supervisor.ts",
+    file: "core/budget/funding.ts",
     from: `shortage.limit.window === "day" ? dayEnd(this.#turn.nowUs) : Infinity`,
     to: "Infinity",
   },
   {
     name: "somebody who waits for a budget without end",
-    file: "core/supervisor.ts",
+    file: "core/budget/funding.ts",
     from: "const atUs = Math.min(patienceUs, windowEndUs);",
     to: "const atUs = windowEndUs;",
   },

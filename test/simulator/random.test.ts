@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Random } from "../../src/simulator/random.ts";
+import { Random } from "../../src/core/random.ts";
 
 function fractions(random: Random): number[] {
   return Array.from({ length: 1_000 }, () => random.fraction());

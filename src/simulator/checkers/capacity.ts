@@ -4,31 +4,42 @@ import type { SupervisorEvent } from "../../core/events.ts";
 import type { Inspection } from "../../core/inspection.ts";
 import type { Micros } from "../../core/units.ts";
 import type { Checker, EndOfWorld, Violate } from "./checker.ts";
+import type { WorkerSpec } from "../scenario.ts";
+import type { WatchedPacket } from "./lifecycle.ts";
 
 /** The supervisor's own figures: they stay within every limit, agree with what it has decided, and end at nothing. */
 export class CapacityChecker implements Checker {
   readonly #config: CoreConfig;
   readonly #violate: Violate;
   readonly #inspect: () => Inspection;
-  readonly #waiting: () => ReadonlySet<unknown>;
+  readonly #waiting: () => ReadonlySet<WatchedPacket>;
   readonly #requests = new Set<string>();
   /** Attempts under way, with the endpoint they were sent to and the places they take there. */
   readonly #attempts = new Map<string, { endpoint: string; places: number }>();
   readonly #remotes: ReadonlySet<string>;
+  #mayBackOff: boolean;
+  readonly #sessionsMax: ReadonlyMap<string, number>;
 
   constructor(
     config: CoreConfig,
-    sources: { inspect: () => Inspection; waiting: () => ReadonlySet<unknown> },
+    sources: {
+      inspect: () => Inspection;
+      waiting: () => ReadonlySet<WatchedPacket>;
+      workers: readonly WorkerSpec[];
+    },
     violate: Violate,
   ) {
     this.#config = config;
     this.#inspect = sources.inspect;
     this.#waiting = sources.waiting;
     this.#violate = violate;
+    this.#mayBackOff = config.scheduling.tail.backoff.baseUs > 0;
+    this.#sessionsMax = new Map(sources.workers.map(({ id, limits }) => [id, limits.sessionsMax]));
     this.#remotes = new Set(config.remotes.map(({ name }) => name));
   }
 
   event(_nowUs: Micros, event: SupervisorEvent): void {
+    if (event.kind === "policy_set") this.#mayBackOff ||= (event.scheduling.tail?.backoff.baseUs ?? 0) > 0;
     if (event.kind === "request_arrived") this.#requests.add(event.request);
     if (event.kind === "attempt_finished" || event.kind === "attempt_failed")
       this.#attempts.delete(event.attempt);
@@ -70,18 +81,29 @@ export class CapacityChecker implements Checker {
     const { requests, sessions, kvBytes, queue } = inspection;
     this.#expect("requests", requests, this.#requests.size);
     this.#expect("sessions", sessions, places);
-    this.#expect("packets in the queue", queue.packets, this.#waiting().size);
+    this.#checkQueue(queue.packets);
     this.#limit("sessions", sessions, limits.sessionsMax);
     this.#limit("bytes of KV cache", kvBytes, limits.kvBytesMax);
     this.#limit("packets in the queue", queue.packets, limits.queuePacketsMax);
     this.#limit("bytes in the queue", queue.bytes, limits.queueBytesMax);
-    for (const { worker, models } of inspection.workers) {
+    for (const { worker, models, inFlight: all } of inspection.workers) {
+      this.#limit(`sessions on ${worker}`, all, this.#sessionsMax.get(worker) ?? Infinity);
       for (const { model, slots, inFlight } of models) {
         const endpoint = `${worker}/${model}`;
         this.#expect(`sessions on ${endpoint}`, inFlight, load.get(endpoint) ?? 0);
         this.#limit(`sessions on ${endpoint}`, inFlight, slots);
       }
     }
+  }
+
+  /** Those that have failed may be out of it for a while, before they are tried again. */
+  #checkQueue(packets: number): void {
+    const waiting = this.#waiting();
+    if (packets === waiting.size) return;
+    let fresh = 0;
+    for (const { attempts } of waiting) if (attempts === 0) fresh++;
+    if (this.#mayBackOff && packets < waiting.size && packets >= fresh) return;
+    this.#expect("packets in the queue", packets, waiting.size);
   }
 
   /** Places taken on each endpoint. */

@@ -21,6 +21,15 @@ export interface WatchedPacket {
   attempts: number;
 }
 
+/** Who stands behind more than so many that have been tried, and find nothing, may not be looked at. */
+const TRIED_MAX = 7;
+
+export function areManyTried(waiting: ReadonlySet<WatchedPacket>): boolean {
+  let tried = 0;
+  for (const { attempts } of waiting) if (attempts > 0) tried++;
+  return tried > TRIED_MAX;
+}
+
 /**
  * Tells the stage of every packet from outside, and holds it to `core/lifecycle.ts`, to the queue's
  * timeout, and to the time that its client would wait for its budget.
@@ -38,10 +47,13 @@ export class LifecycleChecker implements Checker {
   readonly #patienceUs = new Map<string, Micros>();
   #arriving: string | null = null;
   #nowUs: Micros = 0;
+  /** How long one that has failed may stay out of the line. */
+  #pauseUs: Micros;
 
   /** Adds every transition that is taken, as `from→to`, to `transitions`. */
   constructor(config: CoreConfig, transitions: Set<string>, violate: Violate) {
     this.#config = config;
+    this.#pauseUs = config.scheduling.tail.backoff.maxUs;
     this.#transitions = transitions;
     this.#violate = violate;
   }
@@ -58,6 +70,9 @@ export class LifecycleChecker implements Checker {
 
   event(nowUs: Micros, event: SupervisorEvent): void {
     this.#nowUs = nowUs;
+    if (event.kind === "policy_set") {
+      this.#pauseUs = Math.max(this.#pauseUs, event.scheduling.tail?.backoff.maxUs ?? 0);
+    }
     this.#arriving = event.kind === "request_arrived" ? event.request : null;
     switch (event.kind) {
       case "request_arrived":
@@ -229,7 +244,10 @@ export class LifecycleChecker implements Checker {
   #move(packet: WatchedPacket, to: Stage): void {
     const { id, stage, sinceUs } = packet;
     if (!mayFollow(stage, to)) this.#violate(requestOf(id), `${id} goes from ${stage} to ${to}`);
-    if (stage === "queue" && this.#nowUs - sinceUs > this.#config.timeouts.queueUs) {
+    const { timeouts } = this.#config;
+    // One that has failed waits for a while before it stands in line again.
+    const pauseUs = packet.attempts > 0 ? this.#pauseUs : 0;
+    if (stage === "queue" && this.#nowUs - sinceUs > timeouts.queueUs + pauseUs) {
       this.#violate(
         requestOf(id),
         `${id} waited ${(this.#nowUs - sinceUs) / 1e6} s, more than queue_timeout`,

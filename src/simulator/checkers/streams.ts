@@ -1,6 +1,7 @@
-import type { Effect } from "../../core/effects.ts";
+import type { Dispatch, Effect, Resume } from "../../core/effects.ts";
 import type { SupervisorEvent } from "../../core/events.ts";
 import type { Micros } from "../../core/units.ts";
+import type { TokenRange } from "../engine/generation.ts";
 import { requestOf } from "../ids.ts";
 import type { Sighting, TokensShown } from "../sightings.ts";
 import type { Checker, Violate } from "./checker.ts";
@@ -23,7 +24,9 @@ interface Source {
 }
 
 interface Stream {
-  arrived: number[];
+  /** Not shown yet. */
+  arrived: TokenRange[];
+  arrivedTokens: number;
   shownTokens: number;
   /** Its credit when its endpoint went beyond that; null for one that has not. */
   cutTokens: number | null;
@@ -61,9 +64,10 @@ export class StreamsChecker implements Checker {
   effects(_nowUs: Micros, effects: readonly Effect[]): void {
     for (const effect of effects) {
       if (effect.kind === "dispatch") {
-        const { attempt, request, choice, creditTokens } = effect;
+        const { attempt, request, choice, creditTokens, resume } = effect;
         const fresh = { streams: new Map<number, Stream>(), isFinished: false };
         this.#sources.set(attempt, { request, choice, credits: [creditTokens], ...fresh });
+        if (resume !== null) this.#goesOn(effect, resume);
       }
       if (effect.kind === "grant_credit") {
         const source = this.#sources.get(effect.attempt);
@@ -80,8 +84,9 @@ export class StreamsChecker implements Checker {
         const source = this.#sources.get(sighting.attempt);
         if (source === undefined) return;
         const stream = streamOf(source, source.choice + sighting.choice);
-        stream.arrived.push(...sighting.tokens);
-        if (stream.arrived.length > creditOf(source)) stream.cutTokens ??= creditOf(source);
+        stream.arrived.push({ ...sighting.tokens });
+        stream.arrivedTokens += sighting.tokens.count;
+        if (stream.arrivedTokens > creditOf(source)) stream.cutTokens ??= creditOf(source);
         return;
       }
       case "tokens_shown":
@@ -92,6 +97,15 @@ export class StreamsChecker implements Checker {
         return this.#forget(sighting.request);
       default:
     }
+  }
+
+  /** The client has what came before; what comes now belongs behind it. */
+  #goesOn({ attempt, request, choice }: Dispatch, resume: Resume): void {
+    const stream = streamOf(this.#sources.get(attempt)!, choice);
+    stream.arrivedTokens = resume.tokens;
+    stream.shownTokens = resume.tokens;
+    const answer = this.#answers.get(request);
+    if (answer?.sources.get(choice) === resume.attempt) answer.sources.set(choice, attempt);
   }
 
   #shown(sighting: TokensShown): void {
@@ -106,13 +120,13 @@ export class StreamsChecker implements Checker {
       this.#violate(request, `is streamed tokens of ${attempt} after some of ${before}`);
     }
     answer.sources.set(choice, attempt);
-    if (tokens.length < asked)
-      this.#violate(request, `is to be shown ${asked} tokens where ${tokens.length} have come`);
+    const given = tokens.reduce((sum, { count }) => sum + count, 0);
+    if (given < asked) this.#violate(request, `is to be shown ${asked} tokens where ${given} have come`);
     const stream = streamOf(source, choice);
-    for (const token of tokens) {
-      if (stream.arrived[stream.shownTokens++] !== token) {
-        return this.#violate(request, `is shown token ${token} of ${attempt} twice or out of order`);
-      }
+    stream.shownTokens += given;
+    for (const range of tokens) {
+      if (take(stream.arrived, range)) continue;
+      return this.#violate(request, `is shown token ${range.first} of ${attempt} twice or out of order`);
     }
     if (stream.shownTokens > creditOf(source)) {
       this.#violate(request, `is shown ${stream.shownTokens} tokens on a credit of ${creditOf(source)}`);
@@ -122,10 +136,10 @@ export class StreamsChecker implements Checker {
   #ended({ request, choice, attempt }: Extract<Sighting, { kind: "answer_ended" }>): void {
     const source = this.#sources.get(attempt);
     if (source === undefined) return;
-    const { shownTokens, arrived, cutTokens, isFinished } = streamOf(source, choice);
+    const { shownTokens, arrivedTokens, cutTokens, isFinished } = streamOf(source, choice);
     const isWhole = isFinished || source.isFinished;
     // Without an end from the endpoint it was cut where its credit ended at that time.
-    const expected = cutTokens !== null ? [cutTokens] : isWhole ? [arrived.length] : source.credits;
+    const expected = cutTokens !== null ? [cutTokens] : isWhole ? [arrivedTokens] : source.credits;
     if (!expected.includes(shownTokens)) {
       this.#violate(request, `ends with ${shownTokens} of the ${expected.join(" or ")} tokens of ${attempt}`);
     }
@@ -146,7 +160,18 @@ function creditOf({ credits }: Source): number {
 function streamOf({ streams }: Source, choice: number): Stream {
   let stream = streams.get(choice);
   if (stream === undefined) {
-    streams.set(choice, (stream = { arrived: [], shownTokens: 0, cutTokens: null, isFinished: false }));
+    const fresh = { arrived: [], arrivedTokens: 0, shownTokens: 0 };
+    streams.set(choice, (stream = { ...fresh, cutTokens: null, isFinished: false }));
   }
   return stream;
+}
+
+/** Takes the range from the front of those that have arrived; false where it is not what comes next. */
+function take(arrived: TokenRange[], { first, count }: TokenRange): boolean {
+  const [next] = arrived;
+  if (next === undefined || next.first !== first || next.count < count) return false;
+  next.first += count;
+  next.count -= count;
+  if (next.count === 0) arrived.shift();
+  return true;
 }

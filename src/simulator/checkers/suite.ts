@@ -4,6 +4,7 @@ import type { SupervisorEvent } from "../../core/events.ts";
 import type { Inspection } from "../../core/inspection.ts";
 import type { Micros } from "../../core/units.ts";
 import type { WorkerSpec } from "../scenario.ts";
+import { isPlain } from "../policies.ts";
 import type { Sighting } from "../sightings.ts";
 import { AttemptsChecker } from "./attempts.ts";
 import { BudgetsChecker } from "./budgets.ts";
@@ -17,6 +18,7 @@ import { HoldsChecker } from "./holds.ts";
 import { LedgerChecker } from "./ledger.ts";
 import { LifecycleChecker, type WatchedPacket } from "./lifecycle.ts";
 import { LineChecker } from "./line.ts";
+import { LittleChecker } from "./little.ts";
 import { SilenceChecker } from "./silence.ts";
 import { SlowClientsChecker } from "./slow-clients.ts";
 import { SpreadChecker } from "./spread.ts";
@@ -111,18 +113,21 @@ export class CheckerSuite {
       new EndingsChecker(config, this.#as("endings")),
       new StreamsChecker(this.#as("streams")),
       new HoldsChecker(config, this.#as("holds")),
-      new LineChecker(config, waiting, this.#as("line")),
+      new LineChecker(config, { waiting, workers }, this.#as("line")),
       lifecycle,
       new AttemptsChecker(config, this.#as("attempts")),
       new SilenceChecker(config, this.#as("silence")),
-      new CapacityChecker(config, { inspect, waiting }, this.#as("capacity")),
-      new WaitingChecker(config, { inspect, waiting, workers }, this.#as("waiting")),
+      new CapacityChecker(config, { inspect, waiting, workers }, this.#as("capacity")),
       new SlowClientsChecker(config, this.#as("slow-clients")),
       new HeartbeatsChecker(config, this.#as("heartbeats")),
+      new LittleChecker(this.#as("little")),
     ];
+    if (isPlain(config.scheduling)) {
+      checkers.push(new WaitingChecker(config, { inspect, waiting, workers }, this.#as("waiting")));
+    }
     if (isCalm) checkers.push(new CalmChecker(this.#as("calm")));
-    const countsRequests = config.placement.policy === "least-request";
-    if (isCalm && countsRequests) checkers.push(new SpreadChecker({ workers, inspect }, this.#as("spread")));
+    if (isCalm && isSpread(this.#world))
+      checkers.push(new SpreadChecker({ workers, inspect }, this.#as("spread")));
     this.#ofThisLife = checkers;
   }
 
@@ -136,4 +141,15 @@ export class CheckerSuite {
       this.violations.push({ checker, atUs: this.#nowUs, request, message });
     };
   }
+}
+
+/** More than any session takes up. */
+const PLENTY_BYTES = 1e12;
+
+/** Whether nothing but the number of requests decides where they go. */
+function isSpread({ config, workers }: WatchedWorld): boolean {
+  const isPlentiful = workers.every(({ limits, engine }) => {
+    return limits.kvBytesMax >= PLENTY_BYTES && engine.profile.admission !== "peak";
+  });
+  return isPlentiful && config.scheduling.placement.profile === "least-request";
 }

@@ -4,10 +4,10 @@ import type { RequestArrived, SupervisorEvent } from "../../core/events.ts";
 import type { Inspection, WorkerInspection } from "../../core/inspection.ts";
 import type { Micros } from "../../core/units.ts";
 import { choiceOf, requestOf } from "../ids.ts";
-import { KV_BYTES_PER_TOKEN, type WorkerSpec } from "../scenario.ts";
+import type { WorkerSpec } from "../scenario.ts";
 import type { Checker, Violate } from "./checker.ts";
 import { servedName } from "./names.ts";
-import type { WatchedPacket } from "./lifecycle.ts";
+import { areManyTried, type WatchedPacket } from "./lifecycle.ts";
 
 interface Needed {
   id: string;
@@ -27,6 +27,7 @@ export class WaitingChecker implements Checker {
   readonly #inspect: () => Inspection;
   readonly #waiting: () => ReadonlySet<WatchedPacket>;
   readonly #specs: ReadonlyMap<string, WorkerSpec>;
+  readonly #models = new Set<string>();
   readonly #requests = new Map<string, { arrival: RequestArrived; model: string }>();
 
   constructor(
@@ -47,7 +48,9 @@ export class WaitingChecker implements Checker {
 
   event(_nowUs: Micros, event: SupervisorEvent): void {
     if (event.kind !== "request_arrived") return;
-    this.#requests.set(event.request, { arrival: event, model: servedName(event.model, this.#config) });
+    const model = servedName(event.model, this.#config);
+    this.#models.add(model);
+    this.#requests.set(event.request, { arrival: event, model });
   }
 
   effects(_nowUs: Micros, effects: readonly Effect[]): void {
@@ -63,6 +66,8 @@ export class WaitingChecker implements Checker {
       if (packet.attempts > 0 || seen.has(model)) continue;
       seen.add(model);
       this.#check({ id: packet.id, ...this.#mostNeeded(packet, { arrival, model }) }, inspection);
+      // The line may be long.
+      if (seen.size === this.#models.size) return;
     }
   }
 
@@ -80,8 +85,13 @@ export class WaitingChecker implements Checker {
     for (const worker of inspection.workers) {
       const served = worker.models.find((each) => each.model === model);
       if (served === undefined || served.inFlight + places > served.slots || served.isRefusing) continue;
-      const sessionBytes = Math.min(tokens, served.contextTokens) * KV_BYTES_PER_TOKEN;
-      if (this.#hasRoom(worker, { places, sessionBytes }) && this.#systemHasRoom(inspection, needed)) {
+      const tokenBytes = this.#tokenBytes(worker.worker, model);
+      const sessionBytes = Math.min(tokens, served.contextTokens) * tokenBytes;
+      if (
+        this.#hasRoom(worker, { places, sessionBytes }) &&
+        this.#systemHasRoom(inspection, needed, tokenBytes)
+      ) {
+        if (areManyTried(this.#waiting())) return;
         this.#violate(requestOf(id), `${id} waits while ${worker.worker} has room for it`);
       }
     }
@@ -89,13 +99,13 @@ export class WaitingChecker implements Checker {
 
   /** What others have on a worker is not known to the byte, so workers they use are left out. */
   #hasRoom(
-    { worker, status, inFlight, foreignSessions, kvBytesReserved }: WorkerInspection,
+    { worker, status, isStalled, inFlight, foreignSessions, kvBytesReserved }: WorkerInspection,
     { places, sessionBytes }: { places: number; sessionBytes: number },
   ): boolean {
     const spec = this.#specs.get(worker);
     // One that can't be stopped at a token may not be given what is held in part only.
     if (spec === undefined || spec.dialect !== "headgate") return false;
-    if (status !== "alive" || foreignSessions > 0) return false;
+    if (status !== "alive" || isStalled || foreignSessions > 0) return false;
     const { sessionsMax, sessionKvBytesMax, kvBytesMax } = spec.limits;
     return (
       inFlight + places <= sessionsMax &&
@@ -105,8 +115,14 @@ export class WaitingChecker implements Checker {
   }
 
   /** The limit of the system is asked for the worker that is chosen, which may have a longer context. */
-  #systemHasRoom({ sessions, kvBytes }: Inspection, { places, tokens }: Needed): boolean {
+  #systemHasRoom({ sessions, kvBytes }: Inspection, { places, tokens }: Needed, tokenBytes: number): boolean {
     const { sessionsMax, kvBytesMax } = this.#config.limits;
-    return sessions + places <= sessionsMax && kvBytes + tokens * KV_BYTES_PER_TOKEN * places <= kvBytesMax;
+    return sessions + places <= sessionsMax && kvBytes + tokens * tokenBytes * places <= kvBytesMax;
+  }
+
+  /** Of a worker that serves whatever it is asked for none is known, and none is needed. */
+  #tokenBytes(worker: string, model: string): number {
+    const served = this.#specs.get(worker)?.models.find((each) => each.model === model);
+    return served?.kvBytesPerToken ?? Infinity;
   }
 }

@@ -1,0 +1,202 @@
+import type { Slo } from "../../core/vocabulary.ts";
+import type { ExperimentResult } from "../lab/experiment.ts";
+import { chartHtml } from "./html/chart.ts";
+import { escape } from "./html/escape.ts";
+import {
+  noteHtml,
+  pageHtml,
+  type Provenance,
+  provenanceHtml,
+  sectionHtml,
+  tableHtml,
+  tilesHtml,
+} from "./html/page.ts";
+import { type RunMetrics, tpotMsOf, ttftMsOf } from "./metrics.ts";
+import { msText, numberText, secondsText, shareText } from "./numbers.ts";
+import { distributionChart, kvChart, latencyOverTimeChart, queueChart, serviceChart } from "./series.ts";
+
+/** A run and all that was said to make it. */
+export interface RunReport {
+  /** What was simulated, in a line each. */
+  workload: string;
+  fleet: string;
+  policies: string;
+  load: number;
+  slo: Slo | null;
+  /** It was ended before its end. */
+  stopped: boolean;
+  result: ExperimentResult;
+  metrics: RunMetrics;
+}
+
+const VIOLATIONS_SHOWN_MAX = 20;
+const TENANTS_SHOWN_MAX = 50;
+
+/** The HTML report of one run. */
+export function runReportHtml(report: RunReport, provenance: Provenance): string {
+  const { workload, fleet, policies, load, result, metrics, slo } = report;
+  return pageHtml({
+    title: `${workload} on ${fleet}`,
+    lead: `${policies} · load × ${numberText(load)} · seed ${result.seed} · ${numberText(metrics.requests)} requests in ${secondsText(metrics.virtualSeconds)} of virtual time`,
+    body: [
+      report.stopped
+        ? alarm("The run was stopped early: what follows is of the requests that had ended.")
+        : "",
+      violationsHtml(result),
+      tilesHtml(tilesOf(metrics)),
+      sectionHtml(
+        "Latency",
+        `<div class="charts">${[
+          distributionChart(
+            {
+              title: "Time to first token",
+              caption: "From the arrival of a request to its first token, the wait in the queue included.",
+              hopedUs: slo?.ttftUs ?? null,
+            },
+            [{ name: "time to first token", values: valuesOf(result, ttftMsOf) }],
+          ),
+          distributionChart(
+            {
+              title: "Time per output token",
+              caption: "Between two tokens of an answer, on average over the answer.",
+              hopedUs: slo?.tpotUs ?? null,
+            },
+            [{ name: "time per output token", values: valuesOf(result, tpotMsOf) }],
+          ),
+          latencyOverTimeChart(result, slo),
+        ]
+          .map((chart) => chartHtml(chart))
+          .join("\n")}</div>`,
+        latencyTable(metrics),
+      ),
+      sectionHtml(
+        "Load",
+        `<div class="charts">${[queueChart(result), kvChart(result)].map((chart) => chartHtml(chart)).join("\n")}</div>`,
+      ),
+      tenantsHtml(report),
+      failuresHtml(metrics),
+      provenanceHtml(provenance, [
+        ["seed", String(result.seed)],
+        ["workload", workload],
+        ["fleet", fleet],
+        ["policies", policies],
+        ["load", `× ${numberText(load)}`],
+        ["hash of effects", result.hash],
+      ]),
+    ],
+  });
+}
+
+function valuesOf(
+  { requests }: ExperimentResult,
+  of: (request: ExperimentResult["requests"][number]) => number | null,
+): number[] {
+  return requests.map(of).filter((value) => value !== null);
+}
+
+function tilesOf(metrics: RunMetrics): [string, string, string?][] {
+  const { ttftMs, tpotMs, goodput, kvShare, serviceDifference } = metrics;
+  return [
+    ["TTFT, p99", msText(ttftMs?.p99 ?? null), `median ${msText(ttftMs?.p50 ?? null)}`],
+    ["TPOT, p99", msText(tpotMs?.p99 ?? null), `median ${msText(tpotMs?.p50 ?? null)}`],
+    ...(goodput === null
+      ? []
+      : [
+          ["met the SLO", shareText(goodput.share), `${numberText(goodput.perSecond)} requests/s`] as [
+            string,
+            string,
+            string,
+          ],
+        ]),
+    [
+      "completed",
+      shareText(metrics.completed / Math.max(1, metrics.requests)),
+      `${numberText(metrics.completed)} requests`,
+    ],
+    ["output", `${numberText(metrics.outputTokensPerSecond)}/s`, "tokens"],
+    ["prefix hits", shareText(metrics.prefixHitShare), "of input tokens"],
+    ...(kvShare === null
+      ? []
+      : [
+          ["KV cache", shareText(kvShare.mean), `at most ${shareText(kvShare.max)}`] as [
+            string,
+            string,
+            string,
+          ],
+        ]),
+    ...(serviceDifference === null
+      ? []
+      : [
+          [
+            "unfairness",
+            numberText(serviceDifference.mean),
+            `at most ${numberText(serviceDifference.max)}`,
+          ] as [string, string, string],
+        ]),
+    ["fleet", `${numberText(metrics.workerSeconds / 3_600)} h`, "of worker time"],
+  ];
+}
+
+function latencyTable({ ttftMs, tpotMs, totalMs, queueMs }: RunMetrics): string {
+  const rows = [
+    ["time to first token", ttftMs] as const,
+    ["time per output token", tpotMs] as const,
+    ["whole answer", totalMs] as const,
+    ["wait in the queue", queueMs] as const,
+  ].map(([name, times]) => [
+    name,
+    ...(["mean", "p50", "p90", "p99", "max"] as const).map((figure) => msText(times?.[figure] ?? null)),
+    numberText(times?.count ?? 0),
+  ]);
+  return tableHtml(["", "mean", "p50", "p90", "p99", "max", "requests"], rows);
+}
+
+function tenantsHtml({ result, metrics }: RunReport): string {
+  const { tenants, serviceDifference } = metrics;
+  if (tenants.length < 2) return "";
+  const rows = tenants
+    .slice(0, TENANTS_SHOWN_MAX)
+    .map(({ tenant, requests, completed, serviceShare, ttftMs, goodputShare }) => [
+      tenant,
+      numberText(requests),
+      numberText(completed),
+      shareText(serviceShare),
+      msText(ttftMs?.p50 ?? null),
+      msText(ttftMs?.p99 ?? null),
+      shareText(goodputShare),
+    ]);
+  const hidden = tenants.length - rows.length;
+  return sectionHtml(
+    "Tenants",
+    `<div class="charts">${chartHtml(serviceChart(result))}</div>`,
+    serviceDifference === null
+      ? ""
+      : noteHtml(
+          `Service difference: ${numberText(serviceDifference.mean)} on average, ${numberText(serviceDifference.max)} at most, in weighted tokens a second; 0 is ideal.`,
+        ),
+    tableHtml(
+      ["tenant", "requests", "completed", "of all service", "TTFT p50", "TTFT p99", "met the SLO"],
+      rows,
+    ),
+    hidden > 0 ? noteHtml(`${hidden} more, which were served less, are in the JSON output.`) : "",
+  );
+}
+
+function failuresHtml({ failures }: RunMetrics): string {
+  const rows = Object.entries(failures).map(([error, count]) => [error, numberText(count)]);
+  return rows.length === 0
+    ? ""
+    : sectionHtml("What did not complete", tableHtml(["error", "requests"], rows));
+}
+
+function violationsHtml({ violations }: ExperimentResult): string {
+  if (violations.length === 0) return "";
+  const items = violations
+    .slice(0, VIOLATIONS_SHOWN_MAX)
+    .map(({ checker, request, message }) => `<li>${escape(`${checker}: ${request ?? ""} ${message}`)}</li>`);
+  return `<div class="alarm" role="alert"><strong>${violations.length} violations were found: don't trust this run.</strong><ul>${items.join("")}</ul></div>`;
+}
+
+function alarm(text: string): string {
+  return `<p class="alarm" role="status">${escape(text)}</p>`;
+}
