@@ -1,0 +1,94 @@
+import type { Check, Case } from "../closed-forms/case.ts";
+import { CASES } from "../closed-forms/cases.ts";
+import { controlWeights, knownChance } from "../../../src/simulator/statistics/control-variates.ts";
+import { mean } from "../../../src/simulator/statistics/moments.ts";
+import { contains, type Interval, meanInterval, sidak } from "../../../src/simulator/statistics/intervals.ts";
+import type { Line, ValidationGroup } from "../line.ts";
+import type { Outcome } from "../stations/outcome.ts";
+import { StationThreads } from "../stations/threads.ts";
+
+const SEEDS = 20;
+/** That all intervals hold at once. */
+const FAMILY_CONFIDENCE = 0.999;
+/** Half of an interval is at most this share of the figure. */
+const HALF_WIDTH_MAX = 0.02;
+const QUICK_SHARE = 0.025;
+
+export const closedFormsGroup: ValidationGroup = {
+  name: "closed-forms",
+  source: `Queueing theory (src/simulator/queueing-theory), ${SEEDS} seeds each, intervals of ${FAMILY_CONFIDENCE * 100} % for all together, half of one at most ${HALF_WIDTH_MAX * 100} %`,
+  command: "npm run validate -- --only closed-forms",
+  async *run({ isQuick }) {
+    const intervals = CASES.flatMap(({ checks }) => checks).filter(({ isBound = false }) => !isBound).length;
+    const confidence = sidak(FAMILY_CONFIDENCE, intervals);
+    const threads = new StationThreads();
+    const run = (each: Case): Promise<SeedOutcomes> => runCase(each, isQuick ? QUICK_SHARE : 1, threads);
+    try {
+      // The next case begins while the last seeds of this one are still running.
+      let coming = run(CASES[0]!);
+      for (const [i, each] of CASES.entries()) {
+        const { outcomes, seconds } = await coming;
+        const next = CASES[i + 1];
+        if (next !== undefined) coming = run(next);
+        for (const check of each.checks) {
+          yield lineOf(each, check, { outcomes, confidence, seconds, isQuick });
+        }
+      }
+    } finally {
+      await threads.end();
+    }
+  },
+};
+
+interface SeedOutcomes {
+  /** One a seed. */
+  outcomes: Outcome[];
+  seconds: number;
+}
+
+async function runCase(each: Case, share: number, threads: StationThreads): Promise<SeedOutcomes> {
+  const startMs = performance.now();
+  const requests = Math.ceil(each.requests * share);
+  const outcomes = await Promise.all(
+    Array.from({ length: SEEDS }, async (_, i) => {
+      const parts = await Promise.all(each.runs(i + 1, requests).map((part) => threads.run(part)));
+      return each.combine === undefined ? parts[0]! : each.combine(parts);
+    }),
+  );
+  return { outcomes, seconds: (performance.now() - startMs) / 1_000 };
+}
+
+function lineOf(
+  each: Case,
+  { figure, what, expected, isBound = false }: Check,
+  options: { outcomes: readonly Outcome[]; confidence: number; seconds: number; isQuick: boolean },
+): Line {
+  const { outcomes, confidence, seconds, isQuick } = options;
+  const line = { what: `${each.what}: ${what}`, expected, note: each.note, seconds };
+  if (isBound) {
+    const got = Math.max(...outcomes.map(({ whole }) => whole[figure]!));
+    return { ...line, got, halfWidth: null, verdict: got <= expected ? "holds" : "missed" };
+  }
+  const interval = intervalOf(figure, outcomes, confidence);
+  const isSharp = isQuick || interval.halfWidth <= HALF_WIDTH_MAX * expected;
+  const { value: got, halfWidth } = interval;
+  return { ...line, got, halfWidth, verdict: isSharp && contains(interval, expected) ? "holds" : "missed" };
+}
+
+/**
+ * The mean over seeds, after what each owes to the known chance of its arrivals and services is taken out. How much that
+ * is comes from one regression over the stretches of all seeds; quantiles are those of whole runs, as short stretches have biased ones.
+ */
+function intervalOf(figure: string, outcomes: readonly Outcome[], confidence: number): Interval {
+  const batches = outcomes.flatMap((outcome) => outcome.batches).filter(({ figures }) => figure in figures);
+  const weights = controlWeights(
+    batches.map(({ figures }) => figures[figure]!),
+    batches.map(({ controls }) => controls),
+  );
+  const values = outcomes.map(({ whole, batches: own }) => {
+    const known = mean(own.map(({ controls }) => knownChance(weights, controls)));
+    if (figure in whole) return whole[figure]! - (weights.length === 0 ? 0 : known);
+    return mean(own.map(({ figures }) => figures[figure]!)) - known;
+  });
+  return meanInterval(values, confidence);
+}
