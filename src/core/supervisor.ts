@@ -314,7 +314,8 @@ export class Supervisor {
       return this.#fail(packet.request, noCapacity(hasQueue ? "queue_full" : "all_workers_at_capacity"));
     }
     this.#queue.add(packet, this.#turn.nowUs);
-    const leftUs = this.#queue.ttlUs(packet) - (packet.stagesUs.queue ?? 0);
+    const waitedUs = (packet.stagesUs.queue ?? 0) + this.#turn.nowUs - packet.stageSinceUs;
+    const leftUs = Math.max(0, this.#queue.ttlUs(packet) - waitedUs);
     packet.queueTimer = this.#turn.after(leftUs, { kind: "packet_queued", packet });
     if (this.#batches.isOn) this.#placeWaiting(model);
   }

@@ -63,10 +63,11 @@ export class Health {
   }
 
   /** A worker can report as if all were well while its engine does nothing: its own count of tokens tells. */
-  #hasStalled(worker: Worker, { progress }: HeartbeatReceived): boolean {
+  #hasStalled(worker: Worker, { progress, sessions }: HeartbeatReceived): boolean {
     const { nowUs } = this.#turn;
     const moves = progress === null || progress !== worker.progress;
-    if (moves) this.#fleet.setStalled(worker, false);
+    // One that has nothing left to do moves again as soon as it is given something, and not before.
+    if (moves || sessions === 0) this.#fleet.setStalled(worker, false);
     if (moves || worker.isStalled || ![...worker.attempts].some(isBusy)) {
       worker.progress = progress;
       worker.progressUs = nowUs;

@@ -5,6 +5,8 @@ import type { Band, Entry, Flow, Line } from "./line.ts";
 /** Packets that one walk may pass over before it gives up, and of one flow: there may be room for a later one. */
 const PASSED_MAX = 32;
 const PASSED_PER_FLOW_MAX = 8;
+/** Packets that were tried elsewhere wait for the endpoints that are left to them: they keep no fresh one from being looked at. */
+const PASSED_AGAIN_MAX = 256;
 /** A packet that this many others have overtaken, and that has waited for this share of its time, lets no more go by. */
 const OVERTAKEN_MAX = 32;
 const PATIENCE_SHARE = 1 / 8;
@@ -34,6 +36,7 @@ export class Walk {
   readonly #rankings = new Map<Band, Ranking>();
   readonly #passed: Entry[] = [];
   readonly #passedOf = new Map<Flow, number>();
+  #passedAgain = 0;
   /** Labels that a packet with the same ones has to be placed for first. */
   readonly #heldLanes = new Set<string>();
 
@@ -44,7 +47,7 @@ export class Walk {
 
   /** See `Queue.inOrder`. */
   *packets(): Iterable<Packet> {
-    while (this.#passed.length < PASSED_MAX) {
+    while (this.#passed.length < PASSED_MAX && this.#passedAgain < PASSED_AGAIN_MAX) {
       const entry = this.#next();
       if (entry === null) return;
       this.#cameBy.add(entry);
@@ -70,6 +73,10 @@ export class Walk {
   }
 
   #pass(entry: Entry): void {
+    if (entry.isAgain) {
+      this.#passedAgain++;
+      return;
+    }
     this.#passed.push(entry);
     this.#passedOf.set(entry.flow, (this.#passedOf.get(entry.flow) ?? 0) + 1);
   }
