@@ -50,7 +50,7 @@ export async function startTestHeadgate(options: TestHeadgateOptions): Promise<T
     },
     ...(options.recordPath === undefined ? {} : { recordPath: options.recordPath }),
   });
-  await until(() => aliveWorkers(headgate) === options.workers.length);
+  await until(() => areAlive(headgate, options.workers));
   return {
     ...headgate,
     configPath,
@@ -79,6 +79,12 @@ function testConfig({ workers, sections, state }: TestHeadgateOptions): object {
 
 export function aliveWorkers(headgate: RunningHeadgate): number {
   return headgate.inspect().workers.filter(({ status }) => status === "alive").length;
+}
+
+/** Whether all of them can be given work. */
+export function areAlive(headgate: RunningHeadgate, ids: readonly string[]): boolean {
+  const alive = headgate.inspect().workers.filter(({ status }) => status === "alive");
+  return ids.every((id) => alive.some(({ worker }) => worker === id));
 }
 
 /** Waits for something that is bound to happen; the test's own time limit is what ends a vain wait. */

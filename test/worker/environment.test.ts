@@ -11,10 +11,11 @@ import { MODEL } from "./harness.ts";
 const MAIN = resolve(import.meta.dirname, "../../src/cli/main.ts");
 
 void describe("headgate worker", () => {
-  void test("takes its settings from the environment", async () => {
+  void test("takes its settings from the environment and from options", async () => {
     const supervisor = await listening();
     const port = await freePort();
-    const child = spawn(process.execPath, [MAIN, "worker", "--threads", "1"], {
+    const labels = ["--label", "region=eu", "capability=tools", "--label", "capability=vision"];
+    const child = spawn(process.execPath, [MAIN, "worker", "--threads", "1", "--role", "decode", ...labels], {
       stdio: "ignore",
       env: {
         ...process.env,
@@ -32,6 +33,10 @@ void describe("headgate worker", () => {
     assert.deepEqual(
       [heartbeat["worker_id"], heartbeat["worker_url"]],
       ["worker-of-the-environment", `http://localhost:${port}/`],
+    );
+    assert.deepEqual(
+      [heartbeat["role"], heartbeat["labels"]],
+      ["decode", { region: "eu", capability: "tools,vision" }],
     );
     const answer = await fetch(`http://localhost:${port}/worker/health`);
     const health = (await answer.json()) as { worker_id: string; models: { model: string }[] };

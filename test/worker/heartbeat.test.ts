@@ -28,6 +28,7 @@ void describe("heartbeats", () => {
     assert.ok(Math.abs(body.timestamp - Date.now()) < 60_000);
     assert.deepEqual(body.health, { alive: true, active_sessions: 0, kv_cache_bytes: 0 });
     assert.deepEqual([body.draining, body.own_sessions, body.progress], [false, 0, 0]);
+    assert.deepEqual([body.role, body.labels], ["both", {}]);
     const [{ model_hash: hash, state_fingerprint: fingerprint, ...model }] = body.models;
     assert.deepEqual(model, {
       model: "tiny",
@@ -55,6 +56,15 @@ void describe("heartbeats", () => {
     const last = supervisor.reports.at(-1);
     assert.equal(last?.path, "/coordinator/health/deregister");
     assert.deepEqual(last.body, { worker_id: "w1", epoch });
+  });
+
+  void test("tell what the worker is used for and what it is", async () => {
+    await using supervisor = await FakeSupervisor.start("sup-1");
+    const labels = { region: "eu", capability: "tools,vision" };
+    await using _ = await startWorker({ supervisors: [supervisor.url], role: "prefill", labels });
+    await eventually(() => supervisor.reports.length > 0);
+    const { body } = supervisor.reports[0] ?? assert.fail();
+    assert.deepEqual([body.role, body.labels], ["prefill", labels]);
   });
 
   void test("tell at once that the worker drains", async () => {
