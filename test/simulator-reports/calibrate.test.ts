@@ -3,7 +3,6 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { prefillTerms } from "../../src/simulator/calibration/calibrate.ts";
 import { fitted } from "../../src/simulator/calibration/fit.ts";
 import { connectOpenAi } from "../../src/simulator/calibration/openai-engine.ts";
 import { readProfile } from "../../src/simulator/calibration/profile-file.ts";
@@ -34,8 +33,8 @@ test("a worker is measured over its own wire, and the profile is one that --flee
   assert.equal(profile.contextTokens, MODEL.contextTokens);
   assert.equal(profile.sequencesMax, MODEL.slots);
   assert.equal(profile.kvTokens, MODEL.contextTokens! * MODEL.slots!);
-  const overheadUs = profile.queueUs?.[0] ?? 0;
-  assert.ok(fitted(prefillTerms(100, 64), profile.prefillUs) + overheadUs > 0);
+  assert.equal(profile.batching.kind, "mixed");
+  assert.ok(fitted([1, 100, 10_000], profile.prefillUs) > 0);
   assert.ok(fitted([1, 2, 100], profile.decodeUs) > 0);
 });
 

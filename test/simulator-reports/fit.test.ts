@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { prefillTerms } from "../../src/simulator/calibration/calibrate.ts";
-import { fitRelative } from "../../src/simulator/calibration/fit.ts";
+import { fitEngine, prefillTerms } from "../../src/simulator/calibration/fit-engine.ts";
+import { fitRelative, fitted } from "../../src/simulator/calibration/fit.ts";
 
 function close(actual: number, expected: number): void {
   assert.ok(Math.abs(actual - expected) <= 1e-4 * Math.abs(expected), `${actual} is not ${expected}`);
@@ -45,6 +45,45 @@ test("a term that never occurs is 0, and a single term is an average", () => {
 });
 
 test("a prompt is read in steps of so many tokens", () => {
-  assert.deepEqual(prefillTerms(64, 64), [1, 64, 4_096]);
-  assert.deepEqual(prefillTerms(65, 64), [2, 65, 4_225]);
+  const batching = { kind: "mixed", tokensPerStepMax: 64 } as const;
+  assert.deepEqual(prefillTerms(64, batching), [1, 64, 4_096, 0, 0, 0, 0, 0, 0, 1]);
+  assert.deepEqual(prefillTerms(65, batching), [2, 65, 4_225, 0, 0, 0, 0, 0, 0, 1]);
+});
+
+test("one whose last token is read apart ends with a step of decoding", () => {
+  const batching = {
+    kind: "mixed",
+    tokensPerStepMax: 512,
+    promptTokensPerStepMax: 64,
+    lastTokenApart: true,
+  } as const;
+  assert.deepEqual(prefillTerms(65, batching), [1, 64, 4_096, 0, 1, 65, 0, 0, 0, 1]);
+  assert.deepEqual(prefillTerms(66, batching), [2, 65, 4_225, 0, 1, 66, 0, 0, 0, 1]);
+});
+
+test("an engine is found again from what its prompts and batches took", () => {
+  const batching = {
+    kind: "mixed",
+    tokensPerStepMax: 512,
+    promptTokensPerStepMax: 64,
+    lastTokenApart: true,
+  } as const;
+  const truth = [900, 350, 0.2, 0, 1_100, 0.5, 400, 1_200, 1.5, 700];
+  const us = (terms: readonly number[]): number => fitted(terms, truth);
+  const prefill = [13, 30, 64, 65, 100, 190, 300, 450].map((tokens) => {
+    return { tokens, us: us(prefillTerms(tokens, batching)) };
+  });
+  const decode = [1, 2, 4, 8].flatMap((batch) =>
+    [20, 200, 400].map((each) => {
+      const contextTokens = batch * each;
+      const terms = batch === 1 ? [0, 1, contextTokens, 0, 0, 0] : [0, 0, 0, 1, batch, contextTokens];
+      return { batch, contextTokens, us: us([0, 0, 0, ...terms, 0]) };
+    }),
+  );
+  const { figures, prefillError, decodeError } = fitEngine({ prefill, decode }, batching);
+  const large = figures.decodeLarge!;
+  assert.equal(large.batchMin, 2);
+  const found = [...figures.prefillUs, ...figures.decodeUs, ...large.decodeUs, figures.queueUs[0]];
+  for (const [i, value] of truth.entries()) close(found[i]!, value);
+  assert.ok(prefillError < 1e-4 && decodeError < 1e-4);
 });

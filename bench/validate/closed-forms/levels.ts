@@ -1,8 +1,10 @@
 import type { Outcome } from "../stations/outcome.ts";
 import type { StationRun } from "../stations/run.ts";
 
-/** Levels in one stretch. */
-const STRETCH = 8;
+/** Steps from the first to the last level of a stretch: short ones are through sooner. */
+const STRETCH = 2;
+/** Stretches below the usual number of jobs hardly count in the sum: they get this share of the requests. */
+const LOW_SHARE = 0.25;
 
 export interface Levels {
   servers: number;
@@ -20,6 +22,8 @@ export interface Levels {
  */
 export function levelRuns({ servers, rate, room, requests }: Levels, seed: number): StationRun[] {
   const stretches = stretchesOf({ servers, room });
+  const shares = stretches.map(({ ceiling }): number => (ceiling <= Math.min(rate, servers) ? LOW_SHARE : 1));
+  const total = shares.reduce((sum, share) => sum + share);
   return stretches.map(({ floor, ceiling }, i) => ({
     station: "line",
     options: {
@@ -28,8 +32,7 @@ export function levelRuns({ servers, rate, room, requests }: Levels, seed: numbe
       servers,
       rates: [rate],
       law: "exponential",
-      requests: Math.ceil(requests / stretches.length),
-      // One level has no job that could begin again.
+      requests: Math.ceil((requests * shares[i]!) / total),
       floor,
       room: ceiling,
     },

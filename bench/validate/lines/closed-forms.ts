@@ -2,17 +2,23 @@ import type { Check, Case } from "../closed-forms/case.ts";
 import { CASES } from "../closed-forms/cases.ts";
 import { controlWeights, knownChance } from "../../../src/simulator/statistics/control-variates.ts";
 import { mean } from "../../../src/simulator/statistics/moments.ts";
-import { contains, type Interval, meanInterval, sidak } from "../../../src/simulator/statistics/intervals.ts";
+import {
+  bonferroni,
+  contains,
+  type Interval,
+  meanInterval,
+} from "../../../src/simulator/statistics/intervals.ts";
 import type { Line, ValidationGroup } from "../line.ts";
 import type { Outcome } from "../stations/outcome.ts";
-import { StationThreads } from "../stations/threads.ts";
+import type { StationRun } from "../stations/run.ts";
+import { Threads } from "../threads.ts";
 
 const SEEDS = 20;
 /** That all intervals hold at once. */
 const FAMILY_CONFIDENCE = 0.999;
 /** Half of an interval is at most this share of the figure. */
 const HALF_WIDTH_MAX = 0.02;
-const QUICK_SHARE = 0.025;
+const QUICK_SHARE = 0.05;
 
 export const closedFormsGroup: ValidationGroup = {
   name: "closed-forms",
@@ -20,25 +26,17 @@ export const closedFormsGroup: ValidationGroup = {
   command: "npm run validate -- --only closed-forms",
   async *run({ isQuick }) {
     const intervals = CASES.flatMap(({ checks }) => checks).filter(({ isBound = false }) => !isBound).length;
-    const confidence = sidak(FAMILY_CONFIDENCE, intervals);
-    const threads = new StationThreads();
-    const run = (each: Case): Promise<SeedOutcomes> => runCase(each, isQuick ? QUICK_SHARE : 1, threads);
-    try {
-      // The next case begins while the last seeds of this one are still running.
-      let coming = run(CASES[0]!);
-      for (const [i, each] of CASES.entries()) {
-        const { outcomes, seconds } = await coming;
-        const next = CASES[i + 1];
-        if (next !== undefined) coming = run(next);
-        for (const check of each.checks) {
-          yield lineOf(each, check, { outcomes, confidence, seconds, isQuick });
-        }
-      }
-    } finally {
-      await threads.end();
+    // Runs of different systems begin with the same random numbers, so their figures may depend on each other.
+    const confidence = bonferroni(FAMILY_CONFIDENCE, intervals);
+    await using threads = new Threads<StationRun, Outcome>(new URL("../stations/thread.ts", import.meta.url));
+    for (const each of CASES) {
+      const { outcomes, seconds } = await runCase(each, isQuick ? QUICK_SHARE : 1, threads);
+      for (const check of each.checks) yield lineOf(each, check, { outcomes, confidence, seconds, isQuick });
     }
   },
 };
+
+type StationPool = Threads<StationRun, Outcome>;
 
 interface SeedOutcomes {
   /** One a seed. */
@@ -46,7 +44,7 @@ interface SeedOutcomes {
   seconds: number;
 }
 
-async function runCase(each: Case, share: number, threads: StationThreads): Promise<SeedOutcomes> {
+async function runCase(each: Case, share: number, threads: StationPool): Promise<SeedOutcomes> {
   const startMs = performance.now();
   const requests = Math.ceil(each.requests * share);
   const outcomes = await Promise.all(

@@ -28,7 +28,7 @@ export interface LineStationOptions {
 const BATCHES = 10;
 const WARM_UP_SHARE = 0.05;
 /** Lengths of excursions, in multiples of 1/(1 − ρ)² jobs, in which a line forgets what it was. */
-const EXCURSIONS = [0.25, 1, 4];
+const EXCURSIONS = [1, 4];
 const LOAD_OF_MEMORY_MAX = 0.98;
 /** What is this many lengths ago has no weight. */
 const FORGOTTEN_LENGTHS = 12;

@@ -3,16 +3,24 @@ import analytic from "../analytic.json" with { type: "json" };
 import type { Case, Check } from "../case.ts";
 import { combineLevels, levelRuns } from "../levels.ts";
 
-/** Millions of requests that bring the half-widths below 2 %, by load: the more there is, the longer a run remembers. */
-const MILLIONS: Readonly<Record<number, number>> = { 0.5: 14, 0.7: 24, 0.8: 50, 0.9: 180, 0.95: 640 };
-/** So few wait that the means of those who do need more. */
-const RARE_MILLIONS = 100;
-const MOST_MILLIONS = 700;
+/** Millions of requests of all seeds that bring the half-widths below 2 %, by servers: the longer a run remembers, the more. */
+const MILLIONS: Readonly<Record<number, Readonly<Record<number, number>>>> = {
+  1: { 0.5: 3, 0.7: 5, 0.8: 17, 0.9: 38, 0.95: 310 },
+  2: { 0.5: 4, 0.7: 11, 0.8: 29, 0.9: 75, 0.95: 580 },
+  4: { 0.5: 5, 0.7: 13, 0.8: 16, 0.9: 50, 0.95: 350 },
+  8: { 0.5: 15, 0.7: 15, 0.8: 22, 0.9: 85, 0.95: 520 },
+  16: { 0.5: 40, 0.7: 32, 0.8: 18, 0.9: 88, 0.95: 310 },
+  64: { 0.5: 400, 0.7: 150, 0.8: 115, 0.9: 60, 0.95: 410 },
+};
 /** Below this share of requests that wait, waiting is not waited for. */
 const RARE = 0.01;
-/** Through the core a request takes some 7 µs. */
-const CORE_MILLIONS: Readonly<Record<number, number>> = { 0.5: 2, 0.7: 4, 0.8: 10 };
-const CORE_SERVERS: readonly number[] = [2, 4, 8, 16];
+/** Through the core a request takes some 7 µs, which is too long for the rest. */
+const CORE_MILLIONS: Readonly<Record<number, Readonly<Record<number, number>>>> = {
+  1: { 0.5: 0.4, 0.7: 1, 0.8: 2.5 },
+  2: { 0.5: 2, 0.7: 2.5, 0.8: 3 },
+  4: { 0.7: 2.5, 0.8: 3.5 },
+  8: { 0.8: 6 },
+};
 
 /** M/M/1 and M/M/c, first come first served. */
 export function manyServerCases(): Case[] {
@@ -26,25 +34,19 @@ export function manyServerCases(): Case[] {
     const whole =
       W_p99 > 0 ? check("W_p99", "W p99", W_p99) : { ...check("W_p99", "W p99", 0), isBound: true };
     if (P_wait < RARE) return [rareCase(c, rho, [...means, whole])];
-    return [
-      leanCase(c, rho, [...means, whole]),
-      ...(CORE_SERVERS.includes(c) ? coreCases(c, rho, means) : []),
-    ];
+    return [leanCase(c, rho, [...means, whole]), ...coreCases(c, rho, means)];
   });
   return [...one, ...many];
 }
 
 function leanCase(servers: number, rho: number, checks: readonly Check[]): Case {
-  // The rarer it is to wait, the fewer requests tell how long.
-  const rarity = 1 + servers / 24;
-  const requests = Math.min(MOST_MILLIONS, MILLIONS[rho]! * (rho < 0.85 ? rarity : 1)) * 1e6;
+  const requests = millionsOf(MILLIONS, servers, rho)! * 1e6;
   return lineCase({ what: nameOf(servers, rho), through: "lean", servers, rho, checks, requests });
 }
 
 function coreCases(servers: number, rho: number, checks: readonly Check[]): Case[] {
-  const millions = CORE_MILLIONS[rho];
-  // Most of what waits at a light load of many servers is too rare for so few requests.
-  if (millions === undefined || (servers > 4 && rho < 0.7)) return [];
+  const millions = millionsOf(CORE_MILLIONS, servers, rho);
+  if (millions === undefined) return [];
   const requests = millions * 1e6;
   return [lineCase({ what: nameOf(servers, rho), through: "core", servers, rho, checks, requests })];
 }
@@ -77,7 +79,7 @@ function rareCase(servers: number, rho: number, checks: readonly Check[]): Case 
   return {
     what: nameOf(servers, rho),
     checks,
-    requests: (RARE_MILLIONS * 1e6) / SEEDS_OF_SIZE,
+    requests: (millionsOf(MILLIONS, servers, rho)! * 1e6) / SEEDS_OF_SIZE,
     note: "lean line, by stretches of levels",
     runs: (seed, requests) => levelRuns({ ...levels, requests }, seed),
     combine: (outcomes) => combineLevels(outcomes, levels),
@@ -86,6 +88,10 @@ function rareCase(servers: number, rho: number, checks: readonly Check[]): Case 
 
 /** Sizes here are those of all seeds together. */
 const SEEDS_OF_SIZE = 20;
+
+function millionsOf(table: typeof MILLIONS, servers: number, rho: number): number | undefined {
+  return table[servers]?.[rho];
+}
 
 function nameOf(servers: number, rho: number): string {
   return `M/M/${servers} ρ=${rho}`;

@@ -1,9 +1,9 @@
 import analytic from "../analytic.json" with { type: "json" };
 import type { Case } from "../case.ts";
 
-const CORE_MILLIONS = 8;
+const CORE_MILLIONS = 3.5;
 /** By the load of both classes. */
-const MILLIONS: Readonly<Record<string, number>> = { "0.70": 20, "0.90": 130, "0.95": 560 };
+const MILLIONS: Readonly<Record<string, number>> = { "0.70": 3, "0.90": 40, "0.95": 80 };
 
 /** Two classes, the first before the second: without interruption as bands of the core's queue, and with it. */
 export function priorityCases(): Case[] {

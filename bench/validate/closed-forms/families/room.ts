@@ -2,10 +2,13 @@ import analytic from "../analytic.json" with { type: "json" };
 import type { Case } from "../case.ts";
 import { combineLevels, levelRuns } from "../levels.ts";
 
-const LOSS_MILLIONS = 6;
-const CORE_MILLIONS = 3;
-const LEVELS_MILLIONS = 60;
-/** From this much room on, being full is found by stretches of levels. */
+const LOSS_MILLIONS = 4;
+/** Through the core: being full is rarest with much room and little load. */
+const CORE_MILLIONS = 2;
+const CORE_RARE_MILLIONS = 5;
+const LEAN_MILLIONS = 60;
+const LEVELS_MILLIONS = 250;
+/** So much room is too much for so few requests as go through the core. */
 const LARGE_ROOM = 50;
 
 /** Systems that turn arrivals away: Erlang's without a line, and M/M/1/K, whose room the core's queue keeps. */
@@ -24,31 +27,20 @@ export function roomCases(): Case[] {
       ],
     })),
     ...analytic.MM1K.map(({ rho, K, P_block }): Case => {
-      const levels = { servers: 1, rate: rho, room: K };
-      const isLarge = K >= LARGE_ROOM;
+      const named = { what: `M/M/1/${K} ρ=${rho}`, checks: lost(P_block) };
+      if (K >= LARGE_ROOM && rho < 1) return byLevels(named, rho, K);
+      const through = K >= LARGE_ROOM ? "lean" : "core";
+      const coreMillions = rho < 1 && K > 5 ? CORE_RARE_MILLIONS : CORE_MILLIONS;
       return {
-        what: `M/M/1/${K} ρ=${rho}`,
-        note: isLarge ? "lean line, by stretches of levels" : "core queue (its limit) and placement",
-        checks: lost(P_block),
-        requests: ((isLarge ? LEVELS_MILLIONS : CORE_MILLIONS) * 1e6) / 20,
-        runs: (seed, requests) =>
-          isLarge
-            ? levelRuns({ ...levels, requests }, seed)
-            : [
-                {
-                  station: "line",
-                  options: {
-                    seed,
-                    through: "core",
-                    servers: 1,
-                    rates: [rho],
-                    law: "exponential",
-                    requests,
-                    room: K,
-                  },
-                },
-              ],
-        ...(isLarge ? { combine: (outcomes) => combineLevels(outcomes, levels) } : {}),
+        ...named,
+        note: through === "lean" ? "lean line" : "core queue (its limit) and placement",
+        requests: ((through === "lean" ? LEAN_MILLIONS : coreMillions) * 1e6) / 20,
+        runs: (seed, requests) => [
+          {
+            station: "line",
+            options: { seed, through, servers: 1, rates: [rho], law: "exponential", requests, room: K },
+          },
+        ],
       };
     }),
   ];
@@ -56,4 +48,16 @@ export function roomCases(): Case[] {
 
 function lost(expected: number): Case["checks"] {
   return [{ figure: "lost", what: "P(lost)", expected }];
+}
+
+/** Where hardly anybody is lost. */
+function byLevels(named: Pick<Case, "what" | "checks">, rate: number, room: number): Case {
+  const levels = { servers: 1, rate, room };
+  return {
+    ...named,
+    note: "lean line, by stretches of levels",
+    requests: (LEVELS_MILLIONS * 1e6) / 20,
+    runs: (seed, requests) => levelRuns({ ...levels, requests }, seed),
+    combine: (outcomes) => combineLevels(outcomes, levels),
+  };
 }
