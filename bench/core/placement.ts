@@ -35,7 +35,7 @@ export async function placementFigures({ rounds, core }: Size): Promise<Figure[]
       rateOf(rates.get(name)!, core.measureMs),
     );
     figures.push(figure({ what: `placement among ${workers} workers`, unit: "1/s", rounds: measured }));
-    figures.push(latencyFigure({ workers, rounds, measureMs: core.measureMs }));
+    figures.push(decisionFigure({ workers, rounds, measureMs: core.measureMs }));
   }
   return figures;
 }
@@ -47,7 +47,7 @@ function placer(name: string, workers: number): () => void {
 }
 
 /** Every round's percentiles of the time that deciding takes, without what follows from the decision. */
-function latencyFigure(options: { workers: number; rounds: number; measureMs: number }): Figure {
+export function decisionFigure(options: { workers: number; rounds: number; measureMs: number }): Figure {
   const { workers, rounds, measureMs } = options;
   const profile = createProfile("all", { profiles: { all: ALL_SCORERS } });
   const conversations = chains(new Random(workers));

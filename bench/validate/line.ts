@@ -2,6 +2,8 @@
 export interface ValidationOptions {
   /** A first look: shorter runs, which say little of what is close. */
   isQuick: boolean;
+  /** Only lines with this in their name are wanted; all with "". A group may do as if it had not heard. */
+  match: string;
 }
 
 /** Figures that belong together, and where they are from. */
@@ -35,3 +37,14 @@ export interface Line {
   /** How long it took, on the wall clock. */
   seconds: number;
 }
+
+/** Of something that was not looked at: what lines that were begin with. */
+export const NO_LINE: Line = {
+  what: "",
+  expected: "",
+  got: null,
+  halfWidth: null,
+  verdict: "skipped",
+  note: "",
+  seconds: 0,
+};

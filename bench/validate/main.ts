@@ -6,6 +6,7 @@ import { type GroupReport, isMissed, renderLine, renderMarkdown, reportOf, summa
 
 interface Options {
   only?: string[];
+  match: string;
   quick?: boolean;
   json?: string;
   markdown?: string;
@@ -16,6 +17,7 @@ const options = new Command("npm run validate --")
     "Holds the scheduler and its simulator to what is known: expected, got and verdict, line by line.",
   )
   .addOption(new Option("--only <groups...>", "run these").choices(GROUPS.map(({ name }) => name)))
+  .option("--match <text>", "only lines with this in their name", "")
   .option("--quick", "shorter runs: a first look, which says little of what is close")
   .option("--json <file>", "write machine and lines into this file too")
   .option("--markdown <file>", "write the page for the docs into this file too")
@@ -30,7 +32,8 @@ for (const group of GROUPS) {
   const report = reportOf(group);
   reports.push(report);
   console.log(`${group.name}: ${group.source}`);
-  for await (const line of group.run({ isQuick: options.quick === true })) {
+  for await (const line of group.run({ isQuick: options.quick === true, match: options.match })) {
+    if (!line.what.includes(options.match)) continue;
     report.lines.push(line);
     console.log(renderLine(line));
   }

@@ -16,6 +16,8 @@ const answerSchema = z.object({
       prompt_tokens: count,
       cached_tokens: count,
       completion_tokens: count,
+      continued_from: count.default(0),
+      finish_reason: z.string().default(""),
     }),
   ),
 });
@@ -61,6 +63,8 @@ function parse(text: string): ReceiptsRead["receipts"] {
   return read.data.receipts.map((receipt) => ({
     attempt: receipt.id,
     model: receipt.model,
+    continuedFrom: receipt.continued_from,
+    isParked: receipt.finish_reason === "parked",
     usage: {
       promptTokens: receipt.prompt_tokens,
       cachedTokens: receipt.cached_tokens,

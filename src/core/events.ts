@@ -171,7 +171,19 @@ export interface CacheReport {
 export interface ReceiptsRead {
   kind: "receipts_read";
   worker: string;
-  receipts: { attempt: string; model: string; usage: TokenUsage }[];
+  receipts: Receipt[];
+}
+
+/** What one attempt came to on the worker that wrote it down. */
+export interface Receipt {
+  attempt: string;
+  model: string;
+  /** Tokens generated there, and not those of workers before it. */
+  usage: TokenUsage;
+  /** Tokens of the answer that others had generated before. */
+  continuedFrom: number;
+  /** It was parked, for another attempt to go on with. */
+  isParked: boolean;
 }
 
 /** A worker said good-bye, or its process was seen to end. */

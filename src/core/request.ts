@@ -62,6 +62,8 @@ export interface Packet {
   fundingTimer: TimerHandle | null;
   queueTimer: TimerHandle | null;
   attempt: Attempt | null;
+  /** When it was first sent; null before. */
+  dispatchedUs: Micros | null;
   /** Attempts made so far. */
   attempts: number;
   /** Attempts that failed since the answer has last come forward. */
@@ -105,6 +107,8 @@ export interface Attempt {
   readonly id: string;
   readonly packet: Packet;
   readonly endpoint: Endpoint;
+  /** The endpoint's at that time, of which its worker's next process knows nothing: see `lifeOf`. */
+  readonly life: string;
   /** Places it takes at the endpoint. */
   readonly slots: number;
   /** What comes back: one stream for each choice, or a single one from a remote endpoint, which mixes them itself. */
@@ -187,7 +191,7 @@ export function newPacket(
 ): Packet {
   const { isHedge = false } = piece;
   return {
-    id: `${request.id}/${piece.choice}${isHedge ? HEDGE_MARK : ""}`,
+    id: `${request.id}/${piece.choice}${isHedge ? hedgeMark(request) : ""}`,
     request,
     ...piece,
     isHedge,
@@ -202,6 +206,7 @@ export function newPacket(
     fundingTimer: null,
     queueTimer: null,
     attempt: null,
+    dispatchedUs: null,
     attempts: 0,
     failures: 0,
     tried: new Set(),
@@ -216,8 +221,10 @@ export function newPacket(
   };
 }
 
-/** Ends the id of the second of two packets for one answer. */
-const HEDGE_MARK = "h";
+/** Ends the id of the second of two packets for one answer; a request may have more than one in the course of time. */
+function hedgeMark({ hedges }: Request): string {
+  return hedges === 0 ? "h" : `h${hedges + 1}`;
+}
 
 /** Moves a packet on and books the time it spent in the stage it leaves. */
 export function enter(packet: Packet, stage: Stage, nowUs: Micros): void {
@@ -225,6 +232,11 @@ export function enter(packet: Packet, stage: Stage, nowUs: Micros): void {
   packet.stagesUs[packet.stage] = (packet.stagesUs[packet.stage] ?? 0) + nowUs - packet.stageSinceUs;
   packet.stage = stage;
   packet.stageSinceUs = nowUs;
+}
+
+/** Whether part of its answer has been relayed by attempts before, so that the next one goes on behind that. */
+export function isShown(packet: Packet): packet is Packet & { carried: Carried } {
+  return packet.carried !== null && packet.carried.tokens > 0;
 }
 
 /**

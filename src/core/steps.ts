@@ -19,6 +19,8 @@ export interface Steps {
   placeWaitingOn(worker: Worker): void;
   /** The attempt, which has ended, is load no more. */
   left(attempt: Attempt, outcome: "completed" | "failed" | "cancelled"): void;
+  /** Nobody will fetch the KV state that the packet was to go on from. */
+  freeState(packet: Packet): void;
   settlePacket(packet: Packet, use: Use): void;
   fail(request: Request, error: HeadgateError): void;
   packetAdded(): void;

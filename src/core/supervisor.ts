@@ -18,7 +18,7 @@ import { Races } from "./dispatching/races.ts";
 import { Recovery } from "./dispatching/recovery.ts";
 import { backoffUs } from "./dispatching/retry.ts";
 import type { Effect } from "./effects.ts";
-import type { HeadgateError } from "./errors.ts";
+import type { CapacityReason, HeadgateError } from "./errors.ts";
 import type {
   AttemptFinished,
   AttemptOutput,
@@ -37,7 +37,7 @@ import { Health, NO_HEARTBEAT } from "./fleet/health.ts";
 import { sessionKvBytes } from "./fleet/kv.ts";
 import { isRemote, takesCredit, type Worker } from "./fleet/worker.ts";
 import { type Inspection, inspect } from "./inspection.ts";
-import { footprint } from "./placement/placement.ts";
+import { canTake, footprint } from "./placement/placement.ts";
 import { Placement } from "./placement/placing.ts";
 import { plan, priceOf, resolveModel, servedModel } from "./planning/plan.ts";
 import { Queue, queueLimits } from "./queueing/queue.ts";
@@ -50,6 +50,7 @@ import {
   newPacket,
   newRequest,
   type Packet,
+  isShown,
   type Request,
   usageSoFar,
 } from "./request.ts";
@@ -138,6 +139,7 @@ export class Supervisor {
       place: (packet) => this.#place(packet),
       placeWaitingOn: (worker) => this.#placeWaitingOn(worker),
       left: (attempt, outcome) => this.#leftEndpoint(attempt, outcome),
+      freeState: (packet) => this.#moves.freeState(packet),
       settlePacket: (packet, use) => this.#settlePacket(packet, use),
       fail: (request, error) => this.#fail(request, error),
       packetAdded: () => void this.#openPackets++,
@@ -253,7 +255,7 @@ export class Supervisor {
     for (const piece of planned) request.packets.push(newPacket(request, piece));
     this.#requests.set(request.id, request);
     this.#openPackets += planned.length;
-    this.#races.counted();
+    this.#races.counted(this.#scheduling.tail.hedge);
     request.deadline = this.#turn.after(this.#config.timeouts.totalUs, { kind: "request_total", request });
     for (const packet of request.packets) {
       // One that is refused ends the request, and the others with it.
@@ -266,14 +268,17 @@ export class Supervisor {
   /** Holds what the packet may cost; it goes no further until the hold would survive a crash. */
   #reserve(packet: Packet): void {
     enter(packet, "reserve", this.#turn.nowUs);
-    this.#fundPacket(packet);
+    const isWhole = isShown(packet) && packet.carried.tokens >= packet.maxTokens;
+    // Nothing but the word of its end was lost.
+    if (isWhole) this.#endAt(packet, packet.carried, packet.shortage);
+    else this.#fundPacket(packet);
   }
 
   #fundPacket(packet: Packet): void {
     const shortage = this.#funding.fund(packet);
     if (shortage === null) return;
     if (packet.rival !== null) this.#races.lose(packet);
-    else if (packet.carried !== null) this.#endShort(packet, packet.carried, shortage);
+    else if (isShown(packet)) this.#endAt(packet, packet.carried, shortage);
     else this.#fail(packet.request, budgetError(shortage, this.#turn.nowUs));
   }
 
@@ -286,6 +291,8 @@ export class Supervisor {
   #covered(packet: Packet): void {
     const { attempt, request } = packet;
     if (attempt !== null) return this.#attempts.grant(attempt, packet.creditTokens);
+    // A longer hold of an answer on its way to another worker: whoever goes on with it gets the credit.
+    if (packet.stage !== "reserve") return;
     if (packet.rival !== null && packet.isHedge) return this.#placeHedge(packet);
     if (packet.choice === 0 && packet.attempts === 0 && !packet.isHedge) {
       const budgets = this.#reservations.remainders(request.account).map(viewOf);
@@ -308,27 +315,38 @@ export class Supervisor {
   #stand(packet: Packet): void {
     const { model } = packet.request;
     const isFirst = packet.attempts > 0 || !this.#queue.isWaiting(model);
-    if (isFirst && !this.#batches.isOn && this.#place(packet)) return;
-    if (!this.#makeRoom(packet)) {
+    // An answer on its way to another worker had its place before all that wait, and is not turned away for them.
+    const isBegun = packet.carried !== null;
+    if (isFirst && (isBegun || !this.#batches.isOn) && this.#place(packet)) return;
+    if (!isBegun && !this.#makeRoom(packet)) {
       const hasQueue = this.#config.limits.queuePacketsMax > 0;
-      return this.#fail(packet.request, noCapacity(hasQueue ? "queue_full" : "all_workers_at_capacity"));
+      return this.#noPlace(packet, hasQueue ? "queue_full" : "all_workers_at_capacity");
     }
     this.#queue.add(packet, this.#turn.nowUs);
-    const waitedUs = (packet.stagesUs.queue ?? 0) + this.#turn.nowUs - packet.stageSinceUs;
+    const waitedBeforeUs = isBegun ? 0 : (packet.stagesUs.queue ?? 0);
+    const waitedUs = waitedBeforeUs + this.#turn.nowUs - packet.stageSinceUs;
     const leftUs = Math.max(0, this.#queue.ttlUs(packet) - waitedUs);
     packet.queueTimer = this.#turn.after(leftUs, { kind: "packet_queued", packet });
-    if (this.#batches.isOn) this.#placeWaiting(model);
+    // Those before it may wait for more room than it needs, or for other workers.
+    const mayPass = !isFirst && this.#fleet.available(model).some(hasFreeSlot);
+    if (this.#batches.isOn || mayPass) this.#placeWaiting(model);
   }
 
   /** In a full queue the least urgent give way, the newest of them first. Returns whether there is room. */
   #makeRoom(packet: Packet): boolean {
     const { arrival } = packet.request;
     if (this.#queue.hasRoom(arrival)) return true;
-    for (const { request } of this.#queue.evictFor(arrival) ?? []) {
-      // Two packets may be of one request.
-      if (this.#requests.has(request.id)) this.#fail(request, noCapacity("evicted"));
+    for (const evicted of this.#queue.evictFor(arrival) ?? []) {
+      // Two packets may be of one request, and the first has ended it.
+      if (evicted.stage === "queue") this.#noPlace(evicted, "evicted");
     }
     return this.#queue.hasRoom(arrival);
+  }
+
+  /** It has waited in vain, or may not wait: the request fails, unless another packet races for the same answer. */
+  #noPlace(packet: Packet, reason: CapacityReason): void {
+    if (packet.rival !== null) this.#races.lose(packet);
+    else this.#fail(packet.request, noCapacity(reason));
   }
 
   #leaveQueue(packet: Packet): void {
@@ -388,23 +406,32 @@ export class Supervisor {
   /** All that wait, or as many as are looked at in one go. */
   #placeTogether(model: string): void {
     const { nowUs } = this.#turn;
-    const packets = [...this.#queue.inOrder(model, nowUs)];
+    const packets = this.#queue.front(model, nowUs);
     const places = this.#placement.placeBatch(packets, this.#fleet.available(model), nowUs);
     for (const [i, packet] of packets.entries()) {
       const endpoint = places[i] ?? null;
-      if (endpoint === null || this.#queue.isCapped(packet)) continue;
+      // They fit together, but an endpoint may be one that is tried with a single one at a time.
+      if (endpoint === null || !canTake(endpoint, packet) || this.#queue.isCapped(packet)) continue;
       if (this.#systemTakes(packet, endpoint)) this.#send(packet, endpoint);
     }
   }
 
   /** Only as many as the batching policy lets go. */
   #placeInBatches(model: string): void {
-    const packets = [...this.#queue.inOrder(model, this.#turn.nowUs)];
-    const { late, take } = this.#batches.plan(model, packets);
-    const placed = packets.slice(late, late + take).filter((packet) => this.#place(packet));
-    this.#batches.sent(model, placed);
-    for (const { request } of packets.slice(0, late))
-      if (this.#requests.has(request.id)) this.#totalTimeout(request);
+    for (const packet of this.#queue.front(model, this.#turn.nowUs)) {
+      if (packet.carried !== null) this.#place(packet);
+    }
+    let placed: Packet[];
+    do {
+      const packets = this.#queue.front(model, this.#turn.nowUs).filter(({ carried }) => carried === null);
+      const { late, take } = this.#batches.plan(model, packets);
+      placed = packets.slice(late, late + take).filter((packet) => this.#place(packet));
+      this.#batches.sent(model, placed);
+      for (const { request } of packets.slice(0, late)) {
+        if (this.#requests.has(request.id)) this.#totalTimeout(request);
+      }
+      // What is left may be a batch too.
+    } while (placed.length > 0);
   }
 
   // ── dispatch ───────────────────────────────────────────────────────────────────────────
@@ -482,11 +509,12 @@ export class Supervisor {
 
   #cutOff(attempt: Attempt): void {
     this.#attempts.cancel(attempt, "credit_exhausted");
+    this.#breakers.succeeded(attempt.endpoint, this.#scheduling.tail.breaker);
     this.#answered(attempt, usageSoFar(attempt));
   }
 
-  /** Nothing is left to pay for more of an answer that is shown in part: it ends at that token. */
-  #endShort(packet: Packet, { attempt }: Carried, shortage: Shortage): void {
+  /** An answer that was to go on elsewhere ends at the token that it has come to, perhaps because nothing is left to pay for more. */
+  #endAt(packet: Packet, { attempt }: Carried, shortage: Shortage | null): void {
     const { request, choice } = packet;
     this.#turn.emit({
       kind: "finish_answer",
@@ -494,7 +522,7 @@ export class Supervisor {
       choice,
       attempt,
       finishReason: "length",
-      shortage: viewOf(shortage),
+      shortage: shortage === null ? null : viewOf(shortage),
     });
     this.#settlePacket(packet, "none");
     this.#completeIfAnswered(request);
@@ -523,10 +551,13 @@ export class Supervisor {
 
   /** The answer goes on elsewhere, if it can. */
   #parked(attempt: Attempt, event: AttemptParked): void {
-    if (canCarry(attempt)) return this.#moves.parked(attempt, event);
+    if (canCarry(attempt) && (attempt.isParking || attempt.isPrefillOnly)) {
+      this.#breakers.succeeded(attempt.endpoint, this.#scheduling.tail.breaker);
+      return this.#moves.parked(attempt, event);
+    }
     this.#recovery.attemptFailed(attempt, {
       reason: "endpoint_error",
-      message: "It parked what can't be moved.",
+      message: "It parked what it was not asked to, or what can't be moved.",
     });
   }
 
@@ -609,7 +640,7 @@ export class Supervisor {
     if (heard === null) return;
     const { worker, lost, stalled } = heard;
     this.#placement.reported(worker, report, this.#turn.nowUs);
-    if (lost.length > 0) for (const endpoint of worker.endpoints) this.#breakers.reset(endpoint);
+    if (heard.isNew) for (const endpoint of worker.endpoints) this.#breakers.reset(endpoint);
     this.#recovery.lost(lost, { reason: "worker_lost", message: "The worker restarted." });
     this.#recovery.lost(stalled, { reason: "stalled", message: "The worker's engine stands still." });
     for (const endpoint of worker.endpoints) this.#attempts.forgive(endpoint);
@@ -628,9 +659,9 @@ export class Supervisor {
   }
 
   #receipts({ receipts }: ReceiptsRead): void {
-    for (const { attempt, model, usage } of receipts) {
-      const price = priceOf(model, this.#config);
-      if (!("code" in price)) this.#reservations.adjust(attempt, { usage, price });
+    for (const receipt of receipts) {
+      const price = priceOf(receipt.model, this.#config);
+      if (!("code" in price)) this.#reservations.adjust(receipt, price);
     }
   }
 
@@ -659,7 +690,7 @@ export class Supervisor {
       case "packet_unfunded":
         return this.#fundPacket(deadline.packet);
       case "packet_queued":
-        return this.#fail(deadline.packet.request, noCapacity("queue_timeout"));
+        return this.#noPlace(deadline.packet, "queue_timeout");
       case "batch_due":
         return this.#placeWaiting(deadline.model);
       case "packet_backed_off":
@@ -667,6 +698,7 @@ export class Supervisor {
         return this.#stand(deadline.packet);
       case "packet_slow":
         deadline.packet.hedgeTimer = null;
+        if (this.#draining) return;
         return this.#races.slow(deadline.packet, this.#scheduling.tail.hedge);
       case "breaker_half_open":
         this.#breakers.halfOpen(deadline.endpoint);
@@ -698,6 +730,7 @@ export class Supervisor {
   /** Whatever waits or runs is kept; from now on it is scheduled by other rules. */
   #setPolicies(changes: Partial<Scheduling>): void {
     this.#scheduling = { ...this.#scheduling, ...changes };
+    if (this.#scheduling.tail.breaker === null) this.#breakers.resetAll(this.#fleet.workers);
     const { placement, queueing } = this.#scheduling;
     if (changes.placement !== undefined) this.#placement.reconfigure(placement);
     if (changes.queueing !== undefined) this.#batches.reconfigure(queueing.batching);

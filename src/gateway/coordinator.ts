@@ -36,6 +36,8 @@ interface Report {
   response: ServerResponse;
   worker: string;
   models: string[];
+  /** Of what it says of its cache; null where it says nothing. */
+  cacheSequence: number | null;
   /** Known before this report. */
   addressBefore: ReportedAddress | undefined;
 }
@@ -45,6 +47,8 @@ export class Coordinator implements WorkersPort {
   readonly #options: CoordinatorOptions;
   /** Reports the core has not answered yet, by name. */
   readonly #reports = new Map<string, Report>();
+  /** The last account of its cache that was accepted of each worker. */
+  readonly #cacheSequences = new Map<string, number>();
 
   constructor(options: CoordinatorOptions) {
     this.#options = options;
@@ -60,7 +64,8 @@ export class Coordinator implements WorkersPort {
     // Before the event: work that has been waiting for this worker may be sent while it is handled.
     const addressBefore = addresses.learn(worker, heartbeat);
     const names = models.map(({ model }) => model).filter((model) => model !== ANY_MODEL);
-    this.#reports.set(report.id, { response, worker, models: names, addressBefore });
+    const cacheSequence = heartbeat.cache?.sequence ?? null;
+    this.#reports.set(report.id, { response, worker, models: names, cacheSequence, addressBefore });
     const cache = heartbeat.cache === null ? null : cacheNames.translate(heartbeat.cache);
     submit({ kind: "heartbeat_received", report: report.id, receivedMs: Date.now(), ...heartbeat, cache });
   }
@@ -81,12 +86,31 @@ export class Coordinator implements WorkersPort {
     this.#reports.delete(effect.report);
     if (effect.refusal === null) {
       for (const model of report.models) this.#options.names.learn(model);
-      this.#answer(report.response, effect.report, 200, { ack: true, supervisor: this.#options.supervisor });
+      const ack = { ack: true, supervisor: this.#options.supervisor };
+      const hasGap = this.#isBehindGap(report);
+      this.#answer(report.response, effect.report, 200, hasGap ? { ...ack, cache: "all" } : ack);
     } else {
       this.#options.addresses.restore(report.worker, report.addressBefore);
       const { status, error } = REFUSALS[effect.refusal];
       this.#answer(report.response, effect.report, status, { error });
     }
+  }
+
+  /** The worker is given up: its next report is the first. */
+  forget(worker: string): void {
+    this.#cacheSequences.delete(worker);
+  }
+
+  /** Whether an account of changes has been lost, so that all there is has to be told again. */
+  #isBehindGap({ worker, cacheSequence }: Report): boolean {
+    if (cacheSequence === null) return false;
+    const last = this.#cacheSequences.get(worker);
+    if (cacheSequence !== 0 && cacheSequence !== (last ?? NaN) + 1) {
+      this.#cacheSequences.delete(worker);
+      return true;
+    }
+    this.#cacheSequences.set(worker, cacheSequence);
+    return false;
   }
 
   /** What was sent, or undefined when it was refused. */

@@ -110,6 +110,7 @@ export function createShell(options: ShellOptions): Shell {
         workerChanged(effect: WorkerChanged) {
           observer.workerChanged(effect);
           if (effect.status !== "evicted") return;
+          coordinator.forget(effect.worker);
           const address = addresses.forget(effect.worker);
           if (address !== undefined) upstream.release(address.origin);
         },

@@ -2,6 +2,7 @@ import type { CoreConfig } from "../../src/core/config.ts";
 import { type HeartbeatReceived, NO_HINTS, type RequestArrived } from "../../src/core/events.ts";
 import { schedulingOf } from "../../src/core/default-scheduling.ts";
 import type { Endpoint } from "../../src/core/fleet/endpoint.ts";
+import { lifeOf } from "../../src/core/dispatching/carrying.ts";
 import { footprint } from "../../src/core/placement/placement.ts";
 import { type Attempt, newPacket, newRequest, type Packet } from "../../src/core/request.ts";
 import { MICROS_PER_MILLI, type Micros, seconds } from "../../src/core/units.ts";
@@ -102,6 +103,7 @@ export function attemptOn(endpoint: Endpoint, packet: Packet): Attempt {
     id: `${packet.id}#${++packet.attempts}`,
     packet,
     endpoint,
+    life: lifeOf(endpoint),
     slots: 1,
     streams: [{ generatedTokens: 0, end: null }],
     creditTokens: packet.maxTokens,

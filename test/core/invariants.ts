@@ -18,8 +18,8 @@ import type { LedgerEntry } from "../../src/core/budget/ledger-entry.ts";
 export class Invariants {
   readonly #requests = new Set<string>();
   readonly #told = new Set<string>();
-  /** Sequence of the open hold, by packet. */
-  readonly #holds = new Map<string, { id: string; sequence: number }>();
+  /** The open hold by packet: its first entry and its last. */
+  readonly #holds = new Map<string, { id: string; first: number; sequence: number }>();
   readonly #attempts = new Map<
     string,
     { dispatch: Dispatch; credit: number; relayed: Map<number, number> }
@@ -40,7 +40,7 @@ export class Invariants {
     if (event.kind === "ledger_durable") this.#durable = Math.max(this.#durable, event.through);
     if (event.kind === "ledger_restored") {
       this.#sequence = event.state.sequence;
-      for (const { id } of event.state.holds) this.#holds.set(holdersOf(id), { id, sequence: 0 });
+      for (const { id } of event.state.holds) this.#holds.set(holdersOf(id), { id, first: 0, sequence: 0 });
     }
     if (event.kind === "limits_changed") {
       for (const row of event.limits) this.#limits.set(`${row.account} ${row.unit} ${row.window}`, row);
@@ -152,7 +152,11 @@ export class Invariants {
     }
     if (entry.operation === "reserve" || entry.operation === "extend") {
       assert.equal(open?.id, entry.operation === "extend" ? entry.hold : undefined, "one hold at a time");
-      this.#holds.set(packet, { id: entry.hold, sequence: entry.sequence });
+      this.#holds.set(packet, {
+        id: entry.hold,
+        first: open?.first ?? entry.sequence,
+        sequence: entry.sequence,
+      });
       const charge = plus(this.#charges.get(entry.hold)?.charge ?? NO_CHARGE, entry.charge);
       this.#charges.set(entry.hold, { ...entry, charge });
       this.#checkLimits(entry);
@@ -181,7 +185,8 @@ export class Invariants {
     this.#alive(dispatch.request);
     const packet = packetOf(dispatch.attempt);
     const hold = this.#holds.get(packet);
-    assert(hold !== undefined && hold.sequence <= this.#durable, `${packet} is sent under a durable hold`);
+    // It may be longer by now than is durable; what it is granted of that is checked with the relays.
+    assert(hold !== undefined && hold.first <= this.#durable, `${packet} is sent under a durable hold`);
     const visit = visitOf(dispatch);
     assert(!this.#visited.has(visit), `${visit} is sent once`);
     this.#visited.add(visit);

@@ -120,7 +120,10 @@ export class EventReader {
           completionTokens: command.number("completion") ?? 1,
         };
         const model = command.text("model") ?? "m";
-        return [{ kind: "receipts_read", worker: "a", receipts: [{ attempt: subject, model, usage }] }];
+        const continuedFrom = command.number("from") ?? 0;
+        const isParked = command.has("parked");
+        const receipt = { attempt: subject, model, usage, continuedFrom, isParked };
+        return [{ kind: "receipts_read", worker: "a", receipts: [receipt] }];
       }
       case "limit":
         return [{ kind: "limits_changed", limits: [limit(command)] }];
@@ -221,7 +224,12 @@ function limit(command: Command): LimitRow {
 /** Reads a line such as `restored r1/0:0 tenant=local nano=26`: what a process before this one has left open. */
 function restoredState(command: Command): LedgerState {
   const account = `global/${command.text("tenant") ?? "local"}`;
-  const charge = { nanoUsd: command.number("nano") ?? 0, inputTokens: 0, outputTokens: 0, requests: 1 };
+  const charge = {
+    nanoUsd: command.number("nano") ?? 0,
+    inputTokens: command.number("in") ?? 10,
+    outputTokens: command.number("out") ?? 8,
+    requests: 1,
+  };
   const atUs = command.duration("held_at") ?? 0;
   const hold = { id: command.subject, account, parts: [{ atUs, charge }], charge };
   return { sequence: 1, clockUs: atUs, balances: [], holds: [hold], inDoubt: [] };

@@ -23,13 +23,14 @@ const QUICK_SHARE = 0.05;
 export const closedFormsGroup: ValidationGroup = {
   name: "closed-forms",
   source: `Queueing theory (src/simulator/queueing-theory), ${SEEDS} seeds each, intervals of ${FAMILY_CONFIDENCE * 100} % for all together, half of one at most ${HALF_WIDTH_MAX * 100} %`,
-  command: "npm run validate -- --only closed-forms",
-  async *run({ isQuick }) {
+  command: "npm run validate -- --only closed-forms --match <name>",
+  async *run({ isQuick, match }) {
     const intervals = CASES.flatMap(({ checks }) => checks).filter(({ isBound = false }) => !isBound).length;
     // Runs of different systems begin with the same random numbers, so their figures may depend on each other.
     const confidence = bonferroni(FAMILY_CONFIDENCE, intervals);
     await using threads = new Threads<StationRun, Outcome>(new URL("../stations/thread.ts", import.meta.url));
     for (const each of CASES) {
+      if (!each.checks.some((check) => nameOf(each, check).includes(match))) continue;
       const { outcomes, seconds } = await runCase(each, isQuick ? QUICK_SHARE : 1, threads);
       for (const check of each.checks) yield lineOf(each, check, { outcomes, confidence, seconds, isQuick });
     }
@@ -56,13 +57,18 @@ async function runCase(each: Case, share: number, threads: StationPool): Promise
   return { outcomes, seconds: (performance.now() - startMs) / 1_000 };
 }
 
+function nameOf(each: Case, { what }: Check): string {
+  return `${each.what}: ${what}`;
+}
+
 function lineOf(
   each: Case,
-  { figure, what, expected, isBound = false }: Check,
+  check: Check,
   options: { outcomes: readonly Outcome[]; confidence: number; seconds: number; isQuick: boolean },
 ): Line {
   const { outcomes, confidence, seconds, isQuick } = options;
-  const line = { what: `${each.what}: ${what}`, expected, note: each.note, seconds };
+  const { figure, expected, isBound = false } = check;
+  const line = { what: nameOf(each, check), expected, note: each.note, seconds };
   if (isBound) {
     const got = Math.max(...outcomes.map(({ whole }) => whole[figure]!));
     return { ...line, got, halfWidth: null, verdict: got <= expected ? "holds" : "missed" };

@@ -1,8 +1,9 @@
 import type { QueueingConfig } from "../../../src/core/config.ts";
 import { meanInterval } from "../../../src/simulator/statistics/intervals.ts";
 import { mean } from "../../../src/simulator/statistics/moments.ts";
+import { increaseText } from "../fleet/increase.ts";
 import { ENDPOINTS, ENGINE, type FleetOutcome, type FleetRun } from "../fleet/run.ts";
-import type { Line, ValidationGroup } from "../line.ts";
+import type { ValidationGroup } from "../line.ts";
 import { Threads } from "../threads.ts";
 
 /** Equal tenants, one of which is to be the noisy one. */
@@ -12,12 +13,11 @@ const RATE = 10;
 const LENGTHS = "prompt=1000~1,output=300~1,block=512";
 /** The noisy tenant sends so many times its share. */
 const NOISE = 10;
-/** Half as many again as a tenant has running on average, which is 30. */
-const CAP = 45;
+/** Twice what a tenant has running on average: it is seldom that its own bursts reach it. */
+const CAP = 60;
 const MOVE_MAX = 0.1;
-const SECONDS = { full: 60, quick: 15 };
+const SECONDS = { full: 30, quick: 12 };
 const SEEDS = { full: [1, 2, 3, 4, 5], quick: [1, 2] };
-
 const NOISY = "noisy";
 const calm = (i: number): string => `calm-${i}`;
 const NAMES = [NOISY, ...Array.from({ length: TENANTS - 1 }, (_, i) => calm(i))];
@@ -32,7 +32,7 @@ export const isolationGroup: ValidationGroup = {
   name: "isolation",
   source:
     `A tenant at ${NOISE} × its share moves the others' p99 of TTFT by at most ${MOVE_MAX * 100} %. ${TENANTS} tenants with ${RATE} requests/s each, of some 1,000 + 300 tokens, on ${ENDPOINTS} endpoints of ${ENGINE.name}, ${SEEDS.full.length} seeds. ` +
-    `Configured for each tenant: queue.fairness vtc, and queue.caps ${CAP}, half as many again as one has running on average`,
+    `Configured for each tenant: queue.fairness vtc, and queue.caps ${CAP}, twice what one has running on average`,
   command: "npm run validate -- --only isolation",
   async *run({ isQuick }) {
     const size = isQuick ? "quick" : "full";
@@ -61,13 +61,14 @@ export const isolationGroup: ValidationGroup = {
       const noisy = await p99(queueing, NOISE);
       const moved = meanInterval(noisy.map((ms, seed) => ms / before[seed]! - 1));
       const isControl = queueing === UNFAIR;
-      const isHeld = moved.value + moved.halfWidth <= MOVE_MAX;
+      const margin = isQuick ? 0 : moved.halfWidth;
+      const isHeld = isControl ? moved.value - margin > MOVE_MAX : moved.value + margin <= MOVE_MAX;
       yield {
         what,
         expected: `${isControl ? "above" : "at most"} +${MOVE_MAX * 100} %`,
-        got: `${percent(moved.value)} ± ${(moved.halfWidth * 100).toFixed(1)} %`,
+        got: increaseText(moved),
         halfWidth: null,
-        verdict: isControl ? controlVerdict(moved) : isHeld ? "holds" : "missed",
+        verdict: isHeld ? "holds" : "missed",
         note: `others' TTFT p99 ${mean(noisy).toFixed(0)} ms against ${mean(before).toFixed(0)} ms; ${mean(usual).toFixed(0)} ms without caps and noise`,
         seconds: (performance.now() - startMs) / 1_000,
       };
@@ -75,19 +76,10 @@ export const isolationGroup: ValidationGroup = {
   },
 };
 
-/** Without a move there would be nothing to be isolated from. */
-function controlVerdict({ value, halfWidth }: { value: number; halfWidth: number }): Line["verdict"] {
-  return value - halfWidth > MOVE_MAX ? "holds" : "missed";
-}
-
 /** The others send the same whatever the noisy one does. */
 function tenantsOf({ noise, seed, seconds }: { noise: number; seed: number; seconds: number }): string {
   const calms = `poisson:rate=${RATE * (TENANTS - 1)},tenant=calm,tenants=${TENANTS - 1}`;
   const noisy = `poisson:rate=${RATE * noise},tenant=${NOISY}`;
   const rest = `${LENGTHS},seconds=${seconds}`;
   return `${calms},${rest},seed=${2 * seed} + ${noisy},${rest},seed=${2 * seed + 1}`;
-}
-
-function percent(share: number): string {
-  return `${share < 0 ? "" : "+"}${(share * 100).toFixed(1)} %`;
 }

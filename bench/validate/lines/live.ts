@@ -7,7 +7,7 @@ import { quietMoment } from "../live/quiet.ts";
 
 const OFF_BY_MAX = 0.15;
 
-/** 500 requests at some 60 % of what two workers can do: batches form, and prompts wait. */
+/** 500 requests at some half of what two workers can do: batches form, and bursts go beyond it. */
 const OPTIONS: LiveOptions = {
   model: "headgate-4m",
   workers: 2,
@@ -15,7 +15,7 @@ const OPTIONS: LiveOptions = {
   requestsPerPart: 100,
   words: { mean: 40, min: 4, max: 100 },
   outputTokens: { mean: 40, min: 4, max: 120 },
-  utilisation: 0.6,
+  utilisation: 0.5,
   rounds: 1,
   overheadRounds: 20,
   seeds: 5,

@@ -3,7 +3,7 @@ import type { Experiment, ExperimentResult } from "../../../src/simulator/lab/ex
 import { runExperiment } from "../../../src/simulator/lab/run-experiment.ts";
 import { readWorkload } from "../../../src/simulator/workloads/read-workload.ts";
 import { ENDPOINTS, ENGINE, STEP_NOISE } from "../fleet/run.ts";
-import type { Line, ValidationGroup } from "../line.ts";
+import { type Line, NO_LINE, type ValidationGroup } from "../line.ts";
 import { sharedData } from "../shared-data.ts";
 
 const SECONDS_MAX = 5;
@@ -33,16 +33,6 @@ export const simulatorSpeedGroup: ValidationGroup = {
     const fine = timed({ ...experimentOf(part), perToken: true });
     yield sameLine(coarse, fine);
   },
-};
-
-const NO_LINE: Line = {
-  what: "",
-  expected: "",
-  got: null,
-  halfWidth: null,
-  verdict: "skipped",
-  note: "",
-  seconds: 0,
 };
 
 interface TimedRun {

@@ -1,5 +1,6 @@
 import { pairedDifference, type Interval } from "../../../src/simulator/statistics/intervals.ts";
 import { mean } from "../../../src/simulator/statistics/moments.ts";
+import { increaseText } from "../fleet/increase.ts";
 import {
   ENDPOINTS,
   ENGINE,
@@ -13,8 +14,8 @@ import { Threads } from "../threads.ts";
 /** Around three quarters of what the fleet can do, in prompts that come when they like. */
 const RATE = 220;
 const LENGTHS = "prompt=1000~1,output=100~1,block=512";
-const SECONDS = { full: 120, quick: 15 };
-const SEEDS = { full: [1, 2, 3, 4, 5], quick: [1, 2] };
+const SECONDS = { full: 20, quick: 8 };
+const SEEDS = { full: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10], quick: [1, 2] };
 
 /** Reports this often, so that the age of one is the delay. */
 const HEARTBEAT_US = 10_000;
@@ -53,11 +54,12 @@ export const stalenessGroup: ValidationGroup = {
     };
     for (const placement of POLICIES) {
       const fresh = await measure(placement, FRESH_US);
-      for (const ageUs of AGES_US[size]) {
+      for (const ageUs of placement === POLICIES[0] ? AGES_US[size] : AGES_US.quick) {
         const startMs = performance.now();
         const stale = await measure(placement, ageUs);
         const isHeld = ageUs === AGES_US.full[0];
         yield lineOf({
+          isQuick,
           what: `${placement}, reports ${ageUs / 1_000} ms old`,
           fresh,
           stale,
@@ -70,7 +72,7 @@ export const stalenessGroup: ValidationGroup = {
     const startMs = performance.now();
     const fresh = await measure({ looksEveryUs: 0 }, FRESH_US);
     const stale = await measure({ looksEveryUs: AGES_US.full[0]! }, FRESH_US);
-    yield controlOf({ what: "control: believes looks 100 ms apart", fresh, stale, startMs });
+    yield controlOf({ what: "control: believes looks 100 ms apart", fresh, stale, startMs, isQuick });
   },
 };
 
@@ -80,34 +82,37 @@ interface Ages {
   fresh: readonly number[];
   stale: readonly number[];
   startMs: number;
+  /** Too short for an interval that says anything. */
+  isQuick: boolean;
 }
 
 /** All of the interval has to be below the bound. */
 function lineOf({ isHeld, ...ages }: Ages & { isHeld: boolean }): Line {
   const { value, halfWidth } = increaseOf(ages);
+  const most = ages.isQuick ? value : value + halfWidth;
   return {
     ...shown(ages),
     expected: `below +${INCREASE_MAX * 100} %`,
-    verdict: value + halfWidth < INCREASE_MAX || !isHeld ? "holds" : "missed",
+    verdict: most < INCREASE_MAX || !isHeld ? "holds" : "missed",
   };
 }
 
 /** Shows that the workload would punish it: all of the interval has to be above the bound. */
 function controlOf(ages: Ages): Line {
   const { value, halfWidth } = increaseOf(ages);
+  const least = ages.isQuick ? value : value - halfWidth;
   return {
     ...shown(ages),
     expected: `above +${INCREASE_MAX * 100} %`,
-    verdict: value - halfWidth > INCREASE_MAX ? "holds" : "missed",
+    verdict: least > INCREASE_MAX ? "holds" : "missed",
   };
 }
 
 function shown(ages: Ages): Omit<Line, "expected" | "verdict"> {
   const { what, fresh, stale, startMs } = ages;
-  const { value, halfWidth } = increaseOf(ages);
   return {
     what,
-    got: `${percent(value)} ± ${(halfWidth * 100).toFixed(1)} %`,
+    got: increaseText(increaseOf(ages)),
     halfWidth: null,
     note: `TTFT p99 ${mean(stale).toFixed(0)} ms against ${mean(fresh).toFixed(0)} ms`,
     seconds: (performance.now() - startMs) / 1_000,
@@ -118,8 +123,4 @@ function shown(ages: Ages): Omit<Line, "expected" | "verdict"> {
 function increaseOf({ fresh, stale }: Ages): Interval {
   const { value, halfWidth, ...rest } = pairedDifference(stale, fresh);
   return { value: value / mean(fresh), halfWidth: halfWidth / mean(fresh), ...rest };
-}
-
-function percent(share: number): string {
-  return `${share < 0 ? "" : "+"}${(share * 100).toFixed(1)} %`;
 }

@@ -28,7 +28,8 @@ export async function askAll(
       const timing = await engine.generate({ prompt, outputTokens, signal });
       return {
         request,
-        ttftMs: timing.arrivedMs[0]! - dueMs,
+        // Of a few answers no token has any text: nothing is seen of them before their end.
+        ttftMs: (timing.arrivedMs[0] ?? timing.endedMs) - dueMs,
         totalMs: timing.endedMs - dueMs,
         promptTokens: timing.promptTokens,
         cachedTokens: timing.cachedTokens,

@@ -1,4 +1,4 @@
-import { Random } from "../../../src/core/random.ts";
+import type { Random } from "../../../src/core/random.ts";
 import { randomWords } from "../../../src/simulator/calibration/measure.ts";
 import type { MeasuredEngine, Timing } from "../../../src/simulator/calibration/measured-engine.ts";
 import { quantile } from "../../../src/simulator/statistics/quantiles.ts";
@@ -46,8 +46,9 @@ export class OverheadMeter {
   }
 
   #note(way: "direct" | "through", { sentMs, arrivedMs, endedMs }: Timing): void {
-    this.#ttftMs[way].push(arrivedMs[0]! - sentMs);
-    this.#restMs[way].push(endedMs - arrivedMs[0]!);
+    const firstMs = arrivedMs[0] ?? endedMs;
+    this.#ttftMs[way].push(firstMs - sentMs);
+    this.#restMs[way].push(endedMs - firstMs);
   }
 }
 

@@ -90,6 +90,7 @@ function attemptOn(endpoint: Endpoint, packet: Packet, nowUs: Micros): Attempt {
     id: `${packet.id}#1`,
     packet,
     endpoint,
+    life: "",
     slots: 1,
     streams: [{ generatedTokens: 0, end: null }],
     creditTokens: MAX_TOKENS,

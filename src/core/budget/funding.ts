@@ -1,4 +1,4 @@
-import type { Packet } from "../request.ts";
+import { isShown, type Packet } from "../request.ts";
 import type { Turn } from "../turn.ts";
 import type { Shortage } from "./budget.ts";
 import { dayEnd } from "./limits.ts";
@@ -25,7 +25,7 @@ export class Funding {
     const { arrival, arrivedUs } = packet.request;
     const patienceUs = arrivedUs + arrival.budgetWaitUs;
     // Who races against another attempt, or has shown part of an answer, has no time to wait.
-    const canWait = !packet.isHedge && packet.carried === null && patienceUs > this.#turn.nowUs;
+    const canWait = !packet.isHedge && !isShown(packet) && patienceUs > this.#turn.nowUs;
     const canHelp = canWait && !shortage.isPermanent;
     if (!canHelp || !this.#reservations.waitForFunds(packet, shortage.account)) {
       return shortage;

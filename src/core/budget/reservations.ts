@@ -9,6 +9,7 @@ import { type Charge, isNothing, minus, plus } from "./charge.ts";
 import { chargeFor, mostTokens, worstCaseOf } from "./coverage.ts";
 import { costOf, type Price } from "./money.ts";
 import { attemptsUnder, holdId, holdsOver, isFirstUnder } from "./hold-ids.ts";
+import type { Receipt } from "../events.ts";
 import type { LedgerEntry } from "./ledger-entry.ts";
 import type { LimitRow } from "./limits.ts";
 import type { Use } from "./use.ts";
@@ -74,14 +75,18 @@ export class Reservations {
     return [...this.#budget.inDoubt.keys()].flatMap(attemptsUnder);
   }
 
-  /** Corrects the post in doubt that the receipt is about, if there is one. A receipt of nothing may not be the last word. */
-  adjust(attempt: string, used: { usage: TokenUsage; price: Price }): void {
-    const { usage, price } = used;
-    if (usage.completionTokens === 0) return;
+  /**
+   * Corrects the post in doubt that the receipt is about, if there is one. A receipt of nothing may not be the last word, and
+   * one of a parked attempt is not: whoever has gone on with the answer knows what it came to.
+   */
+  adjust(receipt: Receipt, price: Price): void {
+    const { attempt, isParked } = receipt;
+    if (isParked || receipt.usage.completionTokens === 0) return;
     for (const hold of holdsOver(attempt)) {
       const post = this.#budget.inDoubt.get(hold);
       if (post === undefined || !this.#mayCover(hold, attempt)) continue;
       const { requests } = post.charge;
+      const usage = usageUnder(post.charge, receipt);
       const charge: Charge = {
         nanoUsd: costOf(price, usage, requests),
         inputTokens: usage.promptTokens,
@@ -185,7 +190,7 @@ export class Reservations {
     packet.creditTokens = 0;
     const { nowUs } = this.#turn;
     if (use === "none" && !this.#countsRequest(packet)) return this.#release(this.#budget.void(hold, nowUs));
-    const used = use === "none" ? chargeFor(packet, NO_USAGE) : use;
+    const used = use === "none" ? chargeFor(packet, NO_USAGE) : countedOnce(packet, use);
     const entry =
       used === "unknown" ? this.#budget.postInDoubt(hold, nowUs) : this.#budget.post(hold, used, nowUs);
     request.charged = plus(request.charged, entry.charge);
@@ -270,4 +275,20 @@ export class Reservations {
   #append(entry: LedgerEntry): void {
     this.#turn.emit({ kind: "append_ledger", entry });
   }
+}
+
+/**
+ * What the receipt says of the answer as far as the hold was for it: all of it, or, where the beginning had been posted
+ * before, prompt included, the rest.
+ */
+function usageUnder(held: Charge, { usage, continuedFrom }: Receipt): TokenUsage {
+  const total = { ...usage, completionTokens: continuedFrom + usage.completionTokens };
+  if (continuedFrom === 0 || held.inputTokens > 0) return total;
+  return { promptTokens: 0, cachedTokens: 0, completionTokens: usage.completionTokens };
+}
+
+/** What was used was reckoned up before others of the request were posted, and the request itself counts once. */
+function countedOnce({ request }: Packet, use: Charge | "unknown"): Charge | "unknown" {
+  if (use === "unknown" || use.requests === 0 || request.charged.requests === 0) return use;
+  return { ...use, nanoUsd: use.nanoUsd - use.requests * request.price.request, requests: 0 };
 }

@@ -6,7 +6,7 @@ import { footprint } from "../placement/placement.ts";
 import type { Attempt, Packet } from "../request.ts";
 import { silentAtUs } from "../streaming/meter.ts";
 import type { Turn } from "../turn.ts";
-import { stateFor } from "./carrying.ts";
+import { lifeOf, stateFor } from "./carrying.ts";
 import { seconds } from "../units.ts";
 
 /** How long an endpoint that is full is left alone when nothing else is heard of it. */
@@ -45,6 +45,7 @@ export class Attempts {
       id: `${packet.id}#${packet.attempts}`,
       packet,
       endpoint,
+      life: lifeOf(endpoint),
       slots,
       streams: Array.from({ length: streams }, () => ({ generatedTokens: carriedTokens, end: null })),
       creditTokens: (creditTokens * choices) / streams,

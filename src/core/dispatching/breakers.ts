@@ -1,5 +1,6 @@
 import type { TailConfig } from "../config.ts";
 import type { Endpoint } from "../fleet/endpoint.ts";
+import type { Worker } from "../fleet/worker.ts";
 import type { Turn } from "../turn.ts";
 import type { FailureReason } from "../vocabulary.ts";
 
@@ -51,6 +52,11 @@ export class Breakers {
   halfOpen({ breaker }: Endpoint): void {
     breaker.state = "half_open";
     breaker.timer = null;
+  }
+
+  /** There are no breakers any more. */
+  resetAll(workers: Iterable<Worker>): void {
+    for (const { endpoints } of workers) for (const endpoint of endpoints) this.reset(endpoint);
   }
 
   /** The process behind the endpoint is another one, of which nothing is known. */

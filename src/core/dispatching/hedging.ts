@@ -3,6 +3,10 @@ import type { Micros } from "../units.ts";
 
 /** Times to first token that are remembered for each model. */
 const SAMPLES_MAX = 512;
+/** So many hedges can be saved up in quiet times: a slow spell after them is not to double the load. */
+const SAVED_MAX = 10;
+/** Models whose times are remembered. */
+const CLASSES_MAX = 1_000;
 /** The percentile is found anew after so many more of them. */
 const REFRESH_EVERY = 32;
 
@@ -12,22 +16,25 @@ const REFRESH_EVERY = 32;
  */
 export class Hedging {
   readonly #classes = new Map<string, FirstTokens>();
-  #requests = 0;
-  #hedges = 0;
+  /** Hedges that requests so far have left room for. */
+  #allowance = 0;
 
   /** A request has been planned. */
-  counted(): void {
-    this.#requests++;
+  counted(config: TailConfig["hedge"]): void {
+    if (config !== null) this.#allowance = Math.min(SAVED_MAX, this.#allowance + config.shareMax);
   }
 
   /** A hedge has been sent. */
   spent(): void {
-    this.#hedges++;
+    this.#allowance--;
   }
 
   firstToken(model: string, afterUs: Micros): void {
     let times = this.#classes.get(model);
-    if (times === undefined) this.#classes.set(model, (times = new FirstTokens()));
+    if (times === undefined) {
+      if (this.#classes.size >= CLASSES_MAX) return;
+      this.#classes.set(model, (times = new FirstTokens()));
+    }
     times.add(afterUs);
   }
 
@@ -37,8 +44,8 @@ export class Hedging {
     return this.#classes.get(model)?.percentile(config) ?? null;
   }
 
-  isAffordable(config: TailConfig["hedge"]): boolean {
-    return config !== null && this.#hedges + 1 <= config.shareMax * this.#requests;
+  get isAffordable(): boolean {
+    return this.#allowance >= 1;
   }
 }
 

@@ -1,3 +1,4 @@
+import { type Endpoint, hasFreeSlot } from "../fleet/endpoint.ts";
 import type { Fleet } from "../fleet/fleet.ts";
 import type { Worker } from "../fleet/worker.ts";
 import { isWorthTrying } from "../placement/placement.ts";
@@ -32,14 +33,29 @@ export class Moves {
     this.#steps = parts.steps;
   }
 
-  /** The worker is about to stop: what it answers goes on elsewhere, where anybody could take it. */
+  /**
+   * The worker is about to stop: what it answers goes on elsewhere, as far as others have room for it. To be asked again when
+   * they have more; without any, it ends what it has begun.
+   */
   empty(worker: Worker): void {
+    const leaving = [...worker.attempts].filter(({ isParking }) => isParking);
+    const taken = new Map<Endpoint, number>();
+    for (const { packet } of leaving) this.#seat(packet, taken);
     for (const attempt of worker.attempts) {
-      const { packet } = attempt;
-      if (packet.rival !== null || !canCarry(attempt) || !attempt.hasStarted) continue;
-      const others = this.#fleet.available(packet.request.model);
-      if (others.some((other) => isWorthTrying(other, packet))) this.#attempts.park(attempt);
+      const { packet, isParking, hasStarted } = attempt;
+      if (isParking || packet.rival !== null || !canCarry(attempt) || !hasStarted) continue;
+      if (this.#seat(packet, taken)) this.#attempts.park(attempt);
     }
+  }
+
+  /** Counts a slot for the packet on any other endpoint that has one left; false where none has. */
+  #seat(packet: Packet, taken: Map<Endpoint, number>): boolean {
+    const endpoint = this.#fleet.available(packet.request.model).find((other) => {
+      const seats = other.slots - other.inFlight - (taken.get(other) ?? 0);
+      return seats > 0 && hasFreeSlot(other) && isWorthTrying(other, packet);
+    });
+    if (endpoint !== undefined) taken.set(endpoint, (taken.get(endpoint) ?? 0) + 1);
+    return endpoint !== undefined;
   }
 
   /** It has stopped between two tokens. */
@@ -47,6 +63,8 @@ export class Moves {
     const { packet, endpoint } = attempt;
     this.#attempts.end(attempt);
     this.#steps.left(attempt, "completed");
+    this.freeState(packet);
+    packet.failures = 0;
     packet.carried = carriedFrom(attempt, hasState ? stateLeftBy(attempt) : null);
     packet.usage = usageSoFar(attempt);
     packet.use = useOf(attempt, null);

@@ -4,7 +4,6 @@ import { hasBegun, useOf } from "../settling/settle.ts";
 import type { Steps } from "../steps.ts";
 import type { Turn } from "../turn.ts";
 import type { Attempts } from "./attempts.ts";
-import { lifeOf } from "./carrying.ts";
 import { Hedging } from "./hedging.ts";
 
 /**
@@ -32,12 +31,13 @@ export class Races {
   }
 
   /** A request has been planned: so many more hedges are affordable. */
-  counted(): void {
-    this.#hedging.counted();
+  counted(config: TailConfig["hedge"]): void {
+    this.#hedging.counted(config);
   }
 
   /** The packet has been sent: looks after it when most others would have had their first token. */
   dispatched(packet: Packet, config: TailConfig["hedge"]): void {
+    packet.dispatchedUs ??= this.#turn.nowUs;
     const isAlone = packet.rival === null && packet.choices === 1 && packet.carried === null;
     const delayUs = isAlone ? this.#hedging.delayUs(packet.request.model, config) : null;
     if (delayUs !== null) packet.hedgeTimer = this.#turn.after(delayUs, { kind: "packet_slow", packet });
@@ -46,15 +46,18 @@ export class Races {
   /** The first token is late: another endpoint is asked too, if one has room and the budget does. */
   slow(packet: Packet, config: TailConfig["hedge"]): void {
     const { attempt, request, choice, choices, maxTokens, isOnCredit } = packet;
-    if (attempt === null || hasBegun(attempt) || !this.#hedging.isAffordable(config)) return;
+    if (attempt === null || hasBegun(attempt) || config === null) return;
+    if (!this.#hedging.isAffordable) return;
     const hedge = newPacket(request, { choice, choices, maxTokens, isOnCredit, isHedge: true });
     hedge.stageSinceUs = this.#turn.nowUs;
     hedge.heldTokens = maxTokens;
     for (const life of packet.tried) hedge.tried.add(life);
-    hedge.tried.add(lifeOf(attempt.endpoint));
+    hedge.tried.add(attempt.life);
     if (this.#steps.findPlace(hedge) === null) return;
     hedge.heldTokens = 0;
     hedge.rival = packet;
+    // The client waits since the first was sent, whichever of them answers.
+    hedge.dispatchedUs = packet.dispatchedUs;
     packet.rival = hedge;
     request.packets.push(hedge);
     request.hedges++;
@@ -66,9 +69,9 @@ export class Races {
   /** A token has come. What the attempt has shown before decides whether it is the first. */
   token(packet: Packet, { isFirst }: { isFirst: boolean }): void {
     if (packet.rival !== null) this.lose(packet.rival);
-    if (!isFirst || packet.attempt === null) return;
-    const { endpoint, dispatchedUs } = packet.attempt;
-    this.#hedging.firstToken(endpoint.model, this.#turn.nowUs - dispatchedUs);
+    if (!isFirst || packet.attempt === null || packet.dispatchedUs === null) return;
+    // By the name that it was asked under, as for the delay.
+    this.#hedging.firstToken(packet.request.model, this.#turn.nowUs - packet.dispatchedUs);
     this.called(packet);
   }
 

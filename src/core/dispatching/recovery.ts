@@ -10,7 +10,7 @@ import type { Steps } from "../steps.ts";
 import type { Turn } from "../turn.ts";
 import type { Attempts } from "./attempts.ts";
 import type { Breakers } from "./breakers.ts";
-import { carriedFrom, lifeOf, mayCarryOn } from "./carrying.ts";
+import { carriedFrom, mayCarryOn } from "./carrying.ts";
 import type { Races } from "./races.ts";
 import { type Failure, failureError, mayRetry } from "./retry.ts";
 
@@ -46,10 +46,19 @@ export class Recovery {
   }
 
   failed(attempt: Attempt, { reason, message }: AttemptFailed): void {
-    if (reason !== "at_capacity") this.attemptFailed(attempt, { reason, message });
+    if (reason === "request_rejected" && attempt.carriedTokens > 0) this.#refusedToGoOn(attempt, message);
+    else if (reason !== "at_capacity") this.attemptFailed(attempt, { reason, message });
     else if (!hasBegun(attempt)) this.#turnedAway(attempt);
     // Whoever says so after it has begun does not keep to the protocol.
     else this.attemptFailed(attempt, { reason: "endpoint_error", message });
+  }
+
+  /** The request was right when the answer began: what is wrong is the way in which it was to go on. */
+  #refusedToGoOn(attempt: Attempt, message: string): void {
+    this.attemptFailed(attempt, {
+      reason: "endpoint_error",
+      message: `It can't go on with the answer: ${message}`,
+    });
   }
 
   /** It has sent nothing for too long. */
@@ -75,7 +84,7 @@ export class Recovery {
   attemptFailed(attempt: Attempt, failure: Failure): void {
     const { packet, endpoint } = attempt;
     const { attempts, breakers, races, steps, scheduling } = this.#parts;
-    packet.tried.add(lifeOf(endpoint));
+    packet.tried.add(attempt.life);
     if (failure.reason === "context_length_exceeded") packet.contextTokensMin = endpoint.contextTokens + 1;
     attempts.end(attempt);
     steps.left(attempt, "failed");
@@ -97,9 +106,15 @@ export class Recovery {
     const isCarried =
       hasComeForward && this.#parts.scheduling().tail.migration && mayCarryOn(attempt, reason);
     packet.failures = isCarried ? 1 : packet.failures + 1;
-    if (!isCarried) return;
-    packet.carried = carriedFrom(attempt, null);
-    packet.request.migrations++;
+    if (hasComeForward) this.#parts.steps.freeState(packet);
+    if (isCarried) {
+      packet.carried = carriedFrom(attempt, null);
+      packet.request.migrations++;
+    } else if (hasComeForward) {
+      // An answer that had moved before has grown since, and can't go on from where it was then.
+      packet.carried = null;
+      packet.paid = NO_USAGE;
+    }
   }
 
   /** Back in line, before those that have not been sent anywhere yet. */

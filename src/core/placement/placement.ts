@@ -14,6 +14,8 @@ export function footprint(packet: Packet, endpoint: Endpoint): { sessions: numbe
 /** Whether there is any point in sending the packet there, now or later. */
 export function isWorthTrying(endpoint: Endpoint, packet: Packet): boolean {
   if (packet.tried.size > 0 && packet.tried.has(lifeOf(endpoint))) return false;
+  // Nothing is won where the other of two that race is already.
+  if (packet.rival !== null && packet.rival.attempt?.endpoint === endpoint) return false;
   if (!canGoOnAt(endpoint, packet) || endpoint.contextTokens < packet.contextTokensMin) return false;
   if (!hasLabels(endpoint.worker, packet.request.arrival.hints.labels)) return false;
   // One that can't be stopped at a token is only given what is held to its end.

@@ -1,7 +1,7 @@
 import type { CoreConfig, PlacementConfig } from "../config.ts";
 import type { HeartbeatReceived } from "../events.ts";
 import type { Endpoint } from "../fleet/endpoint.ts";
-import type { Worker } from "../fleet/worker.ts";
+import { takesCredit, type Worker } from "../fleet/worker.ts";
 import type { Random } from "../random.ts";
 import type { Attempt, Packet } from "../request.ts";
 import type { Micros } from "../units.ts";
@@ -73,10 +73,12 @@ export class Placement {
 
   /** Whether the endpoint is to read the prompt and leave the answer to others. */
   isPrefillOnly(packet: Packet, endpoint: Endpoint, endpoints: readonly Endpoint[]): boolean {
-    if (endpoint.worker.role !== "prefill" || packet.carried !== null || packet.choices > 1) return false;
-    return endpoints.some(
-      ({ worker, modelHash }) => worker.role !== "prefill" && modelHash === endpoint.modelHash,
-    );
+    const { worker: reader, modelHash: hash = null } = endpoint;
+    const canHandOver = reader.role === "prefill" && takesCredit(reader);
+    if (!canHandOver || packet.carried !== null || packet.choices > 1) return false;
+    return endpoints.some(({ worker, modelHash = null }) => {
+      return worker.role !== "prefill" && takesCredit(worker) && modelHash === hash;
+    });
   }
 
   /** Whether even the worker that has most of the prompt in its cache would have much of it to read. */

@@ -25,6 +25,8 @@ export class Flow implements Contender {
   readonly index = 0;
   readonly band: Band;
   weight: number;
+  /** Those that wait and have been tried. */
+  again = 0;
   running = 0;
   outstandingTokens = 0;
   next: Entry | null = null;
@@ -121,7 +123,10 @@ export class Band implements Contender {
   waitingChanged({ flow, isAgain }: Entry, by: 1 | -1, nowUs: Micros): void {
     this.waiting += by;
     this.line.waiting += by;
-    if (isAgain) this.line.again += by;
+    if (isAgain) {
+      this.line.again += by;
+      flow.again += by;
+    }
     this.flows.update(flow, nowUs);
     this.line.bands.update(this, nowUs);
   }

@@ -15,6 +15,8 @@ import { Walk } from "./walk.ts";
 
 /** What the sequence numbers of packets that come back are below those of fresh ones. */
 const AGAIN = 2 ** 52;
+/** Packets that are looked at together. */
+const FRONT_MAX = 1_024;
 /** Flows remembered of which nothing waits and nothing runs. */
 const IDLE_FLOWS_MAX = 10_000;
 
@@ -144,6 +146,8 @@ export class Queue {
     for (let i = this.#shelves.length - 1; i > own; i--) {
       for (const { packet } of this.#shelves[i]!.newestFirst()) {
         if (packetsOver <= 0 && bytesOver <= 0) return evicted;
+        // An answer that has been begun is not thrown away for one that has not.
+        if (packet.carried !== null) continue;
         evicted.push(packet);
         packetsOver--;
         bytesOver -= packet.request.arrival.bodyBytes;
@@ -168,12 +172,16 @@ export class Queue {
   }
 
   /**
-   * Whether a new packet would have to stand in line. Those that have been tried wait for
-   * endpoints they have not failed on, and must not keep it from the rest.
+   * Whether a new packet would have to stand in line. Those that have been tried wait for endpoints they have not
+   * failed on, and those of a flow at its cap for the flow's own: they must not keep it from the rest.
    */
   isWaiting(model: string): boolean {
     const line = this.#waiting.get(model);
-    return line !== undefined && line.waiting > line.again;
+    if (line === undefined || line.waiting === line.again) return false;
+    for (const { flows } of line.bands) {
+      for (const { name, waiting, again } of flows) if (waiting > again && this.#mayRun(name)) return true;
+    }
+    return false;
   }
 
   /** How many packets run on it. */
@@ -241,6 +249,16 @@ export class Queue {
     if (line === undefined) return;
     const mayRun = ({ name }: Flow) => this.#mayRun(name);
     yield* new Walk(line, { nowUs, mayRun, ttlUs: (packet) => this.ttlUs(packet) }).packets();
+  }
+
+  /** Those that are next as things are now, in order: for whoever decides about several of them together. */
+  front(model: string, nowUs: Micros): Packet[] {
+    const line = this.#waiting.get(model);
+    if (line === undefined) return [];
+    const mayRun = ({ name }: Flow) => this.#mayRun(name);
+    const ttlUs = (packet: Packet) => this.ttlUs(packet);
+    const passedMax = FRONT_MAX;
+    return [...new Walk(line, { nowUs, mayRun, ttlUs, passedMax, passedPerFlowMax: passedMax }).packets()];
   }
 
   // ── what packets are served with ───────────────────────────────────────────────────────

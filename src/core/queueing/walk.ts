@@ -16,6 +16,9 @@ export interface WalkOptions {
   /** Whether the flow may run one more packet. */
   mayRun: (flow: Flow) => boolean;
   ttlUs: (packet: Packet) => Micros;
+  /** Packets that it may pass over, of all flows and of one; as usual if absent. */
+  passedMax?: number;
+  passedPerFlowMax?: number;
 }
 
 /** The flows of a band that a walk has still to do with; null where it has no more to do with one. */
@@ -47,7 +50,10 @@ export class Walk {
 
   /** See `Queue.inOrder`. */
   *packets(): Iterable<Packet> {
-    while (this.#passed.length < PASSED_MAX && this.#passedAgain < PASSED_AGAIN_MAX) {
+    while (
+      this.#passed.length < (this.#options.passedMax ?? PASSED_MAX) &&
+      this.#passedAgain < PASSED_AGAIN_MAX
+    ) {
       const entry = this.#next();
       if (entry === null) return;
       this.#cameBy.add(entry);

@@ -194,12 +194,21 @@ describe("marginal-delay", () => {
     world.reads(world.sends(a!, world.packet({ blocks: [1, 2, 3, 4, 5] })));
     world.sends(b!, world.packet());
     const packet = world.packet({ blocks: [1, 2, 3, 4, 5] });
-    // 100 µs for each token of prompt, 200 µs for each sequence and token; an answer of 8 tokens.
-    const atA = 1 + 100 * 50 * (1 + 0.02 * 1) + 0.01 * 2 * 200 * 1 * 8;
-    const atB = 1 + 100 * (100 + 100);
+    // 100 µs for each token of prompt, 200 µs for each sequence and token; an answer of 8 tokens. A sequence each.
+    const atA = 1 + 100 * 50 * (1 + 0.3 + 0.05 * 1) + 0.01 * 2 * 200 * 1 * 8;
+    const atB = 1 + 100 * 100 + 100 * 100 * (1 + 0.3 + 0.05 * 1);
     assert.deepEqual(world.scores("marginal-delay", packet), { a: 1, b: atA / atB });
-    const parameters = { stall: 4, decode: 0 };
-    const stalledA = 1 + 100 * 50 * (1 + 4);
-    assert.deepEqual(world.scores("marginal-delay", packet, parameters), { a: atB / stalledA, b: 1 });
+    const slowA = 1 + 100 * 50 + 2 * 2 * 200 * 1 * 8;
+    const quickB = 1 + 100 * (100 + 100);
+    const plain = { evict: 0, stall: 0 };
+    assert.deepEqual(world.scores("marginal-delay", packet, { ...plain, decode: 2 }), {
+      a: 1,
+      b: slowA / quickB,
+    });
+    const slowerA = 1 + 100 * 50 + 20 * 2 * 200 * 1 * 8;
+    assert.deepEqual(world.scores("marginal-delay", packet, { ...plain, decode: 20 }), {
+      a: quickB / slowerA,
+      b: 1,
+    });
   });
 });

@@ -91,6 +91,7 @@ export class Prefixes {
       if (!worker.endpoints.includes(endpoint)) this.#close(known!, endpoint);
     }
     if (report !== null) this.#take(worker, report, nowUs);
+    else if (known !== undefined) this.#trim(known, nowUs);
   }
 
   /** Its cache is gone. */
@@ -109,6 +110,7 @@ export class Prefixes {
     if (sequence !== 0 && sequence !== known.sequence + 1) {
       // What a report that never came said is not known: all is in doubt until one says all there is.
       known.sequence = -1;
+      this.#trim(known, nowUs);
       this.#believe(worker, { slot: known.heldSlot, untilUs: -Infinity });
       return;
     }
@@ -123,14 +125,18 @@ export class Prefixes {
       known.expected.delete(block);
       this.#held.use(known.heldSlot, block);
     }
-    // What was sent long ago and has not been reported since is not there. The oldest come first.
+    this.#trim(known, nowUs);
+    this.#believe(worker, { slot: known.heldSlot, untilUs: nowUs });
+    this.#changed();
+  }
+
+  /** What was sent long ago and has not been reported since is not there. The oldest come first. */
+  #trim(known: KnownWorker, nowUs: Micros): void {
     for (const [block, sentUs] of known.expected) {
       if (nowUs - sentUs <= this.#trustUs) break;
       known.expected.delete(block);
       this.#held.remove(known.heldSlot, block);
     }
-    this.#believe(worker, { slot: known.heldSlot, untilUs: nowUs });
-    this.#changed();
   }
 
   /** Empties what was thought to be held, but for what may still be on its way. */
