@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError } from "commander";
-import { calibrate, type CalibrationFacts } from "../simulator/calibration/calibrate.ts";
+import { type CalibrationFacts, Calibrator } from "../simulator/calibration/calibrate.ts";
 import { calibrationTable } from "../simulator/calibration/calibration-table.ts";
 import type { MeasuredEngine } from "../simulator/calibration/measured-engine.ts";
 import { connectOpenAi } from "../simulator/calibration/openai-engine.ts";
@@ -96,16 +96,12 @@ async function calibrateWith(
   const url = worker?.url ?? given.url!;
   const engine = await connect(url, worker?.model ?? given.model ?? null);
   const { rounds, batchMax, promptTokensMax } = given;
-  const calibration = await calibrate({
-    engine,
-    rounds,
-    batchMax,
-    promptTokensMax,
-    signal,
-    facts: factsOf(given, { worker, engine }),
-    onProgress: (done, of) => status.show(`${done} of ${of} measurements`),
-  });
+  const facts = factsOf(given, { worker, engine });
+  const calibrator = new Calibrator({ engines: [engine], facts, batchMax, promptTokensMax });
+  const onProgress = (done: number, of: number): void => status.show(`${done} of ${of} measurements`);
+  await calibrator.measure(rounds, { signal, onProgress });
   status.clear();
+  const calibration = calibrator.result();
   process.stdout.write(`${calibrationTable(calibration)}\n`);
   writeProfile(given.output, calibration.profile);
   process.stdout.write(`Wrote ${given.output}; use it as --fleet 2x${given.output}.\n`);

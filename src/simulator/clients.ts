@@ -7,7 +7,7 @@ import type {
   FinishRequest,
   Relay,
 } from "../core/effects.ts";
-import { NO_HINTS, type RequestArrived } from "../core/events.ts";
+import { type Hints, NO_HINTS, type RequestArrived } from "../core/events.ts";
 import { seconds } from "../core/units.ts";
 import type { ClientsPort } from "../supervisor/ports.ts";
 import type { Wish } from "./connection.ts";
@@ -25,6 +25,17 @@ const CONNECTS_MAX = 20;
 
 /** Tokens of a prompt block that hints name. */
 export const HASH_TOKENS = 16;
+
+/** Bands, of which not all are there in every world. */
+export const PRIORITIES: readonly string[] = ["urgent", "normal", "later"];
+
+/** The last one is what no worker has. */
+const LABELS_ASKED: readonly Hints["labels"][] = [
+  { region: "eu" },
+  { region: "us" },
+  { capability: "tools" },
+  { region: "mars" },
+];
 
 /** Those who send requests, as the rest of a world knows them. */
 export interface Clients extends ClientsPort {
@@ -145,7 +156,7 @@ export class VirtualClients implements Clients {
     const isLong = this.#faults.strikes("long_prompt", 0.05);
     const promptTokens = isLong ? promptTokensMax + 50 : random.between(1, promptTokensMax);
     const { tenant, key } = random.pick(PAYERS);
-    const choices = random.chance(0.25) ? random.between(2, 5) : 1;
+    const choices = random.chance(this.#load.choicesShare) ? random.between(2, 5) : 1;
     const blocks = random.chance(0.5) ? this.#drawBlocks(promptTokens) : [];
     const arrival: Omit<RequestArrived, "request"> = {
       kind: "request_arrived",
@@ -158,7 +169,7 @@ export class VirtualClients implements Clients {
       choices,
       budgetWaitUs: random.chance(0.4) ? Math.round(this.#load.patienceUs * random.fraction()) : 0,
       streamed: random.chance(0.7),
-      hints: { ...NO_HINTS, blocks },
+      hints: { ...(this.#load.hasHints ? this.#drawHints() : NO_HINTS), blocks },
     };
     const answer = (): number => 1 + Math.floor(random.exponential(this.#load.answerTokensMean));
     const wish: Wish = {
@@ -170,6 +181,18 @@ export class VirtualClients implements Clients {
       answerTokens: Array.from({ length: choices }, answer),
     };
     this.#connect({ arrival, wish }, CONNECTS_MAX);
+  }
+
+  #drawHints(): Hints {
+    const random = this.#random;
+    return {
+      ...NO_HINTS,
+      priority: random.pick([null, ...PRIORITIES]),
+      flow: random.pick([null, "agents", "people"]),
+      session: random.pick([null, "s1", "s2", `s${this.#sent}`]),
+      labels: random.chance(0.1) ? random.pick(LABELS_ASKED) : {},
+      slo: random.chance(0.2) ? { ttftUs: seconds(0.5), tpotUs: seconds(0.05) } : null,
+    };
   }
 
   /** Finds somebody to send the request to; a request that is sent again is another one. */

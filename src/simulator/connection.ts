@@ -7,7 +7,10 @@ import type { Network } from "./network.ts";
 import type { Sighting } from "./sightings.ts";
 import type { VirtualTime } from "./virtual-time.ts";
 
-export type ConnectionMessage = EngineMessage | { kind: "failed"; reason: FailureReason; message: string };
+export type ConnectionMessage =
+  | Exclude<EngineMessage, { kind: "parked" }>
+  | { kind: "parked"; hasState: boolean }
+  | { kind: "failed"; reason: FailureReason; message: string };
 
 /** What the client asks for, as far as an endpoint reads it in the request or finds it out. */
 export interface Wish {
@@ -19,6 +22,14 @@ export interface Wish {
   hashTokens: number;
   /** For each choice, tokens after which the model stops by itself. */
   answerTokens: readonly number[];
+}
+
+/** The answer that an attempt goes on with, as its endpoint is told. */
+export interface Begun {
+  /** The number of the answer's first token; null where there is none yet. */
+  firstToken: number | null;
+  /** Of the model that began it. */
+  modelHash: string | null;
 }
 
 /** What a connection reaches the supervisor's side of the world with. */
@@ -38,6 +49,8 @@ export interface ConnectionEnds {
 export class Connection {
   readonly dispatch: Dispatch;
   readonly wish: Wish;
+  /** Null for an answer from its beginning. */
+  readonly begun: Begun | null;
   /** Whether what is on its way when the attempt is cancelled still arrives. */
   readonly #crosses: boolean;
   readonly #ends: ConnectionEnds;
@@ -46,21 +59,33 @@ export class Connection {
   #held: TokenRange[][] = [];
   /** Of the latest of them those that the supervisor is to hear of with the next edge. */
   readonly #untold = new Map<number, TokenRange>();
+  /** The number of the first token of its first choice. */
+  #firstToken: number | null;
   #lastArrivalUs: Micros = 0;
   #isCancelled = false;
   #isClosed = false;
   #isEnded = false;
   #isPaused = false;
 
-  constructor(dispatch: Dispatch, options: { wish: Wish; crosses: boolean; ends: ConnectionEnds }) {
+  constructor(
+    dispatch: Dispatch,
+    options: { wish: Wish; begun: Begun | null; crosses: boolean; ends: ConnectionEnds },
+  ) {
     this.dispatch = dispatch;
     this.wish = options.wish;
+    this.begun = options.begun;
+    this.#firstToken = options.begun?.firstToken ?? null;
     this.#crosses = options.crosses;
     this.#ends = options.ends;
   }
 
   get life(): number {
     return this.#ends.life;
+  }
+
+  /** Known once a token of the answer has come, over this connection or one before it. */
+  get firstToken(): number | null {
+    return this.#firstToken;
   }
 
   /** Nothing will come over it any more. */
@@ -156,6 +181,7 @@ export class Connection {
         this.#untold.set(choice, untold);
         if (!isEdge) return;
         this.#untold.delete(choice);
+        if (choice === 0) this.#firstToken ??= untold.first - (this.dispatch.resume?.tokens ?? 0);
         (this.#held[choice] ??= []).push(untold);
         saw({ kind: "tokens_arrived", attempt, choice, tokens: untold });
         return submit({ kind: "attempt_output", attempt, choice, tokens: untold.count });
@@ -171,7 +197,7 @@ export class Connection {
       }
       case "parked": {
         this.#isEnded = true;
-        return submit({ kind: "attempt_parked", attempt, hasState: true });
+        return submit({ kind: "attempt_parked", attempt, hasState: message.hasState });
       }
       case "failed": {
         this.#isEnded = true;

@@ -1,3 +1,4 @@
+import { assert } from "../core/assert.ts";
 import type {
   AskReceipts,
   CancelAttempt,
@@ -8,7 +9,7 @@ import type {
 } from "../core/effects.ts";
 import type { TokenRange } from "./engine/generation.ts";
 import type { EndpointsPort } from "../supervisor/ports.ts";
-import { Connection, type ConnectionEnds, type Wish } from "./connection.ts";
+import { type Begun, Connection, type ConnectionEnds, type Wish } from "./connection.ts";
 import type { FaultPlan } from "./faults.ts";
 import type { VirtualWorker } from "./worker.ts";
 
@@ -39,6 +40,7 @@ export class VirtualEndpoints implements EndpointsPort {
     const crosses = this.#faults.strikes("crossing_event", 0.5);
     const connection = new Connection(effect, {
       wish: this.#wishOf(effect.request),
+      begun: effect.resume === null ? null : this.#begunBy(effect.resume.attempt),
       crosses,
       ends: this.#ends,
     });
@@ -48,6 +50,15 @@ export class VirtualEndpoints implements EndpointsPort {
     if (siblings === undefined) this.#byRequest.set(effect.request, [connection]);
     else siblings.push(connection);
     this.#later(effect.worker, (worker) => worker.receive(connection));
+  }
+
+  #begunBy(attempt: string): Begun {
+    const before = this.#connections.get(attempt);
+    assert(before !== undefined, `${attempt} is remembered as long as its request is there`);
+    const { dispatch, firstToken, begun } = before;
+    const models = this.#workers.get(dispatch.worker)?.spec.models;
+    const served = models?.find(({ model }) => model === dispatch.model);
+    return { firstToken, modelHash: begun === null ? (served?.modelHash ?? null) : begun.modelHash };
   }
 
   /** A call of its own, so grants may overtake each other. */

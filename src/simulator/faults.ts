@@ -15,6 +15,8 @@ export const FAULTS = {
   request_rejected: "an endpoint refuses the request itself",
   overrun: "an engine generates more than it was given credit for",
   long_prompt: "a prompt is longer than its bound",
+  state_lost: "a worker stops an answer as it was asked to, and can't keep its KV state",
+  state_not_fetched: "a worker can't load the KV state that another one keeps for it",
   engine_stall: "an engine stands still for seconds while its worker goes on reporting",
   engine_slow: "an engine takes ten times as long for each step",
   partition:

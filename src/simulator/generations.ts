@@ -25,7 +25,7 @@ export class Generations {
 
   /** Null where the prompt leaves no room for an answer. What the engine says goes to `send`. */
   draw(
-    { dispatch, wish }: Connection,
+    { dispatch, wish, begun }: Connection,
     { hasState, send }: { hasState: boolean; send: (message: EngineMessage) => void },
   ): Generation | null {
     const served = this.#spec.models.find(({ model }) => model === dispatch.model)!;
@@ -33,6 +33,9 @@ export class Generations {
     const { isRemote, dialect } = this.#spec;
     const roomTokens = served.contextTokens - promptTokens;
     if (roomTokens <= 0) return null;
+    // Another model would have said something else.
+    const isOurs = begun !== null && begun.modelHash === (served.modelHash ?? null);
+    const firstToken = isOurs ? begun.firstToken : null;
     const overbills = isRemote && this.#faults.strikes("overbilling", 0.1);
     return {
       attempt: dispatch.attempt,
@@ -46,7 +49,7 @@ export class Generations {
       carriedTokens: dispatch.resume?.tokens ?? 0,
       hasState,
       isPrefillOnly: dispatch.isPrefillOnly,
-      streams: this.#streams({ dispatch, wish }, roomTokens),
+      streams: this.#streams({ dispatch, wish }, { roomTokens, firstToken }),
       hangsInPrefill: this.#faults.strikes("prefill_hang", 0.04),
       kvBytes:
         dispatch.choices *
@@ -66,19 +69,24 @@ export class Generations {
   }
 
   /** One for each choice; a remote endpoint mixes them into one. */
-  #streams({ dispatch, wish }: Pick<Connection, "dispatch" | "wish">, roomTokens: number): Stream[] {
+  #streams(
+    { dispatch, wish }: Pick<Connection, "dispatch" | "wish">,
+    { roomTokens, firstToken }: { roomTokens: number; firstToken: number | null },
+  ): Stream[] {
     const ceilingTokens = Math.min(dispatch.maxTokens, roomTokens);
     const carriedTokens = dispatch.resume?.tokens ?? 0;
     const answers = wish.answerTokens.slice(dispatch.choice, dispatch.choice + dispatch.choices);
     if (!this.#spec.isRemote) {
       const apart = this.#random.between(1, 6);
       return answers.map((answerTokens, choice) =>
-        this.#stream({ answerTokens, ceilingTokens, carriedTokens, waitSteps: choice * apart }),
+        this.#stream({ answerTokens, ceilingTokens, carriedTokens, waitSteps: choice * apart, firstToken }),
       );
     }
     const answerTokens = answers.reduce((sum, tokens) => sum + Math.min(tokens, ceilingTokens), 0);
     const allTokens = ceilingTokens * dispatch.choices;
-    return [this.#stream({ answerTokens, ceilingTokens: allTokens, carriedTokens, waitSteps: 0 })];
+    return [
+      this.#stream({ answerTokens, ceilingTokens: allTokens, carriedTokens, waitSteps: 0, firstToken }),
+    ];
   }
 
   #stream(answer: {
@@ -86,15 +94,17 @@ export class Generations {
     ceilingTokens: number;
     carriedTokens: number;
     waitSteps: number;
+    /** Of the answer that it goes on with; null for one of its own. */
+    firstToken: number | null;
   }): Stream {
     const { answerTokens, ceilingTokens, carriedTokens, waitSteps } = answer;
     const overrunTokens = this.#faults.strikes("overrun", 0.03)
       ? this.#random.between(1, EXCESS_TOKENS_MAX)
       : 0;
     const overrunning = ceilingTokens + overrunTokens;
-    const firstToken = this.#nextToken;
+    const firstToken = answer.firstToken ?? this.#nextToken;
     // Leaves room for all it may generate, so that no two tokens share a number.
-    this.#nextToken += overrunning;
+    if (answer.firstToken === null) this.#nextToken += ceilingTokens + EXCESS_TOKENS_MAX;
     return {
       endsAtTokens: overrunTokens > 0 ? overrunning : Math.min(answerTokens, ceilingTokens),
       finishReason: answerTokens < ceilingTokens ? "stop" : "length",

@@ -5,6 +5,7 @@ import { type Micros, seconds } from "../core/units.ts";
 import {
   ANY_MODEL,
   type ServedModel,
+  WORKER_ROLES,
   type WorkerDialect,
   type WorkerLimits,
   type WorkerRole,
@@ -25,6 +26,8 @@ export interface Scenario {
   load: Load;
   /** Whether the supervisor is told to stop when all has been answered, and not in the middle of it. */
   isAnsweredOut: boolean;
+  /** Whether somebody changes policies while requests run. */
+  hasOperator: boolean;
   disk: DiskSpec;
   network: { delayUs: Micros; reportDelayUs: Micros };
 }
@@ -49,6 +52,15 @@ export interface WorkerSpec {
   labels: Readonly<Record<string, string>>;
   /** Whether its reports say which sessions are this supervisor's own. */
   countsOwnSessions: boolean;
+  parking: ParkingSpec;
+}
+
+/** How a worker keeps the KV state of answers that it has parked. */
+export interface ParkingSpec {
+  /** So many at most: one more pushes the oldest out. */
+  statesMax: number;
+  /** Each for so long. */
+  ttlUs: Micros;
 }
 
 export interface EngineSpec {
@@ -66,12 +78,19 @@ export interface Load {
   burstShare: number;
   promptTokensMax: number;
   answerTokensMean: number;
+  /** Whether requests name priorities, flows, sessions, labels and hopes for latency. */
+  hasHints: boolean;
+  /** Share of requests that ask for several answers. */
+  choicesShare: number;
   /** How long those who wait for their budget do so at most. */
   patienceUs: Micros;
   names: readonly string[];
 }
 
 const KIB = 1_024;
+
+/** What a laboratory's workers do: nothing that is parked is lost. */
+export const LARGE_PARKING: ParkingSpec = { statesMax: 10_000, ttlUs: seconds(60) };
 
 /** Of every model on every worker. */
 export const KV_BYTES_PER_TOKEN = 1_024;
@@ -100,12 +119,14 @@ export function drawScenario(random: Random, options: { requests: number; isCalm
     Object.assign(model, CALM);
     Object.assign(model.engine.profile, CALM_ENGINE);
   }
+  const hasPools = random.chance(0.25);
   const workers = Array.from({ length: random.pick([1, 2, 3, 3, 4, 5]) }, (_, index): WorkerSpec => {
     const id = `w${index}`;
-    if (isUniform) return { ...model, id };
+    const role = hasPools ? random.pick(WORKER_ROLES) : "both";
+    if (isUniform) return { ...model, id, role };
     // The first serves every model, so that most requests find one.
     const isPartial = index > 0 && random.chance(0.4);
-    return drawWorker(random, id, isPartial ? [random.pick(MODELS)] : MODELS);
+    return { ...drawWorker(random, id, isPartial ? [random.pick(MODELS)] : MODELS), role };
   });
   if (!options.isCalm && random.chance(0.15)) {
     // Whatever is asked of it, among other things what nobody else has.
@@ -123,6 +144,8 @@ export function drawScenario(random: Random, options: { requests: number; isCalm
     burstShare: random.pick([0, 0.02, 0.1]),
     promptTokensMax: random.pick([40, 200, 800]),
     answerTokensMean: random.pick([5, 20, 60]),
+    hasHints: random.chance(0.5),
+    choicesShare: random.pick([0, 0.25, 0.25]),
     patienceUs: seconds(random.pick([2, 10, 30])),
     names: hasRemote ? [...CLIENT_NAMES, ...Array.from({ length: 6 }, () => "rented")] : CLIENT_NAMES,
   };
@@ -134,6 +157,7 @@ export function drawScenario(random: Random, options: { requests: number; isCalm
     remotes: hasRemote ? [remoteSpec(random, remote)] : [],
     load,
     isAnsweredOut: false,
+    hasOperator: random.chance(0.5),
     disk: { syncUs: random.pick([0, 500, 4_000, 30_000]), relaxedUs: random.pick([0, 5_000, 200_000]) },
     network: { delayUs: random.pick([50, 500, 5_000]), reportDelayUs: 0 },
   };
@@ -199,7 +223,11 @@ function drawWorker(random: Random, id: string, models: readonly string[]): Work
   const slots = random.between(1, 8);
   const served = (model: string): ServedModel => {
     const contextTokens = random.pick([512, 1_024, 4_096]);
-    return { model, slots, contextTokens, kvBytesPerToken: KV_BYTES_PER_TOKEN };
+    // Most can go on with each other's answers, and load each other's states.
+    const modelHash = random.pick(["v1", "v1", "v1", "v1", "v2", null]);
+    const stateFingerprint = random.pick(["s1", "s1", "s1", "s1", "s2", null]);
+    const kinds = { modelHash, stateFingerprint };
+    return { model, slots, contextTokens, kvBytesPerToken: KV_BYTES_PER_TOKEN, ...kinds };
   };
   return {
     id,
@@ -214,8 +242,9 @@ function drawWorker(random: Random, id: string, models: readonly string[]): Work
     isRemote: false,
     heartbeatUs: seconds(random.pick([2, 5, 10])),
     role: "both",
-    labels: {},
+    labels: random.pick([{}, { region: "eu" }, { region: "us", capability: "tools, vision" }]),
     countsOwnSessions: random.chance(0.8),
+    parking: { statesMax: random.pick([1, 100]), ttlUs: seconds(random.pick([0.5, 30])) },
   };
 }
 
@@ -262,5 +291,6 @@ function remoteSpec(random: Random, remote: CoreConfig["remotes"][number]): Work
     role: "both",
     labels: remote.labels,
     countsOwnSessions: true,
+    parking: LARGE_PARKING,
   };
 }

@@ -43,6 +43,8 @@ export interface SimulationReport {
   interrupted: number;
   /** What happened to money that does not happen to every request. */
   money: Record<string, number>;
+  /** What was done about slow and broken endpoints. */
+  mechanisms: Record<string, number>;
   ttftMs: Percentiles | null;
   totalMs: Percentiles | null;
   /** How often each fault struck. */
@@ -121,6 +123,7 @@ function runOnce(
     crashes: world.crashes,
     interrupted: world.interrupted,
     money: tally.money,
+    mechanisms: { ...tally.mechanisms, ...Object.fromEntries(checkers.happenings) },
     ttftMs: tally.ttftMs,
     totalMs: tally.totalMs,
     faults: faults.counts(),

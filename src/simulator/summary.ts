@@ -23,6 +23,10 @@ export function summaryOf(reports: readonly SimulationReport[]): string {
     section("how requests ended", totals(reports.map(({ outcomes }) => outcomes))),
     section("what failed ones were told", totals(reports.map(({ errors }) => errors))),
     section("money", totals(reports.map(({ money }) => money))),
+    section(
+      "what was done about slow and broken endpoints",
+      totals(reports.map(({ mechanisms }) => mechanisms)),
+    ),
     section("faults", totals(reports.map(({ faults }) => faults)), (name) => FAULTS[name as Fault]),
   ];
   if (first === last) sections.splice(1, 0, latencies(first), `hash of effects  ${first.hash}`);

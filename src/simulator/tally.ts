@@ -1,6 +1,7 @@
 import type { Effect } from "../core/effects.ts";
 import type { SettledRecord } from "../core/settling/record.ts";
 import type { Micros } from "../core/units.ts";
+import { isHedge, packetOf } from "./ids.ts";
 
 /** Of a set of times, in milliseconds; null when there are none. */
 export interface Percentiles {
@@ -16,6 +17,7 @@ export class Tally {
   readonly #ttftUs: Micros[] = [];
   readonly #totalUs: Micros[] = [];
   readonly #money = new Map<string, number>();
+  readonly #mechanisms = new Map<string, number>();
   #retries = 0;
 
   add(record: SettledRecord): void {
@@ -30,14 +32,21 @@ export class Tally {
 
   effects(effects: readonly Effect[]): void {
     for (const effect of effects) {
-      const name = moneyOf(effect);
-      if (name !== null) count(this.#money, name);
+      const money = moneyOf(effect);
+      if (money !== null) count(this.#money, money);
+      const mechanism = mechanismOf(effect);
+      if (mechanism !== null) count(this.#mechanisms, mechanism);
     }
   }
 
   /** What happened to money that does not happen to every request. */
   get money(): Record<string, number> {
     return sorted(this.#money);
+  }
+
+  /** What was done about slow and broken endpoints. */
+  get mechanisms(): Record<string, number> {
+    return sorted(this.#mechanisms);
   }
 
   /** Attempts beyond the first of each packet. */
@@ -83,6 +92,39 @@ function moneyOf(effect: Effect): string | null {
       return null;
   }
 }
+
+function mechanismOf(effect: Effect): string | null {
+  switch (effect.kind) {
+    case "append_ledger": {
+      const { operation, hold } = effect.entry;
+      return operation === "reserve" && isHedge(packetOf(hold)) ? "hedges" : null;
+    }
+    case "dispatch": {
+      const { resume, isPrefillOnly } = effect;
+      if (isPrefillOnly) return "prompts read for others";
+      if (resume === null) return null;
+      const how = resume.stateOn === null ? "read again" : "with their KV state";
+      return `${resume.tokens === 0 ? "prompts handed over" : "answers that went on elsewhere"}, ${how}`;
+    }
+    case "park_attempt":
+      return "answers asked to leave";
+    case "cancel_attempt":
+      if (effect.reason === "stalled") return "attempts taken from engines at a standstill";
+      if (effect.reason !== "hedge_lost") return null;
+      return isHedge(packetOf(effect.attempt)) ? "hedges that lost" : "hedges that won";
+    case "worker_changed":
+      return WORKERS[effect.reason] ?? null;
+    default:
+      return null;
+  }
+}
+
+/** What has become of workers, by the reason that is given. */
+const WORKERS: Readonly<Record<string, string>> = {
+  restarted: "workers that came back as another process",
+  "no progress": "engines found at a standstill",
+  "no heartbeat": "workers found silent",
+};
 
 function count(counts: Map<string, number>, key: string): void {
   counts.set(key, (counts.get(key) ?? 0) + 1);

@@ -6,6 +6,7 @@ import { Engine } from "./engine/engine.ts";
 import { type EngineMessage, generatedTokens, type Generation, usageOf } from "./engine/generation.ts";
 import { StepNoise } from "./engine/step-time.ts";
 import type { FaultPlan } from "./faults.ts";
+import { Parking } from "./parking.ts";
 import { Generations } from "./generations.ts";
 import type { WorkerSpec } from "./scenario.ts";
 import type { Sighting } from "./sightings.ts";
@@ -56,8 +57,7 @@ export class VirtualWorker {
   #cacheReports = 0;
   /** What it has on paper, whatever becomes of its process: what each attempt came to that it saw the end of. */
   readonly #receipts = new Map<string, Receipt>();
-  /** Attempts whose KV state it keeps for others to fetch. */
-  readonly #parked = new Set<string>();
+  readonly #parking: Parking;
   /** Sessions that other supervisors have here. */
   foreignSessions = 0;
 
@@ -69,6 +69,7 @@ export class VirtualWorker {
     this.#random = random;
     this.#saw = parts.saw;
     this.#stateOn = parts.stateOn ?? (() => false);
+    this.#parking = new Parking(spec.parking);
     const { profile, burstTokens, stepNoise } = spec.engine;
     this.#engine = new Engine({
       profile,
@@ -177,11 +178,11 @@ export class VirtualWorker {
 
   /** Whether it has the state of a parked attempt. */
   hasState(attempt: string): boolean {
-    return this.isRunning && this.#parked.has(attempt);
+    return this.isRunning && this.#parking.has(attempt, this.#time.nowUs);
   }
 
   freeState(attempt: string): void {
-    this.#parked.delete(attempt);
+    this.#parking.free(attempt);
   }
 
   /** Of those attempts that it knows; a worker that is not there knows nothing. */
@@ -220,7 +221,7 @@ export class VirtualWorker {
       this.#time.after(resetAfterUs, () => connection.fail(brokenBy(generation), "connection reset"));
     }
     this.#connections.clear();
-    this.#parked.clear();
+    this.#parking.clear();
   }
 
   restart(): void {
@@ -236,15 +237,19 @@ export class VirtualWorker {
   #stop(attempt: string): Generation | undefined {
     const generation = this.#engine.stop(attempt);
     if (generation !== undefined) {
-      this.#write(generation);
+      this.#write(generation, { isParked: false });
       this.#ended(generation);
     }
     return generation;
   }
 
-  #write(generation: Generation): void {
-    const { attempt, model } = generation;
-    this.#receipts.set(attempt, { attempt, model, usage: usageOf(generation) });
+  #write(generation: Generation, { isParked }: { isParked: boolean }): void {
+    const { attempt, model, carriedTokens } = generation;
+    const usage = usageOf(generation);
+    // What it has generated itself: the receipts of one answer add up to its tokens.
+    const completionTokens = usage.completionTokens - carriedTokens;
+    const own = { ...usage, completionTokens };
+    this.#receipts.set(attempt, { attempt, model, usage: own, continuedFrom: carriedTokens, isParked });
   }
 
   #ended(generation: Generation): void {
@@ -257,22 +262,30 @@ export class VirtualWorker {
   }
 
   #generation(connection: Connection): Generation | null {
-    const { resume } = connection.dispatch;
+    const { attempt, resume } = connection.dispatch;
     const stateOn = resume?.stateOn ?? null;
     const generation: Generation | null = this.#generations.draw(connection, {
-      hasState: resume !== null && stateOn !== null && this.#stateOn(stateOn, resume.attempt),
+      hasState: resume !== null && stateOn !== null && this.#fetches(stateOn, resume.attempt),
       send: (message) => {
         if (generation !== null) this.#noteEnd(generation, message);
-        connection.send(message);
+        connection.send(
+          message.kind === "parked" ? { ...message, hasState: this.hasState(attempt) } : message,
+        );
       },
     });
     return generation;
   }
 
+  /** Gets the KV state of a parked attempt from another worker, or can't and has to read everything again. */
+  #fetches(worker: string, attempt: string): boolean {
+    return this.#stateOn(worker, attempt) && !this.#faults.strikes("state_not_fetched", 0.2);
+  }
+
   #noteEnd(generation: Generation, { kind }: EngineMessage): void {
     if (kind !== "finished" && kind !== "parked") return;
-    if (kind === "parked") this.#parked.add(generation.attempt);
-    this.#write(generation);
+    const isKept = kind === "parked" && !this.#faults.strikes("state_lost", 0.2);
+    if (isKept) this.#parking.keep(generation.attempt, this.#time.nowUs);
+    this.#write(generation, { isParked: kind === "parked" });
     this.#ended(generation);
   }
 

@@ -13,7 +13,7 @@ import { Heartbeats } from "./heartbeats.ts";
 import { Life, type Surroundings } from "./life.ts";
 import { drawLimitChange } from "./money.ts";
 import { Network } from "./network.ts";
-import { drawScheduling, isPlain } from "./policies.ts";
+import { drawChanges } from "./policies.ts";
 import { CRASH_POINTS, VirtualProcess } from "./process.ts";
 import type { Random } from "../core/random.ts";
 import type { Scenario, WorkerSpec } from "./scenario.ts";
@@ -331,11 +331,11 @@ export class World {
 
   #arrangePolicyChanges(spanUs: Micros): void {
     const random = this.#random.fork();
-    if (isPlain(this.#scenario.config.scheduling)) return;
+    if (!this.#scenario.hasOperator) return;
     for (let count = random.between(0, 4); count > 0; count--) {
       this.#time.after(random.fraction() * spanUs, () => {
         if (!this.#faults.strikes("policy_change", 1)) return;
-        this.#submit({ kind: "policy_set", scheduling: drawScheduling(random) });
+        this.#submit({ kind: "policy_set", scheduling: drawChanges(random) });
       });
     }
   }

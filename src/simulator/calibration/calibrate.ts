@@ -1,19 +1,12 @@
 import type { EngineProfile } from "../engine-profiles/engine-profile.ts";
-import { fitRelative, fitted, type Observation } from "./fit.ts";
-import { type DecodePoint, measure, type MeasuringPlan, type PrefillPoint } from "./measure.ts";
-import type { EngineFacts, MeasuredEngine } from "./measured-engine.ts";
+import { fitEngine, type FittedEngine } from "./fit-engine.ts";
+import { measure, type Measurements, type MeasuringPlan } from "./measure.ts";
+import type { EngineFacts, MeasuredEngine, MixedBatching } from "./measured-engine.ts";
 
 /** What a calibration came to. */
-export interface Calibration {
+export interface Calibration extends FittedEngine {
   profile: EngineProfile;
-  prefill: FittedPoint<PrefillPoint>[];
-  decode: FittedPoint<DecodePoint>[];
-  /** Mean of |fitted − measured| / measured. */
-  prefillError: number;
-  decodeError: number;
 }
-
-export type FittedPoint<Point> = Point & { fittedUs: number };
 
 /** What nobody can measure, or the engine does not say. */
 export interface CalibrationFacts {
@@ -27,15 +20,13 @@ export interface CalibrationFacts {
 }
 
 export interface CalibrationOptions {
-  engine: MeasuredEngine;
+  /** Alike, and measured at the same time: what they take from each other is part of what they take. */
+  engines: readonly [MeasuredEngine, ...MeasuredEngine[]];
   facts: CalibrationFacts;
-  rounds: number;
   /** The largest batch to measure; never more than the engine takes. */
   batchMax: number;
   /** The longest prompt to measure, in tokens; never more than fits. */
   promptTokensMax: number;
-  signal: AbortSignal;
-  onProgress: (done: number, of: number) => void;
 }
 
 /** What vLLM has if nothing else is said: its documentation's defaults. */
@@ -48,45 +39,57 @@ const OUTPUT_TOKENS = 48;
 const BYTES_PER_KV_TOKEN_DEFAULT = 131_072;
 const PREFILL_LENGTHS = 12;
 
-/** Measures an engine and fits the terms of `EngineProfile` to it. Rejects when the engine fails, or a fact is missing. */
-export async function calibrate(options: CalibrationOptions): Promise<Calibration> {
-  const { engine, signal, onProgress } = options;
-  const limits = limitsOf(engine.facts, options.facts);
-  const measurements = await measure({ engine, plan: planOf(limits, options), signal, onProgress });
-  const { tokensPerStepMax } = limits;
-  // What a request takes besides steps, such as HTTP and tokenising, looks like p0 where each prompt is one step.
-  const hasSteps = measurements.prefill.some(({ tokens }) => tokens > tokensPerStepMax);
-  const prefill = fitPoints(measurements.prefill, ({ tokens }) => {
-    return [...prefillTerms(tokens, tokensPerStepMax), hasSteps ? 1 : 0];
-  });
-  const decode = fitPoints(measurements.decode, ({ batch, contextTokens }) => [1, batch, contextTokens]);
-  const profile: EngineProfile = {
-    name: options.facts.name,
-    source: `headgate calibrate: ${engine.facts.description}`,
-    prefillUs: firstThree(prefill.coefficients),
-    decodeUs: firstThree(decode.coefficients),
-    queueUs: [prefill.coefficients[3] ?? 0, 0],
-    kvTokens: limits.kvTokens,
-    blockTokens: limits.blockTokens,
-    sequencesMax: limits.sequencesMax,
-    contextTokens: limits.contextTokens,
-    batching: { kind: "mixed", tokensPerStepMax },
-    prefixCache: true,
-    startUs: options.facts.startUs ?? 0,
-    bytesPerKvToken: engine.facts.bytesPerKvToken ?? BYTES_PER_KV_TOKEN_DEFAULT,
-  };
-  return {
-    profile,
-    prefill: prefill.points,
-    decode: decode.points,
-    prefillError: prefill.meanError,
-    decodeError: decode.meanError,
-  };
+/** Measures engines, once or now and then, and fits the terms of `EngineProfile` to all that was measured. */
+export class Calibrator {
+  readonly #options: CalibrationOptions;
+  readonly #limits: Limits;
+  readonly #measured: Measurements = { prefill: [], decode: [] };
+
+  /** Throws when a fact is missing. */
+  constructor(options: CalibrationOptions) {
+    this.#options = options;
+    this.#limits = limitsOf(options.engines[0].facts, options.facts);
+  }
+
+  /** Each point is measured in so many rounds, and its median counts. Rejects when an engine fails. */
+  async measure(
+    rounds: number,
+    { signal, onProgress }: { signal: AbortSignal; onProgress?: (done: number, of: number) => void },
+  ): Promise<void> {
+    const { engines } = this.#options;
+    const plan = planOf(this.#limits, { ...this.#options, rounds });
+    const measured = await Promise.all(
+      engines.map((engine, i) => {
+        return measure({ engine, plan, signal, onProgress: i === 0 ? onProgress : undefined });
+      }),
+    );
+    for (const { prefill, decode } of measured) {
+      this.#measured.prefill.push(...prefill);
+      this.#measured.decode.push(...decode);
+    }
+  }
+
+  /** Throws when nothing was measured. */
+  result(): Calibration {
+    const { engines, facts } = this.#options;
+    const fit = fitEngine(this.#measured, this.#limits.batching);
+    return { ...fit, profile: profileOf(fit, { limits: this.#limits, facts, engine: engines[0].facts }) };
+  }
 }
 
-/** Reading T tokens takes ⌈T/C⌉ steps of p0, and p1·T + p2·T² in all. */
-export function prefillTerms(tokens: number, tokensPerStepMax: number): [number, number, number] {
-  return [Math.ceil(tokens / tokensPerStepMax), tokens, tokens ** 2];
+function profileOf(
+  { figures }: FittedEngine,
+  { limits, facts, engine }: { limits: Limits; facts: CalibrationFacts; engine: EngineFacts },
+): EngineProfile {
+  return {
+    name: facts.name,
+    source: `headgate calibrate: ${engine.description}`,
+    ...figures,
+    ...limits,
+    prefixCache: true,
+    startUs: facts.startUs ?? 0,
+    bytesPerKvToken: engine.bytesPerKvToken ?? BYTES_PER_KV_TOKEN_DEFAULT,
+  };
 }
 
 interface Limits {
@@ -94,7 +97,7 @@ interface Limits {
   blockTokens: number;
   sequencesMax: number;
   contextTokens: number;
-  tokensPerStepMax: number;
+  batching: MixedBatching;
 }
 
 function limitsOf(own: EngineFacts, given: CalibrationFacts): Limits {
@@ -109,13 +112,16 @@ function limitsOf(own: EngineFacts, given: CalibrationFacts): Limits {
     kvTokens,
     sequencesMax: given.sequencesMax ?? own.sequencesMax ?? SEQUENCES_DEFAULT,
     blockTokens: given.blockTokens ?? own.blockTokens ?? BLOCK_TOKENS_DEFAULT,
-    tokensPerStepMax: given.tokensPerStepMax ?? own.chunkTokens ?? TOKENS_PER_STEP_DEFAULT,
+    batching: {
+      ...(own.batching ?? { kind: "mixed", tokensPerStepMax: TOKENS_PER_STEP_DEFAULT }),
+      ...(given.tokensPerStepMax === undefined ? {} : { tokensPerStepMax: given.tokensPerStepMax }),
+    },
   };
 }
 
 function planOf(
   { contextTokens, kvTokens, sequencesMax }: Limits,
-  { rounds, batchMax, promptTokensMax }: CalibrationOptions,
+  { rounds, batchMax, promptTokensMax }: CalibrationOptions & { rounds: number },
 ): MeasuringPlan {
   // Prompts are of about the length that is asked for: some room is left.
   const longest = Math.min(promptTokensMax, Math.floor(contextTokens * 0.9) - 1);
@@ -150,21 +156,4 @@ function geometric(first: number, last: number, count: number): number[] {
     Math.round(first * (last / first) ** (i / (count - 1))),
   );
   return [...new Set(values)];
-}
-
-function fitPoints<Point extends { us: number }>(
-  points: readonly Point[],
-  termsOf: (point: Point) => number[],
-): { coefficients: number[]; meanError: number; points: FittedPoint<Point>[] } {
-  const observations: Observation[] = points.map((point) => ({ terms: termsOf(point), measured: point.us }));
-  const { coefficients, meanError } = fitRelative(observations);
-  return {
-    coefficients,
-    meanError,
-    points: points.map((point, i) => ({ ...point, fittedUs: fitted(observations[i]!.terms, coefficients) })),
-  };
-}
-
-function firstThree([first = 0, second = 0, third = 0]: readonly number[]): [number, number, number] {
-  return [first, second, third];
 }

@@ -7,8 +7,12 @@ import type { Calibration } from "./calibrate.ts";
 export function calibrationTable(calibration: Calibration): string {
   const { profile, prefill, decode, prefillError, decodeError } = calibration;
   const [p0, p1, p2] = profile.prefillUs.map(numberText);
-  const [d0, d1, d2] = profile.decodeUs.map(numberText);
   const overhead = numberText(profile.queueUs?.[0] ?? 0);
+  const { decodeLarge } = profile;
+  const large =
+    decodeLarge === undefined
+      ? ""
+      : `, and ${decodeFormula(decodeLarge.decodeUs)} µs from a batch of ${decodeLarge.batchMin} on`;
   const prefillRows = prefill.map(({ tokens, us, fittedUs }) => [
     numberText(tokens),
     ...comparedCells(us, fittedUs),
@@ -23,9 +27,14 @@ export function calibrationTable(calibration: Calibration): string {
     `prefill = ${p0} a step + ${p1} · T + ${p2} · T² µs, and ${overhead} µs a request; off by ${shareText(prefillError)} on average`,
     "",
     table(["batch", "context tokens", "measured", "fitted", "off by"], decodeRows),
-    `decode  = ${d0} + ${d1} · batch + ${d2} · context µs a step, off by ${shareText(decodeError)} on average`,
+    `decode  = ${decodeFormula(profile.decodeUs)} µs a step${large}, off by ${shareText(decodeError)} on average`,
     "",
   ].join("\n");
+}
+
+function decodeFormula(decodeUs: readonly number[]): string {
+  const [d0, d1, d2] = decodeUs.map(numberText);
+  return `${d0} + ${d1} · batch + ${d2} · context`;
 }
 
 function comparedCells(us: number, fittedUs: number): string[] {

@@ -41,7 +41,9 @@ export function fitted(terms: readonly number[], coefficients: readonly number[]
   return terms.reduce((sum, term, i) => sum + term * coefficients[i]!, 0);
 }
 
-function meanErrorOf(observations: readonly Observation[], coefficients: readonly number[]): number {
+/** Mean of |fitted − measured| / measured; 0 of nothing. */
+export function meanErrorOf(observations: readonly Observation[], coefficients: readonly number[]): number {
+  if (observations.length === 0) return 0;
   const errors = observations.map(({ terms, measured }) => {
     return Math.abs(fitted(terms, coefficients) - measured) / measured;
   });

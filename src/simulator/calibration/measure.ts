@@ -32,7 +32,8 @@ export interface MeasuringPlan {
   seed: number;
 }
 
-const WARM_UP_WORDS = 16;
+const WARM_UP_WORDS = 32;
+const TOKENS_PER_WORD_MIN = 0.5;
 const US_PER_MS = 1_000;
 /** An engine that takes longer for one answer is not waited for. */
 const ANSWER_MS_MAX = 300_000;
@@ -46,13 +47,16 @@ export async function measure(options: {
   engine: MeasuredEngine;
   plan: MeasuringPlan;
   signal: AbortSignal;
-  onProgress: (done: number, of: number) => void;
+  onProgress?: ((done: number, of: number) => void) | undefined;
 }): Promise<Measurements> {
   const { engine, plan, signal, onProgress } = options;
   const random = new Random(plan.seed);
   const writer = await Prompts.learn({ engine, random, signal });
-  const ask = (promptTokens: number, outputTokens: number): Promise<Timing> => {
-    return answered({ engine, prompt: writer.ofTokens(promptTokens), outputTokens, signal });
+  const ask = async (promptTokens: number, outputTokens: number): Promise<Timing> => {
+    const { prompt, words } = writer.ofTokens(promptTokens);
+    const timing = await answered({ engine, prompt, outputTokens, signal });
+    writer.note(words, timing.promptTokens);
+    return timing;
   };
   const batches = plan.batches.flatMap((batch) => plan.decodeContexts.map((context) => ({ batch, context })));
   const of = plan.rounds * (plan.prefillTokens.length + batches.length);
@@ -62,13 +66,13 @@ export async function measure(options: {
   for (let round = 0; round < plan.rounds; round++) {
     for (const [i, tokens] of plan.prefillTokens.entries()) {
       (prefill[i] ??= []).push(prefillPoint(await ask(tokens, 1)));
-      onProgress(++done, of);
+      onProgress?.(++done, of);
     }
     for (const [i, { batch, context }] of batches.entries()) {
       const timings = await Promise.all(Array.from({ length: batch }, () => ask(context, plan.outputTokens)));
       const point = decodePoint(timings);
       if (point !== null) (decode[i] ??= []).push(point);
-      onProgress(++done, of);
+      onProgress?.(++done, of);
     }
   }
   return {
@@ -118,42 +122,58 @@ function medianPoint<Point extends { us: number }>(points: readonly Point[]): Po
   return points.toSorted((a, b) => a.us - b.us)[Math.floor((points.length - 1) / 2)]!;
 }
 
-/** Writes prompts that nobody has written before, of about the length that is asked for. */
+/**
+ * Writes prompts that nobody has written before, of about the length that is asked for: tokens = overhead + words · per word,
+ * where the first two prompts tell the overhead, and all together what a word has.
+ */
 class Prompts {
   readonly #random: Random;
-  readonly #tokensPerWord: number;
-  readonly #overheadTokens: number;
+  #overheadTokens = 0;
+  #prompts = 0;
+  #words = 0;
+  #tokens = 0;
 
-  private constructor(random: Random, tokensPerWord: number, overheadTokens: number) {
+  private constructor(random: Random) {
     this.#random = random;
-    this.#tokensPerWord = tokensPerWord;
-    this.#overheadTokens = overheadTokens;
   }
 
-  /** Two prompts of different length tell how many tokens a word has, and how many come on top; they warm up, too. */
+  /** The first two prompts warm the engine up, too. */
   static async learn(given: {
     engine: MeasuredEngine;
     random: Random;
     signal: AbortSignal;
   }): Promise<Prompts> {
-    const { random } = given;
-    const tokensOf = async (words: number): Promise<number> => {
-      const timing = await answered({ ...given, prompt: randomWords(random, words), outputTokens: 2 });
-      return timing.promptTokens;
+    const prompts = new Prompts(given.random);
+    const ask = async (words: number): Promise<number> => {
+      const prompt = randomWords(given.random, words);
+      const { promptTokens } = await answered({ ...given, prompt, outputTokens: 2 });
+      prompts.note(words, promptTokens);
+      return promptTokens;
     };
-    const short = await tokensOf(WARM_UP_WORDS);
-    const long = await tokensOf(2 * WARM_UP_WORDS);
-    const perWord = Math.max(0.5, (long - short) / WARM_UP_WORDS);
-    return new Prompts(random, perWord, Math.max(0, short - perWord * WARM_UP_WORDS));
+    const short = await ask(1);
+    const long = await ask(WARM_UP_WORDS);
+    const perWord = Math.max(TOKENS_PER_WORD_MIN, (long - short) / (WARM_UP_WORDS - 1));
+    prompts.#overheadTokens = Math.max(0, short - perWord);
+    return prompts;
   }
 
-  ofTokens(tokens: number): string {
-    const words = Math.floor((tokens - this.#overheadTokens) / this.#tokensPerWord);
-    return randomWords(this.#random, Math.max(1, words));
+  /** A prompt was counted. */
+  note(words: number, tokens: number): void {
+    this.#prompts++;
+    this.#words += words;
+    this.#tokens += tokens;
+  }
+
+  ofTokens(tokens: number): { prompt: string; words: number } {
+    const perWord = (this.#tokens - this.#prompts * this.#overheadTokens) / this.#words;
+    const wordTokens = Math.max(TOKENS_PER_WORD_MIN, perWord);
+    const words = Math.max(1, Math.floor((tokens - this.#overheadTokens) / wordTokens));
+    return { prompt: randomWords(this.#random, words), words };
   }
 }
 
-function randomWords(random: Random, count: number): string {
+/** Words of three letters each, with nothing in common with others. */
+export function randomWords(random: Random, count: number): string {
   const letter = (): string => String.fromCodePoint(97 + random.between(0, 25));
   return Array.from({ length: count }, () => letter() + letter() + letter()).join(" ");
 }

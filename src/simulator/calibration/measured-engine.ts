@@ -1,3 +1,7 @@
+import type { EngineProfile } from "../engine-profiles/engine-profile.ts";
+
+export type MixedBatching = Extract<EngineProfile["batching"], { kind: "mixed" }>;
+
 /** A live engine that can be measured, whatever it speaks. */
 export interface MeasuredEngine {
   /** What it says of itself. */
@@ -24,8 +28,8 @@ export interface EngineFacts {
   kvTokens: number | null;
   blockTokens: number | null;
   bytesPerKvToken: number | null;
-  /** Of a prompt that are read in one step; null when that is not known. */
-  chunkTokens: number | null;
+  /** How it batches; null when that is not known. */
+  batching: MixedBatching | null;
 }
 
 /** Milliseconds on one clock. */
@@ -33,6 +37,8 @@ export interface Timing {
   sentMs: number;
   /** When each part of the answer came; usually a token. */
   arrivedMs: number[];
+  /** When all of it had come. */
+  endedMs: number;
   promptTokens: number;
   cachedTokens: number;
   outputTokens: number;

@@ -39,7 +39,7 @@ export async function connectOpenAi(
       kvTokens: cache === null ? null : cache.blockTokens * cache.blocks,
       blockTokens: cache?.blockTokens ?? null,
       bytesPerKvToken: null,
-      chunkTokens: null,
+      batching: null,
     },
   });
 }
@@ -91,6 +91,7 @@ class OpenAiEngine implements MeasuredEngine {
     const timing: Timing = {
       sentMs: performance.now(),
       arrivedMs: [],
+      endedMs: 0,
       promptTokens: 0,
       cachedTokens: 0,
       outputTokens: 0,
@@ -121,6 +122,7 @@ class OpenAiEngine implements MeasuredEngine {
         timing.cachedTokens = usage.prompt_tokens_details?.cached_tokens ?? 0;
       },
     });
+    timing.endedMs = performance.now();
     if (timing.promptTokens === 0) throw new Error("the engine does not say how many tokens it used");
     return timing;
   }

@@ -15,6 +15,7 @@ const profileSchema = z.strictObject({
   prefillUs: threeCoefficients,
   decodeUs: threeCoefficients,
   decodeLarge: z.strictObject({ batchMin: count, decodeUs: threeCoefficients }).exactOptional(),
+  stepUsMin: coefficient.exactOptional(),
   queueUs: z.tuple([coefficient, coefficient]).exactOptional(),
   outputUs: coefficient.exactOptional(),
   kvTokens: count,
@@ -22,7 +23,13 @@ const profileSchema = z.strictObject({
   sequencesMax: count,
   contextTokens: count,
   batching: z.discriminatedUnion("kind", [
-    z.strictObject({ kind: z.literal("mixed"), tokensPerStepMax: count }),
+    z.strictObject({
+      kind: z.literal("mixed"),
+      tokensPerStepMax: count,
+      promptTokensPerStepMax: count.exactOptional(),
+      lastTokenApart: z.boolean().exactOptional(),
+      firstTokensTogether: z.boolean().exactOptional(),
+    }),
     z.strictObject({ kind: z.literal("alternating"), tokensPerStepMax: count, decodeStepsBetween: count }),
   ]),
   admission: z.enum(["prompt", "peak"]).exactOptional(),

@@ -8,6 +8,9 @@ interface Health {
   models: { model: string; context_tokens: number; slots: number; kv_bytes_per_token: number }[];
 }
 
+/** In a batch of llama.cpp at most, where nothing else is asked for. */
+const BATCH_TOKENS = 512;
+
 /** A worker of ours, over its own wire; null when there is none at this address. Throws when it does not serve the model. */
 export async function connectWorker(url: URL, model: string | null): Promise<MeasuredEngine | null> {
   const answer = await request(new URL("/worker/health", url));
@@ -43,7 +46,13 @@ class WorkerEngine implements MeasuredEngine {
       kvTokens: served.context_tokens * served.slots,
       blockTokens: null,
       bytesPerKvToken: served.kv_bytes_per_token,
-      chunkTokens: PREFILL_CHUNK_TOKENS,
+      batching: {
+        kind: "mixed",
+        tokensPerStepMax: Math.min(BATCH_TOKENS, served.context_tokens * served.slots),
+        promptTokensPerStepMax: PREFILL_CHUNK_TOKENS,
+        lastTokenApart: true,
+        firstTokensTogether: true,
+      },
     };
   }
 
@@ -51,6 +60,7 @@ class WorkerEngine implements MeasuredEngine {
     const timing: Timing = {
       sentMs: performance.now(),
       arrivedMs: [],
+      endedMs: 0,
       promptTokens: 0,
       cachedTokens: 0,
       outputTokens: 0,
@@ -84,6 +94,7 @@ class WorkerEngine implements MeasuredEngine {
         }
       },
     });
+    timing.endedMs = performance.now();
     if (!isDone) throw new Error("the engine broke off its answer");
     return timing;
   }

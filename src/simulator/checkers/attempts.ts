@@ -1,30 +1,41 @@
-import type { CoreConfig } from "../../core/config.ts";
-import type { Dispatch, Effect } from "../../core/effects.ts";
+import type { Dispatch, Effect, Relay } from "../../core/effects.ts";
 import type { HeartbeatReceived, SupervisorEvent } from "../../core/events.ts";
 import type { Micros } from "../../core/units.ts";
-import { packetOf, requestOf } from "../ids.ts";
-import type { Checker, EndOfWorld, Violate } from "./checker.ts";
+import { answerOf, packetOf, requestOf } from "../ids.ts";
+import { type Checker, type EndOfWorld, isEnd, type Violate } from "./checker.ts";
+import type { Knowledge } from "./knowledge.ts";
 
 /** Why attempts are cancelled that have failed because of their worker. */
 const LOST: ReadonlySet<string> = new Set(["worker_lost", "stalled"]);
 
+/** An answer does not wander for ever. */
+const LIVES_MAX = 16;
+
 /** Of one packet. */
 interface Tried {
-  /** Lives of endpoints that it was sent to, with the attempt. */
-  lives: Map<string, string>;
+  /** Lives of endpoints that have failed it. */
+  failedOn: Set<string>;
+  /** Where it runs, or ran last. */
+  latest: { attempt: string; life: string };
+  isRunning: boolean;
   /** Attempts that have failed, since the answer has last gone on elsewhere. */
   failures: number;
-  /** Tokens that were relayed. */
+  /** Tokens that were relayed, and how many of those the latest attempt began with. */
   tokens: number;
+  begunTokens: number;
+  /** Of the worker that began the answer. */
+  modelHash: string | null;
+  /** It was told that its prompt is too long for an endpoint. */
+  isTooLong: boolean;
 }
 
 /**
- * A packet is tried on no life of an endpoint twice and not more often than retries allow; where a client has been
- * shown tokens, another attempt goes on behind the last of them or there is none; and in the end no engine runs what
- * the supervisor has given up.
+ * A packet is never sent to a life of an endpoint that has failed it, and not more often than retries allow; where a
+ * client has been shown tokens, another attempt goes on behind the last of them or there is none; and in the end no
+ * engine runs what the supervisor has given up.
  */
 export class AttemptsChecker implements Checker {
-  readonly #config: CoreConfig;
+  readonly #knowledge: Knowledge;
   readonly #violate: Violate;
   readonly #streamed = new Set<string>();
   readonly #tried = new Map<string, Tried>();
@@ -34,18 +45,33 @@ export class AttemptsChecker implements Checker {
   readonly #epochs = new Map<string, string>();
   #report: HeartbeatReceived | null = null;
 
-  constructor(config: CoreConfig, violate: Violate) {
-    this.#config = config;
+  constructor(knowledge: Knowledge, violate: Violate) {
+    this.#knowledge = knowledge;
     this.#violate = violate;
+  }
+
+  /** Attempts at the packet that have failed, perhaps some more than count. */
+  failuresOf(packet: string): number {
+    return this.#tried.get(packet)?.failures ?? 0;
+  }
+
+  /** Whether a packet that has been tried before may go to that endpoint as it is now. */
+  mayGoTo(packet: string, endpoint: { worker: string; model: string }): boolean {
+    const tried = this.#tried.get(packet);
+    if (tried === undefined) return true;
+    if (tried.isTooLong || tried.failedOn.has(this.#lifeOf(endpoint))) return false;
+    return this.#hashOf(endpoint) === tried.modelHash;
   }
 
   event(_nowUs: Micros, event: SupervisorEvent): void {
     this.#report = event.kind === "heartbeat_received" ? event : null;
     if (event.kind === "request_arrived" && event.streamed) this.#streamed.add(event.request);
-    if (event.kind !== "attempt_failed") return;
+    if (isEnd(event)) this.#ended(event.attempt);
     // An endpoint that was full has not failed the packet and may be asked again.
-    if (event.reason === "at_capacity") this.#turnedAway(event.attempt);
-    else this.#failed(event.attempt);
+    if (event.kind === "attempt_failed" && event.reason !== "at_capacity") this.#failed(event.attempt);
+    if (event.kind !== "attempt_failed" || event.reason !== "context_length_exceeded") return;
+    const tried = this.#tried.get(packetOf(event.attempt));
+    if (tried !== undefined) tried.isTooLong = true;
   }
 
   effects(_nowUs: Micros, effects: readonly Effect[]): void {
@@ -60,9 +86,10 @@ export class AttemptsChecker implements Checker {
           this.#dispatch(effect);
           break;
         case "relay":
-          this.#of(packetOf(effect.attempt)).tokens += effect.tokens;
+          this.#relayed(effect);
           break;
         case "cancel_attempt":
+          this.#ended(effect.attempt);
           if (effect.reason === "silent" || LOST.has(effect.reason)) this.#failed(effect.attempt);
           break;
         case "request_settled":
@@ -80,35 +107,74 @@ export class AttemptsChecker implements Checker {
   #dispatch({ request, attempt, worker, model, resume }: Dispatch): void {
     const packet = packetOf(attempt);
     const tried = this.#of(packet);
-    const life = `${worker}/${model}@${this.#epochs.get(worker) ?? ""}`;
-    if (resume === null && tried.lives.has(life))
-      this.#violate(request, `${packet} is sent to ${life} again`);
-    if (tried.failures > this.#config.retriesMax) this.#violate(request, `${packet} is tried too often`);
+    const life = this.#lifeOf({ worker, model });
+    for (const other of this.#packets.get(request) ?? []) {
+      const rival = this.#tried.get(other)!;
+      const isRace = other !== packet && answerOf(other) === answerOf(packet) && rival.isRunning;
+      if (isRace && rival.latest.life === life)
+        this.#violate(request, `${packet} races at ${life} with ${other}`);
+    }
+    if (tried.failedOn.has(life)) this.#violate(request, `${packet} is sent to ${life} again`);
+    if (tried.failedOn.size >= LIVES_MAX) this.#violate(request, `${packet} wanders without end`);
+    // What has come forward under way counts as a beginning.
+    const hasMoved = resume?.attempt === tried.latest.attempt && tried.tokens > tried.begunTokens;
+    if (hasMoved) tried.failures = Math.min(1, tried.failures);
+    if (tried.failures > this.#knowledge.config.retriesMax)
+      this.#violate(request, `${packet} is tried too often`);
     if (resume === null && tried.tokens > 0 && this.#streamed.has(request)) {
       this.#violate(request, `${packet} is tried again after tokens of it were shown`);
     }
     if (resume !== null && resume.tokens !== tried.tokens) {
       this.#violate(request, `${packet} goes on from token ${resume.tokens}, and ${tried.tokens} were shown`);
     }
+    const hash = this.#hashOf({ worker, model });
+    if (resume === null) tried.modelHash = hash;
+    else if (tried.modelHash !== hash)
+      this.#violate(request, `${packet} goes on with another model at ${life}`);
     // A buffered answer that begins again has shown nothing.
     if (resume === null) tried.tokens = 0;
-    tried.lives.set(life, attempt);
+    tried.isRunning = true;
+    tried.begunTokens = tried.tokens;
+    tried.latest = { attempt, life };
+  }
+
+  #lifeOf({ worker, model }: { worker: string; model: string }): string {
+    return `${worker}/${model}@${this.#epochs.get(worker) ?? ""}`;
+  }
+
+  #hashOf({ worker, model }: { worker: string; model: string }): string | null {
+    const served = this.#knowledge.workers.get(worker)?.models.find((each) => each.model === model);
+    return served?.modelHash ?? null;
+  }
+
+  #relayed({ attempt, tokens }: Relay): void {
+    this.#of(packetOf(attempt)).tokens += tokens;
+  }
+
+  #ended(attempt: string): void {
+    const tried = this.#tried.get(packetOf(attempt));
+    if (tried?.latest.attempt === attempt) tried.isRunning = false;
   }
 
   #failed(attempt: string): void {
     const tried = this.#tried.get(packetOf(attempt));
-    if (tried !== undefined) tried.failures++;
-  }
-
-  #turnedAway(attempt: string): void {
-    const tried = this.#tried.get(packetOf(attempt));
-    for (const [life, latest] of tried?.lives ?? []) if (latest === attempt) tried!.lives.delete(life);
+    if (tried?.latest.attempt !== attempt) return;
+    tried.failures++;
+    tried.failedOn.add(tried.latest.life);
   }
 
   #of(packet: string): Tried {
     let tried = this.#tried.get(packet);
     if (tried === undefined) {
-      this.#tried.set(packet, (tried = { lives: new Map(), failures: 0, tokens: 0 }));
+      const fresh = {
+        failures: 0,
+        tokens: 0,
+        begunTokens: 0,
+        modelHash: null,
+        isTooLong: false,
+        isRunning: false,
+      };
+      this.#tried.set(packet, (tried = { failedOn: new Set(), latest: { attempt: "", life: "" }, ...fresh }));
       const request = requestOf(packet);
       const packets = this.#packets.get(request);
       if (packets === undefined) this.#packets.set(request, new Set([packet]));

@@ -3,8 +3,9 @@ import type { Dispatch, Effect } from "../../core/effects.ts";
 import type { SupervisorEvent } from "../../core/events.ts";
 import type { Inspection } from "../../core/inspection.ts";
 import type { Micros } from "../../core/units.ts";
-import type { Checker, EndOfWorld, Violate } from "./checker.ts";
-import type { WorkerSpec } from "../scenario.ts";
+import { type Checker, type EndOfWorld, isEnd, type Violate } from "./checker.ts";
+import type { AttemptsChecker } from "./attempts.ts";
+import type { Knowledge } from "./knowledge.ts";
 import type { WatchedPacket } from "./lifecycle.ts";
 
 /** The supervisor's own figures: they stay within every limit, agree with what it has decided, and end at nothing. */
@@ -17,32 +18,32 @@ export class CapacityChecker implements Checker {
   /** Attempts under way, with the endpoint they were sent to and the places they take there. */
   readonly #attempts = new Map<string, { endpoint: string; places: number }>();
   readonly #remotes: ReadonlySet<string>;
-  #mayBackOff: boolean;
-  readonly #sessionsMax: ReadonlyMap<string, number>;
+  readonly #knowledge: Knowledge;
+  readonly #tried: AttemptsChecker;
+  #nowUs: Micros = 0;
 
   constructor(
-    config: CoreConfig,
     sources: {
+      knowledge: Knowledge;
+      attempts: AttemptsChecker;
       inspect: () => Inspection;
       waiting: () => ReadonlySet<WatchedPacket>;
-      workers: readonly WorkerSpec[];
     },
     violate: Violate,
   ) {
-    this.#config = config;
+    this.#knowledge = sources.knowledge;
+    this.#tried = sources.attempts;
+    this.#config = sources.knowledge.config;
     this.#inspect = sources.inspect;
     this.#waiting = sources.waiting;
     this.#violate = violate;
-    this.#mayBackOff = config.scheduling.tail.backoff.baseUs > 0;
-    this.#sessionsMax = new Map(sources.workers.map(({ id, limits }) => [id, limits.sessionsMax]));
-    this.#remotes = new Set(config.remotes.map(({ name }) => name));
+    this.#remotes = new Set(this.#config.remotes.map(({ name }) => name));
   }
 
-  event(_nowUs: Micros, event: SupervisorEvent): void {
-    if (event.kind === "policy_set") this.#mayBackOff ||= (event.scheduling.tail?.backoff.baseUs ?? 0) > 0;
+  event(nowUs: Micros, event: SupervisorEvent): void {
+    this.#nowUs = nowUs;
     if (event.kind === "request_arrived") this.#requests.add(event.request);
-    if (event.kind === "attempt_finished" || event.kind === "attempt_failed")
-      this.#attempts.delete(event.attempt);
+    if (isEnd(event)) this.#attempts.delete(event.attempt);
   }
 
   effects(_nowUs: Micros, effects: readonly Effect[]): void {
@@ -87,7 +88,7 @@ export class CapacityChecker implements Checker {
     this.#limit("packets in the queue", queue.packets, limits.queuePacketsMax);
     this.#limit("bytes in the queue", queue.bytes, limits.queueBytesMax);
     for (const { worker, models, inFlight: all } of inspection.workers) {
-      this.#limit(`sessions on ${worker}`, all, this.#sessionsMax.get(worker) ?? Infinity);
+      this.#limit(`sessions on ${worker}`, all, this.#sessionsMax(worker));
       for (const { model, slots, inFlight } of models) {
         const endpoint = `${worker}/${model}`;
         this.#expect(`sessions on ${endpoint}`, inFlight, load.get(endpoint) ?? 0);
@@ -96,14 +97,27 @@ export class CapacityChecker implements Checker {
     }
   }
 
+  #sessionsMax(worker: string): number {
+    return this.#knowledge.workers.get(worker)?.limits.sessionsMax ?? Infinity;
+  }
+
   /** Those that have failed may be out of it for a while, before they are tried again. */
   #checkQueue(packets: number): void {
     const waiting = this.#waiting();
     if (packets === waiting.size) return;
-    let fresh = 0;
-    for (const { attempts } of waiting) if (attempts === 0) fresh++;
-    if (this.#mayBackOff && packets < waiting.size && packets >= fresh) return;
+    let back = 0;
+    for (const packet of waiting) if (this.#isBack(packet)) back++;
+    if (packets < waiting.size && packets >= back) return;
     this.#expect("packets in the queue", packets, waiting.size);
+  }
+
+  /** Whether the packet has been out of the line for as long as it may at most: never beyond half of the time that is left to it. */
+  #isBack({ id, attempts, sinceUs }: WatchedPacket): boolean {
+    const request = this.#knowledge.requestOf(id);
+    if (attempts === 0 || request === undefined) return attempts === 0;
+    const leftUs = request.arrivedUs + this.#config.timeouts.totalUs - sinceUs;
+    const pauseUs = Math.min(this.#knowledge.pauseUs(this.#tried.failuresOf(id)), leftUs / 2);
+    return this.#nowUs > sinceUs + pauseUs;
   }
 
   /** Places taken on each endpoint. */

@@ -27,5 +27,13 @@ export interface EndOfWorld {
   running: string[];
 }
 
+/** Whether the endpoint has nothing more to say about an attempt. */
+export function isEnd(
+  event: SupervisorEvent,
+): event is Extract<SupervisorEvent, { kind: "attempt_finished" | "attempt_failed" | "attempt_parked" }> {
+  const { kind } = event;
+  return kind === "attempt_finished" || kind === "attempt_failed" || kind === "attempt_parked";
+}
+
 /** Reports what must not be; `request` is the one concerned, null where there is none. */
 export type Violate = (request: string | null, message: string) => void;

@@ -2,15 +2,15 @@ import type { CoreConfig } from "../../core/config.ts";
 import type { Effect, RequestSettled } from "../../core/effects.ts";
 import type { SupervisorEvent } from "../../core/events.ts";
 import type { Micros } from "../../core/units.ts";
-import { packetOf } from "../ids.ts";
+import { choiceOf } from "../ids.ts";
 import type { Checker, EndOfWorld, Violate } from "./checker.ts";
 
 interface Watched {
   arrivedUs: Micros;
   choices: number;
   answered: Set<number>;
-  /** By packet, answers that its latest attempt gives: a remote endpoint mixes its choices into one. */
-  expected: Map<string, number>;
+  /** By choice, answers that the latest attempt at it gives: a remote endpoint mixes its choices into one. */
+  expected: Map<number, number>;
   /** How the client was told, or that it is gone; null while it waits. */
   ended: "finished" | "failed" | "dropped" | "gone" | null;
 }
@@ -31,7 +31,7 @@ export class EndingsChecker implements Checker {
   event(nowUs: Micros, event: SupervisorEvent): void {
     if (event.kind === "request_arrived") {
       const { request, choices } = event;
-      const fresh = { answered: new Set<number>(), expected: new Map<string, number>(), ended: null };
+      const fresh = { answered: new Set<number>(), expected: new Map<number, number>(), ended: null };
       this.#requests.set(request, { arrivedUs: nowUs, choices, ...fresh });
     }
     if (event.kind === "client_gone") {
@@ -45,7 +45,7 @@ export class EndingsChecker implements Checker {
       switch (effect.kind) {
         case "dispatch": {
           const answers = this.#remotes.has(effect.worker) ? 1 : effect.choices;
-          this.#requests.get(effect.request)?.expected.set(packetOf(effect.attempt), answers);
+          this.#requests.get(effect.request)?.expected.set(choiceOf(effect.attempt), answers);
           break;
         }
         case "finish_answer":

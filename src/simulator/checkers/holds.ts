@@ -23,10 +23,16 @@ interface OpenHold {
   /** What the last attempt has used, as the endpoint has said and as was relayed. */
   usage: TokenUsage;
   hasBegun: boolean;
+  /** It has been said how long the prompt is: by the attempt that has read it first. */
+  hasPrompt: boolean;
   /** It works without a word, and will send a bill. */
   isBilledUnheard: boolean;
   /** It runs where tokens are counted by us. */
   isMetered: boolean;
+  /** Tokens of an answer that goes on under this hold and were charged, with the prompt, under those before it; null for none. */
+  paidTokens: number | null;
+  /** Attempts that ran under it. */
+  attempts: number;
 }
 
 interface Watched {
@@ -84,7 +90,7 @@ export class HoldsChecker implements Checker {
         if (hold === undefined) return;
         const { promptTokens, cachedTokens } = event;
         hold.usage = this.#credible(hold, { ...hold.usage, promptTokens, cachedTokens });
-        hold.hasBegun = true;
+        hold.hasBegun = hold.hasPrompt = true;
         return;
       }
       case "attempt_finished": {
@@ -185,25 +191,32 @@ export class HoldsChecker implements Checker {
       hasBegun: false,
       isBilledUnheard: false,
       isMetered: false,
+      paidTokens: null,
+      attempts: 0,
+      hasPrompt: false,
     });
   }
 
   /** An engine that is metered has not read more than the prompt's bound, nor generated more than its credit, whatever it says. */
-  #credible({ id, isMetered, durableTokens }: OpenHold, usage: TokenUsage): TokenUsage {
+  #credible(hold: OpenHold, usage: TokenUsage): TokenUsage {
+    const { id, isMetered, durableTokens, paidTokens } = hold;
     const watched = this.#requests.get(requestOf(id));
     if (!isMetered || watched === undefined) return usage;
     const promptTokens = Math.min(usage.promptTokens, watched.arrival.promptTokensMax);
+    const prompt = hold.hasPrompt
+      ? hold.usage
+      : { promptTokens, cachedTokens: Math.min(usage.cachedTokens, promptTokens) };
     return {
-      promptTokens,
-      cachedTokens: Math.min(usage.cachedTokens, promptTokens),
-      completionTokens: Math.min(usage.completionTokens, durableTokens),
+      ...prompt,
+      completionTokens: Math.min(usage.completionTokens, durableTokens + (paidTokens ?? 0)),
     };
   }
 
   #checkEnd(
-    { id, usage, hasBegun, isBilledUnheard }: OpenHold,
+    hold: OpenHold,
     { operation, charge, inDoubt }: Pick<LedgerEntry, "operation" | "charge" | "inDoubt">,
   ): void {
+    const { id, usage, hasBegun, isBilledUnheard, paidTokens } = hold;
     const request = requestOf(id);
     const watched = this.#requests.get(request);
     if (watched === undefined) return this.#violate(request, `hold ${id} ends after its request`);
@@ -213,24 +226,35 @@ export class HoldsChecker implements Checker {
     const expected = isUsed ? "post" : isBilledUnheard ? "post in doubt" : countsRequest ? "post" : "void";
     const seen = inDoubt ? `${operation} in doubt` : operation;
     if (seen !== expected) return this.#violate(request, `hold ${id} ends in ${seen}, not in ${expected}`);
-    if (expected === "post") this.#checkCharge(id, { watched, usage: isUsed ? usage : null, charge });
+    if (expected === "post")
+      this.#checkCharge(id, { watched, usage: isUsed ? usage : null, charge, paidTokens });
     if (operation !== "post") return;
     watched.counted += charge.requests;
     watched.isCharged = true;
   }
 
-  #checkCharge(id: string, end: { watched: Watched; usage: TokenUsage | null; charge: Charge }): void {
-    const { watched, charge } = end;
+  #checkCharge(
+    id: string,
+    end: { watched: Watched; usage: TokenUsage | null; charge: Charge; paidTokens: number | null },
+  ): void {
+    const { watched, charge, paidTokens } = end;
     const usage = end.usage ?? NO_USAGE;
     const { arrival, price, counted } = watched;
     // Whoever generates has read the prompt; one that has not said how long it is counts as its bound.
     const unheardOf = end.usage === null ? 0 : arrival.promptTokensMax;
-    const promptTokens = usage.promptTokens === 0 ? unheardOf : usage.promptTokens;
+    const readTokens = usage.promptTokens === 0 ? unheardOf : usage.promptTokens;
     const requests = choiceOf(id) === 0 && counted === 0 ? 1 : 0;
+    // A prompt counts once, however often its answer goes on elsewhere.
+    const isPaid = paidTokens !== null;
+    const promptTokens = isPaid ? 0 : readTokens;
+    const cachedTokens = isPaid ? 0 : usage.cachedTokens;
+    const completionTokens = isPaid
+      ? Math.max(0, usage.completionTokens - paidTokens)
+      : usage.completionTokens;
     const expected: Charge = {
-      nanoUsd: priced(price, { ...usage, promptTokens }) + requests * price.request,
+      nanoUsd: priced(price, { promptTokens, cachedTokens, completionTokens }) + requests * price.request,
       inputTokens: promptTokens,
-      outputTokens: usage.completionTokens,
+      outputTokens: completionTokens,
       requests,
     };
     if (isSame(charge, expected)) return;
@@ -238,16 +262,24 @@ export class HoldsChecker implements Checker {
     this.#violate(requestOf(id), `hold ${id} is charged ${amounts}`);
   }
 
-  #dispatch({ request, attempt, worker, choices, creditTokens }: Dispatch): void {
+  #dispatch({ request, attempt, worker, choices, creditTokens, resume }: Dispatch): void {
     const hold = this.#open.get(packetOf(attempt));
     if (hold === undefined) return this.#violate(request, `${attempt} is dispatched without a hold`);
     const isRemote = this.#remotes.has(worker);
+    const isFirst = hold.attempts++ === 0;
+    // What has been used before under the same hold stays so: the answer goes on.
+    const before = isFirst ? { ...NO_USAGE, completionTokens: resume?.tokens ?? 0 } : hold.usage;
+    if (resume !== null && isFirst) {
+      hold.paidTokens = resume.tokens;
+      hold.hasPrompt = true;
+    }
     Object.assign(hold, {
       attempt,
       // A remote endpoint's credit is that of all choices together.
       choices: isRemote ? 1 : choices,
-      usage: NO_USAGE,
-      hasBegun: false,
+      ...(resume === null
+        ? { usage: NO_USAGE, hasBegun: false, hasPrompt: false }
+        : { usage: before, hasBegun: true }),
       isBilledUnheard: isRemote,
       isMetered: !isRemote && !this.#unmetered.has(worker),
     });
@@ -262,10 +294,10 @@ export class HoldsChecker implements Checker {
   }
 
   #checkCredit(
-    { id, choices, durableTokens }: OpenHold,
+    { id, choices, durableTokens, paidTokens }: OpenHold,
     { attempt, creditTokens }: { attempt: string; creditTokens: number },
   ): void {
-    if (creditTokens * choices <= durableTokens && durableTokens > 0) return;
+    if (creditTokens * choices <= durableTokens + (paidTokens ?? 0) && durableTokens > 0) return;
     const granted = `${attempt} may generate ${creditTokens} tokens for each of ${choices} choices`;
     this.#violate(requestOf(id), `${granted}, and ${durableTokens} of its hold are durable`);
   }
@@ -275,7 +307,7 @@ export class HoldsChecker implements Checker {
     if (hold === undefined) return this.#violate(request, `tokens of ${attempt} are relayed without a hold`);
     const completionTokens = hold.usage.completionTokens + tokens;
     hold.usage = { ...hold.usage, completionTokens };
-    if (completionTokens <= hold.durableTokens) return;
+    if (completionTokens <= hold.durableTokens + (hold.paidTokens ?? 0)) return;
     const covered = `hold ${hold.id}, of which ${hold.durableTokens} are durable`;
     this.#violate(request, `${completionTokens} tokens are relayed on ${covered}`);
   }

@@ -1,11 +1,12 @@
-import type { CoreConfig } from "../../core/config.ts";
 import type { LedgerEntry } from "../../core/budget/ledger-entry.ts";
-import type { Effect, FailRequest } from "../../core/effects.ts";
+import type { Effect, FailRequest, FinishAnswer } from "../../core/effects.ts";
 import type { SupervisorEvent } from "../../core/events.ts";
 import { mayFollow, type Stage } from "../../core/lifecycle.ts";
 import type { Micros } from "../../core/units.ts";
-import { packetOf, requestOf } from "../ids.ts";
-import type { Checker, Violate } from "./checker.ts";
+import { bandFor } from "./bands.ts";
+import type { Knowledge } from "./knowledge.ts";
+import { answerOf, packetOf, requestOf } from "../ids.ts";
+import { type Checker, isEnd, type Violate } from "./checker.ts";
 
 export interface WatchedPacket {
   id: string;
@@ -19,25 +20,25 @@ export interface WatchedPacket {
   hasFailed: boolean;
   attempt: string | null;
   attempts: number;
+  /** Time in line, all waits together that are over. */
+  queuedUs: Micros;
+  /** The client has been told that its answer ends. */
+  isAnswered: boolean;
 }
 
-/** Who stands behind more than so many that have been tried, and find nothing, may not be looked at. */
-const TRIED_MAX = 7;
-
-export function areManyTried(waiting: ReadonlySet<WatchedPacket>): boolean {
-  let tried = 0;
-  for (const { attempts } of waiting) if (attempts > 0) tried++;
-  return tried > TRIED_MAX;
-}
+/** Why attempts are cancelled that have failed. */
+const FAILURES: ReadonlySet<string> = new Set(["silent", "stalled", "worker_lost"]);
 
 /**
  * Tells the stage of every packet from outside, and holds it to `core/lifecycle.ts`, to the queue's
  * timeout, and to the time that its client would wait for its budget.
  */
 export class LifecycleChecker implements Checker {
-  readonly #config: CoreConfig;
+  readonly #knowledge: Knowledge;
   readonly #violate: Violate;
   readonly #packets = new Map<string, WatchedPacket>();
+  /** How many packets there are for each answer. */
+  readonly #racing = new Map<string, number>();
   readonly #transitions: Set<string>;
   readonly #waiting = new Set<WatchedPacket>();
   /** Packets that wait for their budget, as far as that shows: not those behind the first of a request. */
@@ -48,12 +49,12 @@ export class LifecycleChecker implements Checker {
   #arriving: string | null = null;
   #nowUs: Micros = 0;
   /** How long one that has failed may stay out of the line. */
-  #pauseUs: Micros;
+  #pauseUs: Micros = 0;
 
   /** Adds every transition that is taken, as `from→to`, to `transitions`. */
-  constructor(config: CoreConfig, transitions: Set<string>, violate: Violate) {
-    this.#config = config;
-    this.#pauseUs = config.scheduling.tail.backoff.maxUs;
+  constructor(knowledge: Knowledge, transitions: Set<string>, violate: Violate) {
+    this.#knowledge = knowledge;
+    this.#pauseUs = knowledge.scheduling.tail.backoff.maxUs;
     this.#transitions = transitions;
     this.#violate = violate;
   }
@@ -83,13 +84,15 @@ export class LifecycleChecker implements Checker {
         return;
       case "attempt_output":
       case "attempt_finished":
+      case "attempt_parked":
       case "attempt_failed": {
         const packet = this.#packets.get(packetOf(event.attempt));
         if (packet?.attempt !== event.attempt) return;
         this.#touched.add(packet);
-        if (event.kind !== "attempt_output") packet.attempt = null;
-        packet.hasFailed = event.kind === "attempt_failed";
-        if (event.kind !== "attempt_failed" && packet.stage === "dispatch") this.#move(packet, "stream");
+        if (isEnd(event)) packet.attempt = null;
+        // Only what can be moved can be parked.
+        packet.hasFailed = event.kind === "attempt_failed" || event.kind === "attempt_parked";
+        if (!packet.hasFailed && packet.stage === "dispatch") this.#move(packet, "stream");
         return;
       }
       default:
@@ -122,10 +125,12 @@ export class LifecycleChecker implements Checker {
           return this.#violate(requestOf(effect.attempt), `${effect.attempt} is cancelled, but was over`);
         }
         packet.attempt = null;
-        packet.hasFailed = effect.reason === "silent" || effect.reason === "worker_lost";
+        packet.hasFailed = FAILURES.has(effect.reason);
         this.#touched.add(packet);
         return;
       }
+      case "finish_answer":
+        return this.#answered(effect);
       case "fail_request":
         return this.#refused(effect);
       case "request_settled":
@@ -173,16 +178,28 @@ export class LifecycleChecker implements Checker {
     const { isClosing, hasFailed } = packet;
     packet.isClosing = false;
     packet.hasFailed = false;
-    const isOver = !this.#patienceUs.has(requestOf(packet.id));
-    if (isClosing && (isOver || !hasFailed)) return this.#leave(packet);
+    const isOver = !this.#patienceUs.has(requestOf(packet.id)) || packet.isAnswered;
+    // Of two that race the one that fails is out of it.
+    const hasRival = (this.#racing.get(answerOf(packet.id)) ?? 0) > 1;
+    if (isClosing && (isOver || !hasFailed || hasRival)) return this.#leave(packet);
     if (isClosing) return this.#wait(packet);
     const isRunning = packet.stage === "dispatch" || packet.stage === "stream";
     if (isRunning && packet.attempt === null) this.#move(packet, "queue");
   }
 
+  /** An answer that was to go on elsewhere ends where it is, as nothing is left to pay for more. */
+  #answered({ attempt }: FinishAnswer): void {
+    const packet = this.#packets.get(packetOf(attempt));
+    if (packet !== undefined) packet.isAnswered = true;
+  }
+
   #leave(packet: WatchedPacket): void {
     this.#move(packet, "settle");
     this.#packets.delete(packet.id);
+    const answer = answerOf(packet.id);
+    const racing = this.#racing.get(answer)! - 1;
+    if (racing === 0) this.#racing.delete(answer);
+    else this.#racing.set(answer, racing);
   }
 
   #wait(packet: WatchedPacket): void {
@@ -219,6 +236,7 @@ export class LifecycleChecker implements Checker {
 
   /** A request that is turned away owns no packets; only its error tells where it was. */
   #refused({ request, error }: FailRequest): void {
+    if (error.reason === "queue_timeout") this.#checkTimeout(request);
     if (request !== this.#arriving) return;
     if (error.code.startsWith("budget_")) {
       this.#took("admit", "plan");
@@ -230,13 +248,33 @@ export class LifecycleChecker implements Checker {
     this.#took(isPlanned ? "plan" : "admit", "settle");
   }
 
+  /** Somebody of the request has waited as long as it might. */
+  #checkTimeout(request: string): void {
+    let longestUs = 0;
+    for (const packet of this.#waiting) {
+      if (requestOf(packet.id) !== request) continue;
+      longestUs = Math.max(longestUs, packet.queuedUs + this.#nowUs - packet.sinceUs);
+    }
+    const { leastUs } = this.#ttlOf(request);
+    if (longestUs < leastUs) this.#violate(request, `is refused after ${longestUs / 1e6} s in line already`);
+  }
+
   #packet(id: string): WatchedPacket {
     let packet = this.#packets.get(id);
     if (packet === undefined) {
       this.#took("admit", "plan");
-      const fresh = { hold: null, isClosing: false, hasFailed: false, attempt: null, attempts: 0 };
+      const fresh = {
+        hold: null,
+        isClosing: false,
+        hasFailed: false,
+        isAnswered: false,
+        queuedUs: 0,
+        attempt: null,
+        attempts: 0,
+      };
       packet = { id, stage: "plan", sinceUs: this.#nowUs, ...fresh };
       this.#packets.set(id, packet);
+      this.#racing.set(answerOf(id), (this.#racing.get(answerOf(id)) ?? 0) + 1);
     }
     return packet;
   }
@@ -244,20 +282,30 @@ export class LifecycleChecker implements Checker {
   #move(packet: WatchedPacket, to: Stage): void {
     const { id, stage, sinceUs } = packet;
     if (!mayFollow(stage, to)) this.#violate(requestOf(id), `${id} goes from ${stage} to ${to}`);
-    const { timeouts } = this.#config;
-    // One that has failed waits for a while before it stands in line again.
-    const pauseUs = packet.attempts > 0 ? this.#pauseUs : 0;
-    if (stage === "queue" && this.#nowUs - sinceUs > timeouts.queueUs + pauseUs) {
-      this.#violate(
-        requestOf(id),
-        `${id} waited ${(this.#nowUs - sinceUs) / 1e6} s, more than queue_timeout`,
-      );
+    if (stage === "queue") {
+      packet.queuedUs += this.#nowUs - sinceUs;
+      this.#checkWait(packet);
     }
     this.#took(stage, to);
     if (stage === "queue") this.#waiting.delete(packet);
     if (to === "queue") this.#waiting.add(packet);
     packet.stage = to;
     packet.sinceUs = this.#nowUs;
+  }
+
+  /** Time in line counts over all attempts. One that has failed waits for a while before it stands in line again. */
+  #checkWait({ id, attempts, queuedUs }: WatchedPacket): void {
+    const { mostUs } = this.#ttlOf(id);
+    if (queuedUs <= mostUs + attempts * this.#pauseUs) return;
+    this.#violate(requestOf(id), `${id} waited ${queuedUs / 1e6} s, more than ${mostUs / 1e6} s`);
+  }
+
+  /** How long packets of its band may wait, by all the policies that there have been. */
+  #ttlOf(id: string): { leastUs: Micros; mostUs: Micros } {
+    const { queueings, config } = this.#knowledge;
+    const priority = this.#knowledge.requestOf(id)?.arrival.hints.priority ?? null;
+    const ttlsUs = queueings.map((queueing) => bandFor(priority, queueing).ttlUs ?? config.timeouts.queueUs);
+    return { leastUs: Math.min(...ttlsUs), mostUs: Math.max(...ttlsUs) };
   }
 
   #took(from: Stage, to: Stage): void {

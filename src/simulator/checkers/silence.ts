@@ -11,8 +11,12 @@ interface WatchedAttempt {
   /** When it last showed progress, and when it last said anything: tokens that nobody may have show none. */
   progressUs: Micros;
   heardUs: Micros;
-  hold: string;
-  /** Entries that make its hold longer and are not known to be durable yet: it may have to wait for them. */
+  hold: WatchedHold;
+}
+
+interface WatchedHold {
+  id: string;
+  /** Entries that make it longer and are not known to be durable yet: who runs under it may have to wait for them. */
   undurable: number[];
 }
 
@@ -29,7 +33,7 @@ export class SilenceChecker implements Checker {
   readonly #buffered = new Set<string>();
   readonly #blocked = new Set<string>();
   /** The latest hold of each packet. */
-  readonly #holds = new Map<string, string>();
+  readonly #holds = new Map<string, WatchedHold>();
   /** Attempts whose silence counts. */
   readonly #watched = new Map<string, WatchedAttempt>();
 
@@ -43,9 +47,10 @@ export class SilenceChecker implements Checker {
     switch (event.kind) {
       case "ledger_durable":
         for (const attempt of this.#watched.values()) {
-          const left = attempt.undurable.filter((sequence) => sequence > event.through);
-          if (left.length < attempt.undurable.length) attempt.progressUs = attempt.heardUs = nowUs;
-          attempt.undurable = left;
+          const { hold } = attempt;
+          const left = hold.undurable.filter((sequence) => sequence > event.through);
+          if (left.length < hold.undurable.length) attempt.progressUs = attempt.heardUs = nowUs;
+          hold.undurable = left;
         }
         return;
       case "request_arrived":
@@ -60,6 +65,7 @@ export class SilenceChecker implements Checker {
         return this.#heard(nowUs, event.attempt, false);
       case "attempt_finished":
       case "attempt_failed":
+      case "attempt_parked":
         return this.#end(nowUs, event.attempt);
       default:
     }
@@ -70,7 +76,7 @@ export class SilenceChecker implements Checker {
       switch (effect.kind) {
         case "dispatch": {
           const isDocument = this.#remotes.has(effect.worker) && this.#buffered.has(effect.request);
-          const fresh = { hasStarted: false, progressUs: nowUs, heardUs: nowUs, undurable: [] };
+          const fresh = { hasStarted: false, progressUs: nowUs, heardUs: nowUs };
           const hold = this.#holds.get(packetOf(effect.attempt))!;
           if (!isDocument) this.#watched.set(effect.attempt, { ...fresh, hold });
           break;
@@ -94,9 +100,10 @@ export class SilenceChecker implements Checker {
   }
 
   #append({ operation, hold, sequence }: LedgerEntry): void {
-    if (operation === "reserve") this.#holds.set(packetOf(hold), hold);
-    if (operation !== "extend") return;
-    for (const attempt of this.#watched.values()) if (attempt.hold === hold) attempt.undurable.push(sequence);
+    const packet = packetOf(hold);
+    if (operation === "reserve") this.#holds.set(packet, { id: hold, undurable: [] });
+    const watched = this.#holds.get(packet);
+    if (operation === "extend" && watched?.id === hold) watched.undurable.push(sequence);
   }
 
   #heard(nowUs: Micros, id: string, isProgress: boolean): void {
@@ -116,14 +123,15 @@ export class SilenceChecker implements Checker {
   #givenUp(nowUs: Micros, id: string): void {
     const attempt = this.#watched.get(id);
     const silentUs = attempt === undefined ? 0 : nowUs - attempt.progressUs;
-    if (attempt === undefined || attempt.undurable.length > 0 || silentUs < this.#patienceUs(attempt)) {
+    if (attempt === undefined || attempt.hold.undurable.length > 0 || silentUs < this.#patienceUs(attempt)) {
       this.#violate(requestOf(id), `${id} is given up after ${silentUs / 1e6} s of silence that counts`);
     }
   }
 
   #checkPatience(nowUs: Micros, id: string): void {
     const attempt = this.#watched.get(id);
-    if (attempt === undefined || attempt.undurable.length > 0 || this.#blocked.has(requestOf(id))) return;
+    if (attempt === undefined || attempt.hold.undurable.length > 0 || this.#blocked.has(requestOf(id)))
+      return;
     const silentUs = nowUs - attempt.heardUs;
     if (silentUs > this.#patienceUs(attempt)) {
       this.#violate(requestOf(id), `${id} was silent for ${silentUs / 1e6} s`);

@@ -2,8 +2,9 @@ import type { Dispatch, Effect } from "../../core/effects.ts";
 import type { SupervisorEvent } from "../../core/events.ts";
 import type { Inspection } from "../../core/inspection.ts";
 import type { Micros } from "../../core/units.ts";
-import type { WorkerSpec } from "../scenario.ts";
-import type { Checker, Violate } from "./checker.ts";
+import { isHedge, packetOf } from "../ids.ts";
+import type { Knowledge } from "./knowledge.ts";
+import { type Checker, isEnd, type Violate } from "./checker.ts";
 
 /**
  * Between equal workers, work goes to one that has least of it, counted from dispatch on and
@@ -13,18 +14,18 @@ import type { Checker, Violate } from "./checker.ts";
 export class SpreadChecker implements Checker {
   readonly #violate: Violate;
   readonly #inspect: () => Inspection;
-  readonly #specs: ReadonlyMap<string, WorkerSpec>;
+  readonly #knowledge: Knowledge;
   /** Attempts on each worker that has joined, with their model and the places they take. */
   readonly #running = new Map<string, Map<string, { model: string; places: number }>>();
 
-  constructor(sources: { workers: readonly WorkerSpec[]; inspect: () => Inspection }, violate: Violate) {
+  constructor(sources: { knowledge: Knowledge; inspect: () => Inspection }, violate: Violate) {
     this.#violate = violate;
     this.#inspect = sources.inspect;
-    this.#specs = new Map(sources.workers.map((worker) => [worker.id, worker]));
+    this.#knowledge = sources.knowledge;
   }
 
   event(_nowUs: Micros, event: SupervisorEvent): void {
-    if (event.kind === "attempt_finished" || event.kind === "attempt_failed") this.#release(event.attempt);
+    if (isEnd(event)) this.#release(event.attempt);
   }
 
   effects(_nowUs: Micros, effects: readonly Effect[]): void {
@@ -38,7 +39,7 @@ export class SpreadChecker implements Checker {
   #dispatched({ request, attempt, worker, model, choices }: Dispatch): void {
     const chosen = this.#running.get(worker);
     if (chosen === undefined) return;
-    for (const [other, running] of attempt.endsWith("#1") ? this.#running : []) {
+    for (const [other, running] of this.#isJudged(attempt) ? this.#running : []) {
       const hasLess = placesOf(running) < placesOf(chosen) && this.#hasSlots(other, model, choices);
       if (hasLess && !this.#isRefusing(other, model)) {
         const loads = `${placesOf(chosen)} running, where ${other} has ${placesOf(running)}`;
@@ -48,8 +49,15 @@ export class SpreadChecker implements Checker {
     chosen.set(attempt, { model, places: choices });
   }
 
+  /** A hedge does not go where the other of the two is; and some go only where there are certain labels. */
+  #isJudged(attempt: string): boolean {
+    const labels = this.#knowledge.requestOf(attempt)?.arrival.hints.labels ?? {};
+    return attempt.endsWith("#1") && !isHedge(packetOf(attempt)) && Object.keys(labels).length === 0;
+  }
+
   #hasSlots(worker: string, model: string, wanted: number): boolean {
-    const slots = this.#specs.get(worker)?.models.find((served) => served.model === model)?.slots ?? 0;
+    const slots =
+      this.#knowledge.workers.get(worker)?.models.find((served) => served.model === model)?.slots ?? 0;
     return placesOf(this.#running.get(worker) ?? new Map(), model) + wanted <= slots;
   }
 

@@ -8,8 +8,17 @@ import type { Checker, Violate } from "./checker.ts";
 
 interface Answer {
   streamed: boolean;
-  /** Of each choice: whose tokens the client was last given. */
-  sources: Map<number, string>;
+  choices: Map<number, Shown>;
+}
+
+/** What the client has of one choice. */
+interface Shown {
+  /** Whose tokens it was given last. */
+  source: string;
+  /** Attempts that have gone on with each other's. */
+  sources: Set<string>;
+  /** The number of the token that comes next: each follows the one before it, whoever has generated it. */
+  nextToken: number | null;
 }
 
 interface Source {
@@ -21,6 +30,8 @@ interface Source {
   /** The first of the client's choices. */
   choice: number;
   isFinished: boolean;
+  /** It has failed, and another may go on with what it has come to. */
+  isBroken: boolean;
 }
 
 interface Stream {
@@ -35,8 +46,9 @@ interface Stream {
 }
 
 /**
- * Clients are shown what their endpoint generated: the same tokens in the same order, none
- * twice, none beyond the credit, none after the end, and all of them if the answer is whole.
+ * Clients are shown what their endpoints generated: the same tokens in the same order, none
+ * twice, none beyond the credit, none after the end, and all of them if the answer is whole. An answer that goes on
+ * elsewhere goes on with the very token that comes next, so all of it is that of one model: tokens 0 to n − 1.
  */
 export class StreamsChecker implements Checker {
   readonly #violate: Violate;
@@ -49,8 +61,9 @@ export class StreamsChecker implements Checker {
 
   event(_nowUs: Micros, event: SupervisorEvent): void {
     if (event.kind === "request_arrived") {
-      this.#answers.set(event.request, { streamed: event.streamed, sources: new Map() });
+      this.#answers.set(event.request, { streamed: event.streamed, choices: new Map() });
     }
+    if (event.kind === "attempt_failed") this.#breaks(event.attempt);
     if (event.kind === "choice_finished") {
       const source = this.#sources.get(event.attempt);
       if (source !== undefined) streamOf(source, source.choice + event.choice).isFinished = true;
@@ -65,10 +78,11 @@ export class StreamsChecker implements Checker {
     for (const effect of effects) {
       if (effect.kind === "dispatch") {
         const { attempt, request, choice, creditTokens, resume } = effect;
-        const fresh = { streams: new Map<number, Stream>(), isFinished: false };
+        const fresh = { streams: new Map<number, Stream>(), isFinished: false, isBroken: false };
         this.#sources.set(attempt, { request, choice, credits: [creditTokens], ...fresh });
         if (resume !== null) this.#goesOn(effect, resume);
       }
+      if (effect.kind === "cancel_attempt") this.#breaks(effect.attempt);
       if (effect.kind === "grant_credit") {
         const source = this.#sources.get(effect.attempt);
         if (source === undefined || effect.creditTokens <= creditOf(source)) {
@@ -76,6 +90,11 @@ export class StreamsChecker implements Checker {
         } else source.credits.push(effect.creditTokens);
       }
     }
+  }
+
+  #breaks(attempt: string): void {
+    const source = this.#sources.get(attempt);
+    if (source !== undefined) source.isBroken = true;
   }
 
   sighting(sighting: Sighting): void {
@@ -104,8 +123,10 @@ export class StreamsChecker implements Checker {
     const stream = streamOf(this.#sources.get(attempt)!, choice);
     stream.arrivedTokens = resume.tokens;
     stream.shownTokens = resume.tokens;
-    const answer = this.#answers.get(request);
-    if (answer?.sources.get(choice) === resume.attempt) answer.sources.set(choice, attempt);
+    const shown = this.#answers.get(request)?.choices.get(choice);
+    if (shown?.sources.has(resume.attempt) !== true) return;
+    shown.source = attempt;
+    shown.sources.add(attempt);
   }
 
   #shown(sighting: TokensShown): void {
@@ -115,11 +136,15 @@ export class StreamsChecker implements Checker {
     if (source === undefined || answer === undefined || source.request !== request) {
       return this.#violate(request, `is shown tokens of ${attempt}, which is not its own or over`);
     }
-    const before = answer.sources.get(choice);
-    if (answer.streamed && before !== undefined && before !== attempt) {
-      this.#violate(request, `is streamed tokens of ${attempt} after some of ${before}`);
+    const before = answer.choices.get(choice);
+    const isAnother = before?.source !== attempt;
+    if (answer.streamed && before !== undefined && isAnother) {
+      this.#violate(request, `is streamed tokens of ${attempt} after some of ${before.source}`);
     }
-    answer.sources.set(choice, attempt);
+    const fresh = { source: attempt, sources: new Set([attempt]), nextToken: null };
+    const shown = before === undefined || isAnother ? fresh : before;
+    answer.choices.set(choice, shown);
+    this.#checkOrder(request, shown, tokens);
     const given = tokens.reduce((sum, { count }) => sum + count, 0);
     if (given < asked) this.#violate(request, `is to be shown ${asked} tokens where ${given} have come`);
     const stream = streamOf(source, choice);
@@ -133,11 +158,22 @@ export class StreamsChecker implements Checker {
     }
   }
 
+  #checkOrder(request: string, shown: Shown, tokens: readonly TokenRange[]): void {
+    for (const { first, count } of tokens) {
+      const { nextToken, source } = shown;
+      if (nextToken !== null && first !== nextToken) {
+        this.#violate(request, `is shown token ${first} of ${source} where ${nextToken} comes next`);
+      }
+      shown.nextToken = first + count;
+    }
+  }
+
   #ended({ request, choice, attempt }: Extract<Sighting, { kind: "answer_ended" }>): void {
     const source = this.#sources.get(attempt);
     if (source === undefined) return;
     const { shownTokens, arrivedTokens, cutTokens, isFinished } = streamOf(source, choice);
-    const isWhole = isFinished || source.isFinished;
+    // One that could not go on elsewhere is as long as it was.
+    const isWhole = isFinished || source.isFinished || source.isBroken;
     // Without an end from the endpoint it was cut where its credit ended at that time.
     const expected = cutTokens !== null ? [cutTokens] : isWhole ? [arrivedTokens] : source.credits;
     if (!expected.includes(shownTokens)) {

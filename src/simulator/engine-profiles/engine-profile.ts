@@ -31,12 +31,21 @@ export interface EngineProfile {
   sequencesMax: number;
   contextTokens: number;
   /**
-   * - `mixed`: each step reads at most `tokensPerStepMax` tokens, of running sequences first, then of prompts in chunks;
+   * - `mixed`: each step reads at most `tokensPerStepMax` tokens, of running sequences first, then of prompts in chunks, of
+   *   one prompt at most `promptTokensPerStepMax`. Where `lastTokenApart`, the last token of a prompt is read by itself, in the
+   *   step after its last chunk, and costs what one of an answer does. Where `firstTokensTogether`, a step for several sequences
+   *   does in two parts what it has to: one token of each sequence, as in answers, then what is left of the chunks;
    * - `alternating`: a step reads whole prompts, up to `tokensPerStepMax` tokens, or decodes; prompts are looked for every
    *   `decodeStepsBetween` steps of decoding, or when nothing runs.
    */
   batching:
-    | { kind: "mixed"; tokensPerStepMax: number }
+    | {
+        kind: "mixed";
+        tokensPerStepMax: number;
+        promptTokensPerStepMax?: number;
+        lastTokenApart?: boolean;
+        firstTokensTogether?: boolean;
+      }
     | { kind: "alternating"; tokensPerStepMax: number; decodeStepsBetween: number };
   /**
    * - `prompt`, as where absent: a prompt is begun once its blocks are free; what grows too large is preempted later;

@@ -438,7 +438,7 @@ export class Engine {
       const tokens = task.toReadTokens - task.readTokens;
       left -= tokens;
       // One that never gets anywhere holds what it has and takes no part.
-      if (isEager(task)) chunks.push({ task, tokens });
+      if (isEager(task)) chunks.push({ task, tokens, isDecoded: false });
     }
     if (chunks.length === 0) return null;
     this.#decodeSteps = 0;
@@ -450,9 +450,9 @@ export class Engine {
     let left = budget;
     const chunks: Chunk[] = [];
     const take = (task: Task): void => {
-      const tokens = Math.min(left, task.toReadTokens - task.readTokens);
-      chunks.push({ task, tokens });
-      left -= tokens;
+      const chunk = this.#chunkOf(task, left);
+      chunks.push(chunk);
+      left -= chunk.tokens;
     };
     for (const task of this.#batch) if (left > 0 && isReading(task) && isEager(task)) take(task);
     if (left <= 0) return chunks;
@@ -464,6 +464,15 @@ export class Engine {
       if (isEager(task)) take(task);
     }
     return chunks;
+  }
+
+  /** What a mixed step with room for that many tokens reads of a prompt. */
+  #chunkOf(task: Task, room: number): Chunk {
+    const unreadTokens = task.toReadTokens - task.readTokens;
+    const { promptTokensPerStepMax = Infinity, lastTokenApart = false } = mixed(this.#profile);
+    const tokens = lastTokenApart ? Math.max(1, unreadTokens - 1) : unreadTokens;
+    const isDecoded = lastTokenApart && unreadTokens === 1;
+    return { task, tokens: Math.min(room, promptTokensPerStepMax, tokens), isDecoded };
   }
 
   /** Those that wait, in order; a client that doesn't read holds up nobody. */
@@ -537,6 +546,9 @@ export class Engine {
   #stepsToDecision(chunks: readonly Chunk[]): number {
     const { batching, admission } = this.#profile;
     if (chunks.length > 1) return 1;
+    // A step that a prompt doesn't fill may be joined by others at any time.
+    const { promptTokensPerStepMax, lastTokenApart = false } = mixed(this.#profile);
+    if (chunks.length > 0 && (promptTokensPerStepMax !== undefined || lastTokenApart)) return 1;
     for (const { task, tokens } of chunks)
       return Math.ceil((task.toReadTokens - task.readTokens) / tokens) - 1;
     if (this.#admissible().length === 0) return Infinity;
@@ -546,6 +558,11 @@ export class Engine {
     // What does not fit now fits when something ends; where lengths are known, it may before.
     return admission === "peak" ? 1 : Infinity;
   }
+}
+
+/** What batching the profile has, where that is mixed. */
+function mixed({ batching }: EngineProfile): { promptTokensPerStepMax?: number; lastTokenApart?: boolean } {
+  return batching.kind === "mixed" ? batching : {};
 }
 
 /** Streams of a task that get a token in the next step. */

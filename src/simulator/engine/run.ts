@@ -8,6 +8,8 @@ import { isGrowing, type Task } from "./task.ts";
 export interface Chunk {
   task: Task;
   tokens: number;
+  /** The last token of a prompt, where the engine reads that as it reads one of an answer. */
+  isDecoded: boolean;
 }
 
 interface StreamOf {
@@ -29,6 +31,7 @@ export class Run {
   readonly advanced: { atUs: Micros; count: number }[] = [];
   readonly #profile: EngineProfile;
   readonly #factor: (step: number) => number;
+  readonly #batch: number;
   readonly #contextTokens: number;
   readonly #read: readonly { from: number; to: number }[];
   #steps = 1;
@@ -51,8 +54,12 @@ export class Run {
     this.#doneUs = options.beginUs;
     let contextTokens = 0;
     for (const task of options.tasks) contextTokens += this.#enlist(task, task.generation);
+    const decoded = options.chunks.filter(({ isDecoded }) => isDecoded);
+    for (const { task } of decoded) contextTokens += task.toReadTokens;
+    this.#batch = this.growing.length + decoded.length;
     this.#contextTokens = contextTokens;
-    this.#read = options.chunks.map(({ task, tokens }) => {
+    const read = options.chunks.filter(({ isDecoded }) => !isDecoded);
+    this.#read = read.map(({ task, tokens }) => {
       return { from: task.readTokens, to: task.readTokens + tokens };
     });
     this.#endUs = options.beginUs + this.#durationUs(0);
@@ -122,7 +129,7 @@ export class Run {
   }
 
   #durationUs(step: number): Micros {
-    const batch = this.growing.length;
+    const batch = this.#batch;
     const chunks = step === 0 ? this.#read : this.#read.map((chunk) => later(chunk, step));
     const contextTokens = this.#contextTokens + batch * step;
     const us = stepUs(this.#profile, { batch, contextTokens, chunks });

@@ -10,7 +10,32 @@ export interface StepWork {
 }
 
 /** Duration of a step by the profile's formula, in µs, before noise. */
-export function stepUs(profile: EngineProfile, { batch, contextTokens, chunks }: StepWork): number {
+export function stepUs(profile: EngineProfile, work: StepWork): number {
+  const us = isSplit(profile, work)
+    ? partsOf(work).reduce((sum, part) => sum + formulaUs(profile, part), 0)
+    : formulaUs(profile, work);
+  return Math.max(profile.stepUsMin ?? 0, us);
+}
+
+function isSplit({ batching }: EngineProfile, { batch, chunks }: StepWork): boolean {
+  const { firstTokensTogether = false } = batching.kind === "mixed" ? batching : {};
+  return firstTokensTogether && chunks.length > 0 && batch + chunks.length > 1;
+}
+
+/** One token of each sequence, as in answers; then what is left of the prompts' chunks. */
+function partsOf({ batch, contextTokens, chunks }: StepWork): StepWork[] {
+  let firstContexts = 0;
+  for (const { from } of chunks) firstContexts += from + 1;
+  const first = {
+    batch: batch + chunks.length,
+    contextTokens: contextTokens + firstContexts,
+    chunks: [],
+  };
+  const rests = chunks.map(({ from, to }) => ({ from: from + 1, to })).filter(({ from, to }) => to > from);
+  return rests.length === 0 ? [first] : [first, { batch: 0, contextTokens: 0, chunks: rests }];
+}
+
+function formulaUs(profile: EngineProfile, { batch, contextTokens, chunks }: StepWork): number {
   const [p0, p1, p2] = profile.prefillUs;
   let prefillUs = 0;
   for (const { from, to } of chunks) prefillUs += p1 * (to - from) + p2 * (to * to - from * from);
@@ -19,7 +44,7 @@ export function stepUs(profile: EngineProfile, { batch, contextTokens, chunks }:
   const prefillBase = chunks.length === 0 ? 0 : p0;
   // A step in which choices merely wait for their turn costs what an empty one does.
   const decodeBase = batch === 0 && chunks.length > 0 ? 0 : d0;
-  return Math.max(profile.stepUsMin ?? 0, Math.max(prefillBase, decodeBase) + prefillUs + decodeUs);
+  return Math.max(prefillBase, decodeBase) + prefillUs + decodeUs;
 }
 
 function decodeFigures({ decodeUs, decodeLarge }: EngineProfile, batch: number): EngineProfile["decodeUs"] {

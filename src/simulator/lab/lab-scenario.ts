@@ -1,6 +1,6 @@
 import type { CoreConfig } from "../../core/config.ts";
 import { type Micros, seconds } from "../../core/units.ts";
-import type { EngineSpec, Scenario, WorkerSpec } from "../scenario.ts";
+import { type EngineSpec, LARGE_PARKING, type Scenario, type WorkerSpec } from "../scenario.ts";
 import type { Experiment, WorkerGroup } from "./experiment.ts";
 import { LAB_MODEL, labConfig } from "./lab-config.ts";
 
@@ -37,10 +37,13 @@ export function scenarioOf(experiment: Experiment): Scenario {
       burstShare: 0,
       promptTokensMax: 1,
       answerTokensMean: 1,
+      hasHints: false,
+      choicesShare: 0,
       patienceUs: 0,
       names: models,
     },
     isAnsweredOut: true,
+    hasOperator: false,
     disk: { syncUs: ledgerUs, relaxedUs: ledgerUs },
     network: { delayUs: networkDelayUs, reportDelayUs },
   };
@@ -67,6 +70,7 @@ export function workerOf(
     role,
     labels,
     countsOwnSessions: true,
+    parking: LARGE_PARKING,
   };
 }
 

@@ -9,7 +9,7 @@ export interface ServiceDifference {
 }
 
 const POINTS = 19;
-const WINDOW_S = 60;
+export const WINDOW_S = 60;
 /** As the VTC evaluation weighs tokens. */
 const INPUT_WEIGHT = 1;
 const OUTPUT_WEIGHT = 2;
@@ -40,16 +40,30 @@ export function serviceDifferenceOf(requests: readonly RequestResult[]): Service
     });
   }
   if (tenants.size < 2) return null;
-  const points = windowsOf(lastArrivalS).map((fromS) => {
-    const rates = [...tenants.values()].map(({ served, asked }) => ({
-      served: sum(served, (span) => span.weight * shareWithin(span, fromS)) / WINDOW_S,
-      asked: sum(asked, ({ atS, weight }) => (isWithin(atS, fromS) ? weight : 0)) / WINDOW_S,
-    }));
+  return differenceOf(
+    windowsOf(lastArrivalS).map((fromS) =>
+      Array.from(tenants.values(), ({ served, asked }) => ({
+        served: sum(served, (span) => span.weight * shareWithin(span, fromS)) / WINDOW_S,
+        asked: sum(asked, ({ atS, weight }) => (isWithin(atS, fromS) ? weight : 0)) / WINDOW_S,
+      })),
+    ),
+  );
+}
+
+/** What a tenant was served and asked for in a window, in weighted tokens a second. */
+export interface TenantRates {
+  served: number;
+  asked: number;
+}
+
+/** From the rates of all tenants in each window. */
+export function differenceOf(windows: readonly (readonly TenantRates[])[]): ServiceDifference {
+  const points = windows.map((rates) => {
     const best = Math.max(...rates.map(({ served }) => served));
     return sum(rates, (rate) => Math.min(best - rate.served, Math.abs(rate.asked - rate.served)));
   });
-  const mean = sum(points, (point) => point) / POINTS;
-  const variance = sum(points, (point) => (point - mean) ** 2) / POINTS;
+  const mean = sum(points, (point) => point) / points.length;
+  const variance = sum(points, (point) => (point - mean) ** 2) / points.length;
   return { max: Math.max(...points), mean, variance };
 }
 
@@ -63,8 +77,8 @@ function weightOf(inputTokens: number, outputTokens: number): number {
   return INPUT_WEIGHT * inputTokens + OUTPUT_WEIGHT * outputTokens;
 }
 
-/** Where the windows begin: every 28.5 s for ten minutes of arrivals. */
-function windowsOf(lastArrivalS: number): number[] {
+/** Where the windows begin, in seconds: every 28.5 s for ten minutes of arrivals. */
+export function windowsOf(lastArrivalS: number): number[] {
   const durationS = Math.max(WINDOW_S, Math.ceil(lastArrivalS / WINDOW_S) * WINDOW_S);
   const stepS = (durationS - WINDOW_S / 2) / (POINTS + 1);
   return Array.from({ length: POINTS }, (_, i) => stepS * (i + 1));

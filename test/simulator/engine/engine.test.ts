@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Random } from "../../../src/core/random.ts";
+import type { EngineProfile } from "../../../src/simulator/engine-profiles/engine-profile.ts";
 import { EngineBench, PROFILE, streamOf } from "./bench.ts";
 
 describe("steps take as long as the profile says", () => {
@@ -41,6 +42,39 @@ describe("steps take as long as the profile says", () => {
     const first = 1_000 + 90 + 10 * 10 + Math.round(1.1);
     const second = 1_000 + 10 + 10 * 10 + Math.round(1.2);
     assert.equal(started, 1_100 + first + second);
+  });
+
+  test("of one prompt a step reads so much at most, and of others as much beside it", () => {
+    const batching = { kind: "mixed", tokensPerStepMax: 100, promptTokensPerStepMax: 40 } as const;
+    const bench = new EngineBench({ batching });
+    bench.start("a", { promptTokens: 90, outputTokens: 1 });
+    bench.start("b", { promptTokens: 50, outputTokens: 1 });
+    bench.at(500, () => bench.start("c", { promptTokens: 30, outputTokens: 1 }));
+    bench.run();
+    // 40 + 40, then 40 + 10 + 30, then the last 10 of a.
+    assert.deepEqual(bench.times("started"), { a: [1_080 + 1_080 + 1_010], b: [2_160], c: [2_160] });
+  });
+
+  test("the last token of a prompt may be read apart, and costs what one of an answer does", () => {
+    const batching = { kind: "mixed", tokensPerStepMax: 100, lastTokenApart: true } as const;
+    const bench = new EngineBench({ batching });
+    bench.start("a", { promptTokens: 50, outputTokens: 2 });
+    bench.at(10, () => bench.start("b", { promptTokens: 1, outputTokens: 1 }));
+    bench.run();
+    // 1,000 + 49; 100 + 2 · 10 + (50 + 1) / 100 for both, the last of a and the only one of b; then as ever.
+    assert.deepEqual(bench.times("started"), { a: [1_049 + 121], b: [1_049 + 121] });
+    assert.deepEqual(bench.times("finished"), { a: [1_170 + 111], b: [1_170] });
+  });
+
+  test("first tokens may go together: then a step for several has two parts, each with its base", () => {
+    const batching = { kind: "mixed", tokensPerStepMax: 100, firstTokensTogether: true } as const;
+    const bench = new EngineBench({ batching });
+    bench.start("a", { promptTokens: 50, outputTokens: 2 });
+    bench.at(500, () => bench.start("b", { promptTokens: 20, outputTokens: 1 }));
+    bench.run();
+    // Alone, a is read as ever. Then 100 + 2 · 10 + (51 + 1) / 100 for one token of each, and 1,000 + 19 for the rest of b.
+    const both = Math.round(100 + 20 + 0.52 + 1_019);
+    assert.deepEqual(bench.times("finished"), { a: [1_050 + both], b: [1_050 + both] });
   });
 
   test("alternating batches read whole prompts by themselves, and look for them every so many steps", () => {
@@ -234,21 +268,29 @@ describe("calamities", () => {
   });
 });
 
+const BATCHING: Record<string, EngineProfile["batching"]> = {
+  mixed: { kind: "mixed", tokensPerStepMax: 64 },
+  "mixed, of one prompt in pieces,": {
+    kind: "mixed",
+    tokensPerStepMax: 64,
+    promptTokensPerStepMax: 30,
+    lastTokenApart: true,
+    firstTokensTogether: true,
+  },
+  alternating: { kind: "alternating", tokensPerStepMax: 200, decodeStepsBetween: 4 },
+};
+
 describe("one event for each token", () => {
-  for (const kind of ["mixed", "alternating"] as const) {
+  for (const [kind, batching] of Object.entries(BATCHING)) {
     test(`tells the same at the same time as one for each edge, with ${kind} batches`, () => {
-      assert.deepEqual(toldBy(true, kind), toldBy(false, kind));
+      assert.deepEqual(toldBy(true, batching), toldBy(false, batching));
     });
   }
 });
 
 /** What a busy engine with noise, preemption and a prefix cache says at its edges, and what it counts. */
-function toldBy(perToken: boolean, kind: "mixed" | "alternating"): unknown {
+function toldBy(perToken: boolean, batching: EngineProfile["batching"]): unknown {
   const random = new Random(11);
-  const batching =
-    kind === "mixed"
-      ? { kind, tokensPerStepMax: 64 }
-      : { kind, tokensPerStepMax: 200, decodeStepsBetween: 4 };
   const bench = new EngineBench(
     { ...PROFILE, kvTokens: 600, batching },
     { perToken, burstTokens: 16, deviation: 0.2 },

@@ -1,0 +1,170 @@
+import type { AdmissionConfig } from "../../core/config.ts";
+import type { Dispatch, Effect, FailRequest } from "../../core/effects.ts";
+import type { RequestArrived, SupervisorEvent } from "../../core/events.ts";
+import type { Micros } from "../../core/units.ts";
+import { packetOf, requestOf } from "../ids.ts";
+import { type Checker, isEnd, type Violate } from "./checker.ts";
+import type { Knowledge } from "./knowledge.ts";
+import type { WatchedPacket } from "./lifecycle.ts";
+
+/** What a request is told that was turned away before its model's rate was looked at. */
+const BEFORE_RATES: ReadonlySet<string> = new Set([
+  "draining",
+  "no_workers",
+  "no_healthy_workers",
+  "no_matching_labels",
+  "system_sessions_full",
+  "system_kv_cache_full",
+  "queue_full",
+  "band_full",
+  "shed",
+]);
+
+/** So much of a request comes in each microsecond, at a rate of a thousandth of a request a second. */
+const PARTS = 1_000_000_000n;
+
+interface Bucket {
+  parts: bigint;
+  atUs: Micros;
+}
+
+/**
+ * Who is turned away, and who is not: what may be shed is, and nothing else; as many as a model's rate allows come in, and
+ * no more; a flow runs no more than its cap; and in a full queue the least urgent give way, the newest first. Has to look at
+ * each step before `LifecycleChecker`.
+ */
+export class AdmissionsChecker implements Checker {
+  readonly #violate: Violate;
+  readonly #knowledge: Knowledge;
+  readonly #waiting: () => ReadonlySet<WatchedPacket>;
+  /** Those before the latest change. */
+  #rates: AdmissionConfig["rates"];
+  readonly #buckets = new Map<string, Bucket>();
+  /** Attempts under way, with the request's flow told anew each time: what makes a flow may change. */
+  readonly #running = new Set<string>();
+  #arrival: RequestArrived | null = null;
+  #nowUs: Micros = 0;
+
+  constructor(
+    sources: { knowledge: Knowledge; waiting: () => ReadonlySet<WatchedPacket> },
+    violate: Violate,
+  ) {
+    this.#knowledge = sources.knowledge;
+    this.#waiting = sources.waiting;
+    this.#rates = sources.knowledge.scheduling.admission.rates;
+    this.#violate = violate;
+  }
+
+  event(nowUs: Micros, event: SupervisorEvent): void {
+    this.#nowUs = nowUs;
+    this.#arrival = event.kind === "request_arrived" ? event : null;
+    if (isEnd(event)) this.#running.delete(event.attempt);
+    if (event.kind === "policy_set") this.#setRates(this.#knowledge.scheduling.admission.rates);
+  }
+
+  effects(_nowUs: Micros, effects: readonly Effect[]): void {
+    let refusal: FailRequest | null = null;
+    const evicted: string[] = [];
+    for (const effect of effects) {
+      if (effect.kind === "cancel_attempt") this.#running.delete(effect.attempt);
+      if (effect.kind === "dispatch") this.#dispatched(effect);
+      if (effect.kind !== "fail_request") continue;
+      if (effect.request === this.#arrival?.request) refusal = effect;
+      if (effect.error.reason === "evicted") evicted.push(effect.request);
+    }
+    if (this.#arrival !== null) this.#admitted(this.#arrival, refusal);
+    if (evicted.length > 0) this.#checkEvicted(evicted);
+  }
+
+  /** A bucket stays as full as it is where its rate does. */
+  #setRates(rates: AdmissionConfig["rates"]): void {
+    for (const model of this.#buckets.keys()) {
+      if (JSON.stringify(rates[model]) !== JSON.stringify(this.#rates[model])) this.#buckets.delete(model);
+    }
+    this.#rates = rates;
+  }
+
+  // ── rates and shedding ─────────────────────────────────────────────────────────────────
+
+  #admitted(arrival: RequestArrived, refusal: FailRequest | null): void {
+    const { request } = arrival;
+    const code = refusal?.error.code ?? null;
+    const reason = refusal?.error.reason ?? "";
+    if (reason === "shed") this.#checkShed(request);
+    if (code === "model_not_found" || (code === "capacity" && BEFORE_RATES.has(reason))) return;
+    const isLimited = code === "rate_limited";
+    const mayPass = this.#takeTurn(request);
+    if (mayPass === isLimited) {
+      this.#violate(request, isLimited ? "is refused by a rate that has room" : "is let in beyond its rate");
+    }
+  }
+
+  #checkShed(request: string): void {
+    const known = this.#knowledge.requestOf(request)!;
+    const { queueing, admission } = this.#knowledge.scheduling;
+    const band = queueing.bands[this.#knowledge.bandOf(known)]!;
+    if (!band.isSheddable) this.#violate(request, `is shed, which ${band.name} requests are not`);
+    if (admission.shedding.name === "none") this.#violate(request, "is shed where nothing is");
+  }
+
+  /** Takes a request out of its model's bucket, in whole numbers; false when there is none. */
+  #takeTurn(request: string): boolean {
+    const { model } = this.#knowledge.requestOf(request)!;
+    const { rates } = this.#knowledge.scheduling.admission;
+    const rate = Object.hasOwn(rates, model) ? rates[model] : undefined;
+    if (rate === undefined) return true;
+    const full = BigInt(rate.burst) * PARTS;
+    const bucket = this.#buckets.get(model) ?? { parts: full, atUs: this.#nowUs };
+    const gained = BigInt(this.#nowUs - bucket.atUs) * BigInt(Math.round(rate.perSecond * 1_000));
+    const parts = bucket.parts + gained < full ? bucket.parts + gained : full;
+    const mayPass = parts >= PARTS;
+    this.#buckets.set(model, { parts: mayPass ? parts - PARTS : parts, atUs: this.#nowUs });
+    return mayPass;
+  }
+
+  // ── caps ───────────────────────────────────────────────────────────────────────────────
+
+  #dispatched({ request, attempt }: Dispatch): void {
+    const { caps } = this.#knowledge.scheduling.queueing;
+    if (Object.keys(caps).length > 0) {
+      const flow = this.#knowledge.flowOf(this.#knowledge.requestOf(attempt)!);
+      const cap = Object.hasOwn(caps, flow) ? caps[flow]! : Infinity;
+      let running = 1;
+      for (const other of this.#running) {
+        if (this.#knowledge.flowOf(this.#knowledge.requestOf(other)!) === flow) running++;
+      }
+      if (running > cap)
+        this.#violate(request, `${attempt} is number ${running} of ${flow}, whose cap is ${cap}`);
+    }
+    this.#running.add(attempt);
+  }
+
+  // ── eviction ───────────────────────────────────────────────────────────────────────────
+
+  #checkEvicted(evicted: readonly string[]): void {
+    const gone = new Set(evicted);
+    const bands = evicted.map((request) => this.#knowledge.bandOf(this.#knowledge.requestOf(request)!));
+    const worst = Math.max(...bands);
+    const best = Math.min(...bands);
+    if (best === 0) this.#violate(evicted[0]!, "gives way, and nobody is more urgent");
+    const left = [...this.#waiting()].filter((packet) => this.#hasStayed(packet, gone));
+    for (const { id, sinceUs } of left) {
+      const band = this.#knowledge.bandOf(this.#knowledge.requestOf(id)!);
+      if (band > worst) this.#violate(evicted[0]!, `gives way before ${id}, which is less urgent`);
+      // Those that several evictions in one step have left for later are not known one by one.
+      if (band !== best || evicted.length > 1) continue;
+      const victims = [...this.#waiting()].filter((packet) => gone.has(requestOf(packet.id)));
+      const isOldest = victims.length > 0 && victims.every((packet) => packet.sinceUs < sinceUs);
+      if (isOldest) this.#violate(evicted[0]!, `gives way before ${id}, which came later`);
+    }
+  }
+
+  /** Whether a packet waited before this step and goes on to: one that was tried before has another place in line. */
+  #hasStayed({ id, sinceUs, attempts }: WatchedPacket, gone: ReadonlySet<string>): boolean {
+    return attempts === 0 && sinceUs < this.#nowUs && !gone.has(requestOf(id)) && this.#isQueued(id);
+  }
+
+  #isQueued(id: string): boolean {
+    return [...this.#running].every((attempt) => packetOf(attempt) !== id);
+  }
+}
