@@ -19,6 +19,11 @@ export function prioritySlot(slot: number): EvaluationPriority {
   return slot as EvaluationPriority;
 }
 
+/** The slot whose priority it is. */
+export function slotOf(priority: EvaluationPriority): number {
+  return priority;
+}
+
 /** Single tokens all find room; what is left of the batch goes to pieces of prompts. */
 export const inSequenceOrder: CustomBatchingPrioritizationStrategy = ({ items, size }) => {
   let room = size - items.filter((item) => item.tokens.length === 1).length;

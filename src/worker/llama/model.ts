@@ -25,6 +25,7 @@ import { Prefill } from "./prefill.ts";
 import { evaluateOptions } from "./sampling.ts";
 import { chooseSlot } from "./slot-choice.ts";
 import { Slot } from "./slot.ts";
+import { Steps } from "./steps.ts";
 import { stateFingerprint } from "./state-fingerprint.ts";
 import { TokenBytes } from "./token-bytes.ts";
 import { LlamaTokenSource } from "./token-source.ts";
@@ -53,6 +54,7 @@ export class LlamaEngineModel implements EngineModel {
   private constructor(options: {
     model: LlamaModel;
     context: LlamaContext;
+    steps: Steps;
     description: ModelDescription;
     log: Logger;
   }) {
@@ -69,7 +71,7 @@ export class LlamaEngineModel implements EngineModel {
     });
     this.#slots = Array.from(
       { length: options.description.slots },
-      (_, number) => new Slot({ sequence: options.context.getSequence(), number }),
+      (_, number) => new Slot({ sequence: options.context.getSequence(), number, steps: options.steps }),
     );
     this.#bytesPerToken = kvBytesPerToken(options.description.kv);
     this.#tokenBytes = new TokenBytes(model);
@@ -89,6 +91,7 @@ export class LlamaEngineModel implements EngineModel {
     log: Logger;
   }): Promise<LlamaEngineModel> {
     const { name, model, modelHash, contextTokens, slots, threads, log } = options;
+    const steps = new Steps();
     const context = await model.createContext({
       sequences: slots,
       contextSize: contextTokens,
@@ -97,7 +100,7 @@ export class LlamaEngineModel implements EngineModel {
       // the part that the next prompt shares; with it, the formula for the KV size is exact.
       swaFullCache: true,
       flashAttention: flashAttention(model),
-      batching: { itemPrioritizationStrategy: inSequenceOrder },
+      batching: { itemPrioritizationStrategy: (given) => steps.begin(inSequenceOrder(given)) },
     });
     const description: ModelDescription = {
       name,
@@ -116,7 +119,7 @@ export class LlamaEngineModel implements EngineModel {
     };
     const { kv } = description;
     log.info({ contextTokens, slots, threads, kv, kvBytesPerToken: kvBytesPerToken(kv) }, "model loaded");
-    return new LlamaEngineModel({ model, context, description, log });
+    return new LlamaEngineModel({ model, context, steps, description, log });
   }
 
   renderChat(messages: readonly ChatMessage[], tools: readonly Tool[] = []): number[] {

@@ -124,7 +124,8 @@ export class Prefill {
     const end = this.#prompt.length - 1;
     for (let at = from; at < end && !isAbandoned(); at += PREFILL_CHUNK_TOKENS) {
       const chunk = this.#prompt.slice(at, Math.min(at + PREFILL_CHUNK_TOKENS, end));
-      await sequence.evaluateWithoutGeneratingNewTokens(toTokens(chunk), { evaluationPriority });
+      const tokens = toTokens(chunk);
+      await slot.step(() => sequence.evaluateWithoutGeneratingNewTokens(tokens, { evaluationPriority }));
       this.#counters.evaluatedTokens += chunk.length;
     }
   }

@@ -1,5 +1,6 @@
 import type { LlamaContextSequence } from "node-llama-cpp";
 import type { SlotView } from "./slot-choice.ts";
+import type { Steps } from "./steps.ts";
 
 /**
  * One sequence of the context, and what it holds.
@@ -14,6 +15,7 @@ export class Slot implements SlotView {
   readonly sequence: LlamaContextSequence;
   /** Counted from 0, as llama.cpp counts its sequences. */
   readonly number: number;
+  readonly #steps: Steps;
   taken = false;
   kept: readonly number[] = [];
   session: string | null = null;
@@ -21,7 +23,8 @@ export class Slot implements SlotView {
   /** Erasing waits for the batch being evaluated; the next user of the slot waits for the erasing. */
   #erasing: Promise<void> = Promise.resolve();
 
-  constructor(options: { sequence: LlamaContextSequence; number: number }) {
+  constructor(options: { sequence: LlamaContextSequence; number: number; steps: Steps }) {
+    this.#steps = options.steps;
     this.sequence = options.sequence;
     this.number = options.number;
   }
@@ -29,6 +32,11 @@ export class Slot implements SlotView {
   take(session: string | null): void {
     this.taken = true;
     this.session = session;
+  }
+
+  /** Has something evaluated in its sequence, in a batch with what others want. */
+  step<T>(work: () => Promise<T>): Promise<T> {
+    return this.#steps.take(this.number, work);
   }
 
   /** Shortens what the sequence holds to its first `tokens` tokens. */

@@ -97,9 +97,9 @@ export class LlamaTokenSource implements TokenSource {
 
   async #advance(): Promise<number | null> {
     if (this.#closed) return null;
-    this.#tokens ??= await this.#begin();
+    const tokens = (this.#tokens ??= await this.#begin());
     if (this.#closed) return null;
-    const step = await this.#tokens.next();
+    const step = await this.#slot.step(() => tokens.next());
     this.#counters.evaluatedTokens++;
     if (this.#closed || step.done === true) return null;
     this.#generated.push(step.value);
