@@ -89,7 +89,8 @@ function showChoice({ choice, attempt }: { choice: number; attempt: string }): s
 function showDispatch(dispatch: Dispatch): string {
   const { attempt, worker, model, maxTokens, creditTokens, choices, resume, isPrefillOnly } = dispatch;
   const line = `${attempt} to ${worker}/${model} max_tokens=${maxTokens} credit=${creditTokens}`;
-  const state = resume?.stateOn == null ? "" : ` with the state on ${resume.stateOn}`;
+  const stateOn = resume?.stateOn ?? null;
+  const state = stateOn === null ? "" : ` with the state on ${stateOn}`;
   return [
     line,
     ...(choices === 1 ? [] : [`n=${choices}`]),

@@ -7,12 +7,7 @@ import type { Filter, Picker, Scorer } from "../../../src/core/placement/contrac
 import * as batchPlacers from "../../../src/core/placement/policies/batch-placers/index.ts";
 import { createProfile, FILTERS, PICKERS, PROFILES, SCORERS } from "../../../src/core/placement/profile.ts";
 import { place } from "../../../src/core/placement/placement.ts";
-import {
-  createPolicy,
-  parameterProblem,
-  type PolicyDefinition,
-  type Signal,
-} from "../../../src/core/policy.ts";
+import { createPolicy, parameterProblem, type PolicyDefinition } from "../../../src/core/policy.ts";
 import { Random } from "../../../src/core/random.ts";
 import { Situation } from "./situation.ts";
 
