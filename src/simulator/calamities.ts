@@ -7,15 +7,22 @@ import type { Random } from "../core/random.ts";
 import type { VirtualTime } from "./virtual-time.ts";
 import type { VirtualWorker } from "./worker.ts";
 
+/** One that is listed more than once is drawn more often. */
 const CALAMITIES = [
   "worker_crash",
+  "worker_crash",
   "silent_crash",
+  "worker_drain",
+  "worker_drain",
   "worker_drain",
   "foreign_load",
   "engine_stall",
   "engine_slow",
   "partition",
 ] as const satisfies Fault[];
+
+/** How often a worker that is to be drained is looked at, until it has something to do. */
+const DRAIN_LOOKS = 100;
 
 /** How long a calamity that passes may last. */
 const SPAN_MS_MAX = 40_000;
@@ -47,7 +54,7 @@ export class Calamities {
 
   /** Draws what will happen to the worker, and when, while the load lasts. */
   arrange(worker: VirtualWorker, spanUs: Micros): void {
-    for (let count = this.#random.between(0, 2); count > 0; count--) {
+    for (let count = this.#random.between(0, 3); count > 0; count--) {
       const calamity = this.#random.pick(CALAMITIES);
       this.#time.after(this.#random.fraction() * spanUs, () => this.#befall(worker, calamity));
     }
@@ -66,7 +73,7 @@ export class Calamities {
         worker.crash("silent", null);
         return this.#restartLater(worker);
       case "worker_drain":
-        return this.drain(worker, () => this.#restartLater(worker));
+        return this.#drainWhenBusy(worker, DRAIN_LOOKS);
       case "foreign_load":
         worker.foreignSessions = this.#random.between(1, worker.spec.models[0]!.slots);
         this.#time.after(this.#random.exponential(seconds(10)), () => {
@@ -89,6 +96,13 @@ export class Calamities {
 
   #drawSpanUs(): Micros {
     return this.#random.between(1_000, SPAN_MS_MAX) * MICROS_PER_MILLI;
+  }
+
+  /** What is interesting about a drain is what the worker has to do then. */
+  #drainWhenBusy(worker: VirtualWorker, looks: number): void {
+    if (worker.state !== "up") return;
+    if (worker.isAnswering || looks === 0) return this.drain(worker, () => this.#restartLater(worker));
+    this.#time.after(seconds(0.1), () => this.#drainWhenBusy(worker, looks - 1));
   }
 
   /** It takes nothing new, says so, and ends when nothing is left to do. */

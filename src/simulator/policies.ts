@@ -26,10 +26,15 @@ export function plainScheduling(random: Random): Scheduling {
   return { ...rest, placement: withPrefixes(placement, random), tail: drawTail(random) };
 }
 
+/** Whether every packet may go to every endpoint that has room for it, in whatever order it prefers them. */
+export function isAnywhere({ profile, profiles, canary }: PlacementConfig): boolean {
+  const chosen = profiles[profile] ?? PROFILES[profile];
+  return canary === null && chosen !== undefined && chosen.filters.length === 0 && chosen.batch === undefined;
+}
+
 /** Whether a packet goes wherever there is room for it, in the order in which they came. */
 export function isPlain({ placement, queueing }: Scheduling): boolean {
-  const isAnywhere = placement.profile === "least-request" || placement.profile === "sessions-kv";
-  return isAnywhere && placement.canary === null && isFirstCome(queueing);
+  return isAnywhere(placement) && isFirstCome(queueing);
 }
 
 /** Whether packets are served in the order in which they came, whoever they are from. */
@@ -56,8 +61,10 @@ export function drawChanges(random: Random): Partial<Scheduling> {
 }
 
 function drawPlacement(random: Random): PlacementConfig {
-  const { placement } = schedulingOf(random.pick(Object.keys(PROFILES)));
-  const isDrawn = random.chance(0.3);
+  // Bands, caps and the like are best seen where packets may go anywhere.
+  const names = random.chance(0.3) ? ["least-request"] : Object.keys(PROFILES);
+  const { placement } = schedulingOf(random.pick(names));
+  const isDrawn = names.length > 1 && random.chance(0.3);
   return {
     ...withPrefixes(placement, random),
     ...(isDrawn && { profile: DRAWN, profiles: { [DRAWN]: drawProfile(random) } }),
@@ -96,7 +103,7 @@ function drawQueueing(random: Random): QueueingConfig {
 }
 
 function drawBands(random: Random): BandConfig[] {
-  const names = PRIORITIES.filter(() => random.chance(0.6));
+  const names = PRIORITIES.filter(() => random.chance(0.7));
   if (names.length === 0) return schedulingOf("least-request").queueing.bands;
   return names.map((name) => ({
     name,
@@ -137,7 +144,7 @@ function drawTail(random: Random): TailConfig {
           openUs: seconds(random.pick([2, 10])),
         }
       : null,
-    migration: random.chance(0.7),
+    migration: random.chance(0.65),
   };
 }
 

@@ -119,7 +119,7 @@ export function drawScenario(random: Random, options: { requests: number; isCalm
     Object.assign(model, CALM);
     Object.assign(model.engine.profile, CALM_ENGINE);
   }
-  const hasPools = random.chance(0.25);
+  const hasPools = random.chance(0.35);
   const workers = Array.from({ length: random.pick([1, 2, 3, 3, 4, 5]) }, (_, index): WorkerSpec => {
     const id = `w${index}`;
     const role = hasPools ? random.pick(WORKER_ROLES) : "both";
@@ -190,14 +190,14 @@ function drawConfig(random: Random): CoreConfig {
     },
     aliases: { default: "small" },
     remotes: [],
-    scheduling: random.chance(0.6) ? plainScheduling(random) : drawScheduling(random),
+    scheduling: random.chance(0.4) ? plainScheduling(random) : drawScheduling(random),
     seed: random.between(0, 2 ** 32 - 1),
     limits: {
       workersMax: 1_000,
       sessionsMax: random.pick([3, 1_000, 1_000]),
       // What one or two of the shorter contexts take, or more than there is.
       kvBytesMax: random.pick([512 * KIB, 1_024 * KIB, 1_000_000 * KIB, 1_000_000 * KIB]),
-      queuePacketsMax: random.pick([0, 10, 100, 1_000]),
+      queuePacketsMax: random.pick([0, 3, 10, 1_000]),
       queueBytesMax: random.pick([16 * KIB, 1_000 * KIB]),
       choicesMax: 4,
     },

@@ -101,6 +101,14 @@ export class VirtualWorker {
     return this.#engine.places();
   }
 
+  /** Whether an answer is under way in its engine. */
+  get isAnswering(): boolean {
+    for (const generation of this.#engine.generations()) {
+      if (generatedTokens(generation) > generation.carriedTokens) return true;
+    }
+    return false;
+  }
+
   /** Those that a certain life of the supervisor has sent. */
   runningOf(life: number): number {
     let places = 0;

@@ -155,6 +155,11 @@ export class World {
     return this.#surroundings.clients.interrupted;
   }
 
+  /** Whether there is a supervisor at the moment. */
+  get isSupervised(): boolean {
+    return this.#life !== null;
+  }
+
   /** What the supervisor of the moment says of itself. */
   inspect(): Inspection {
     return this.#life!.inspect();
@@ -191,6 +196,7 @@ export class World {
   /** One more worker begins to serve. */
   hire(spec: WorkerSpec): VirtualWorker {
     const worker = this.#newWorker(spec);
+    this.#scenario.workers.push(spec);
     this.#surroundings.workers.set(spec.id, worker);
     this.#surroundings.heartbeats.keepReporting(worker);
     return worker;
@@ -332,7 +338,7 @@ export class World {
   #arrangePolicyChanges(spanUs: Micros): void {
     const random = this.#random.fork();
     if (!this.#scenario.hasOperator) return;
-    for (let count = random.between(0, 4); count > 0; count--) {
+    for (let count = random.between(1, 4); count > 0; count--) {
       this.#time.after(random.fraction() * spanUs, () => {
         if (!this.#faults.strikes("policy_change", 1)) return;
         this.#submit({ kind: "policy_set", scheduling: drawChanges(random) });

@@ -31,10 +31,10 @@ export const MUTANTS: readonly Mutant[] = [
     to: `    reservations.close(packet, "none");\n`,
   },
   {
-    name: "a retry that is counted as a request of its own",
+    name: "a request that is counted with each of its packets",
     file: "core/budget/coverage.ts",
     from: "choice === 0 && request.charged.requests === 0 ? 1 : 0",
-    to: "choice === 0 ? 1 : 0",
+    to: "request.charged.requests === 0 ? 1 : 0",
   },
   {
     name: "an overage that is not recorded",
@@ -118,14 +118,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "freed capacity that wakes nobody",
     file: "core/supervisor.ts",
-    from: "    if (stoodInLine) this.#placeWaiting(request.model);\n",
+    from: "    for (const { endpoint } of running) this.#placeWaitingOn(endpoint.worker);\n",
     to: "",
-  },
-  {
-    name: "new packets that are kept waiting by one that has been tried",
-    file: "core/queueing/queue.ts",
-    from: "return line !== undefined && line.waiting > line.again;",
-    to: "return line !== undefined;",
   },
   {
     name: "a remote document that is taken for silence",
@@ -148,7 +142,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "a queue timeout that is lost",
     file: "core/supervisor.ts",
-    from: `return this.#fail(deadline.packet.request, noCapacity("queue_timeout"));`,
+    from: `return this.#noPlace(deadline.packet, "queue_timeout");`,
     to: "return;",
   },
   {
@@ -375,6 +369,239 @@ export const MUTANTS: readonly Mutant[] = [
     name: "a worker called silent that waits for its credit",
     file: "core/dispatching/attempts.ts",
     from: " || heldTokens > creditTokens",
+    to: "",
+  },
+  {
+    name: "an answer that goes on with a token that was shown",
+    file: "core/dispatching/carrying.ts",
+    from: `    tokens: attempt.generatedTokens,
+`,
+    to: `    tokens: Math.max(0, attempt.generatedTokens - 1),
+`,
+  },
+  {
+    name: "a prompt that is charged again where its answer goes on",
+    file: "core/dispatching/recovery.ts",
+    from: `    if (packet.carried !== null) packet.paid = packet.usage;
+`,
+    to: "",
+  },
+  {
+    name: "a prompt that is charged twice, for tokens that are charged once",
+    file: "core/budget/coverage.ts",
+    from: "return { promptTokens: 0, cachedTokens: 0, completionTokens };",
+    to: "return { ...total, completionTokens };",
+  },
+  {
+    name: "an answer that goes on from where it was long ago",
+    file: "core/dispatching/recovery.ts",
+    from: `      packet.carried = null;
+`,
+    to: "",
+  },
+  {
+    name: "an answer that goes on with another model",
+    file: "core/dispatching/carrying.ts",
+    from: "return takesCredit(endpoint.worker) && (endpoint.modelHash ?? null) === carried.modelHash;",
+    to: "return takesCredit(endpoint.worker);",
+  },
+  {
+    name: "a KV state that is offered to who can't load it",
+    file: "core/dispatching/carrying.ts",
+    from: "if (state === null || endpoint.stateFingerprint !== state.fingerprint) return null;",
+    to: "if (state === null) return null;",
+  },
+  {
+    name: "a KV state that is never freed",
+    file: "core/dispatching/moves.ts",
+    from: `    this.#turn.emit({ kind: "free_state", worker: carried.state.worker, attempt: carried.attempt });
+`,
+    to: "",
+  },
+  {
+    name: "a KV state that is freed before it is fetched",
+    file: "core/supervisor.ts",
+    from: `    this.#queue.dispatched(packet, nowUs);
+`,
+    to: `    this.#queue.dispatched(packet, nowUs);
+    this.#moves.freeState(packet);
+`,
+  },
+  {
+    name: "a KV state that is freed twice",
+    file: "core/dispatching/moves.ts",
+    from: `    carried.state = null;
+`,
+    to: "",
+  },
+  {
+    name: "several answers that are parked as if they were one",
+    file: "core/dispatching/carrying.ts",
+    from: " && attempt.packet.choices === 1;",
+    to: ";",
+  },
+  {
+    name: "prompts that are read for others by workers that answer",
+    file: "core/placement/placing.ts",
+    from: `reader.role === "prefill" && takesCredit(reader)`,
+    to: "takesCredit(reader)",
+  },
+  {
+    name: "an endpoint that is tried again by who it has failed",
+    file: "core/dispatching/recovery.ts",
+    from: `    packet.tried.add(attempt.life);
+`,
+    to: "",
+  },
+  {
+    name: "a hedge that goes on after it has lost",
+    file: "core/dispatching/races.ts",
+    from: `this.#attempts.cancel(attempt, "hedge_lost");`,
+    to: "this.#attempts.end(attempt);",
+  },
+  {
+    name: "a hedge that is not paid for",
+    file: "core/dispatching/races.ts",
+    from: "packet.use = useOf(attempt, null);",
+    to: `packet.use = "none";`,
+  },
+  {
+    name: "hedges without number",
+    file: "core/dispatching/races.ts",
+    from: `    if (!this.#hedging.isAffordable) return;
+`,
+    to: "",
+  },
+  {
+    name: "a hedge where the first is already",
+    file: "core/placement/placement.ts",
+    from: `  if (packet.rival !== null && packet.rival.attempt?.endpoint === endpoint) return false;
+`,
+    to: "",
+  },
+  {
+    name: "a race that both win",
+    file: "core/dispatching/races.ts",
+    from: `    if (packet.rival !== null) this.lose(packet.rival);
+`,
+    to: `    if (packet.rival !== null && !isFirst) this.lose(packet.rival);
+`,
+  },
+  {
+    name: "a breaker that never closes",
+    file: "core/dispatching/breakers.ts",
+    from: `if (breaker.successes >= config.successes) breaker.state = "closed";`,
+    to: "",
+  },
+  {
+    name: "a breaker that opens and keeps nobody away",
+    file: "core/fleet/endpoint.ts",
+    from: `return breaker.state === "open" || (`,
+    to: "return (",
+  },
+  {
+    name: "a breaker that tries all at once",
+    file: "core/fleet/endpoint.ts",
+    from: ` || (breaker.state === "half_open" && inFlight > 0)`,
+    to: "",
+  },
+  {
+    name: "a breaker that outlives the process it was for",
+    file: "core/supervisor.ts",
+    from: "if (heard.isNew) for (const endpoint of worker.endpoints) this.#breakers",
+    to: "if (lost.length > 0) for (const endpoint of worker.endpoints) this.#breakers",
+  },
+  {
+    name: "a pause that goes on until the deadline",
+    file: "core/dispatching/retry.ts",
+    from: "Math.min(ceilingUs, leftUs / 2)",
+    to: "ceilingUs",
+  },
+  {
+    name: "an engine at a standstill that is given work",
+    file: "core/fleet/fleet.ts",
+    from: `worker.status === "alive" && !worker.isStalled`,
+    to: `worker.status === "alive"`,
+  },
+  {
+    name: "an engine at a standstill that nobody notices",
+    file: "core/fleet/health.ts",
+    from: "if (nowUs - worker.progressUs < this.#stallUs) return false;",
+    to: "if (nowUs - worker.progressUs < Infinity) return false;",
+  },
+  {
+    name: "an eviction that begins with the more urgent",
+    file: "core/queueing/queue.ts",
+    from: "for (let i = this.#shelves.length - 1; i > own; i--) {",
+    to: "for (let i = own + 1; i < this.#shelves.length; i++) {",
+  },
+  {
+    name: "an eviction among equals",
+    file: "core/queueing/queue.ts",
+    from: "i > own; i--",
+    to: "i >= own; i--",
+  },
+  {
+    name: "an eviction that begins with the oldest",
+    file: "core/queueing/shelf.ts",
+    from: "a.sequence > b.sequence",
+    to: "a.sequence < b.sequence",
+  },
+  {
+    name: "a cap that one more may pass",
+    file: "core/queueing/queue.ts",
+    from: "(this.#running.get(flow) ?? 0) < lookUp(",
+    to: "(this.#running.get(flow) ?? 0) <= lookUp(",
+  },
+  {
+    name: "a band's patience that is not looked at",
+    file: "core/queueing/queue.ts",
+    from: "this.#config.bands[bandOf(packet.request.arrival.hints, this.#config)]!.ttlUs ?? this.#limits.ttlUs",
+    to: "this.#limits.ttlUs",
+  },
+  {
+    name: "bands upside down",
+    file: "core/queueing/policies/bands/strict.ts",
+    from: "({ index }) => index",
+    to: "({ index }) => -index",
+  },
+  {
+    name: "packets that are lost in a change of policies",
+    file: "core/queueing/queue.ts",
+    from: "waiting.sort((a, b) => a.sequence - b.sequence)",
+    to: "waiting.sort((a, b) => a.sequence - b.sequence).slice(1)",
+  },
+  {
+    name: "a rate that drifts",
+    file: "core/admission/rates.ts",
+    from: `    bucket.atUs = nowUs;
+`,
+    to: "",
+  },
+  {
+    name: "urgent requests that are shed",
+    file: "core/admission/admission.ts",
+    from: "if (this.#queue.isSheddable(arrival)) {",
+    to: "if (!this.#queue.isSheddable(arrival)) {",
+  },
+  {
+    name: "labels that nobody looks at",
+    file: "core/placement/placement.ts",
+    from: `  if (!hasLabels(endpoint.worker, packet.request.arrival.hints.labels)) return false;
+`,
+    to: "",
+  },
+  {
+    name: "a newcomer that waits behind who needs more room",
+    file: "core/supervisor.ts",
+    from: "const mayPass = !isFirst && ",
+    to: "const mayPass = isFirst && ",
+  },
+  {
+    name: "a load that is counted on the endpoint only",
+    file: "core/fleet/fleet.ts",
+    from: `    endpoint.worker.ownSessions += slots;
+`,
     to: "",
   },
 ];

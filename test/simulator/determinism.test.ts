@@ -31,7 +31,7 @@ test("each life of the supervisor can be recorded, and replayed by itself", asyn
   const folder = mkdtempSync(join(tmpdir(), "headgate-lives-"));
   context.after(() => rmSync(folder, { recursive: true }));
   const { crashes, events } = simulate({
-    seed: 14,
+    seed: 13,
     requests: 50,
     faults: ["crash"],
     record: join(folder, "life"),

@@ -50,14 +50,19 @@ describe(`${SEEDS} seeds`, () => {
     );
   });
 
+  test("everything is done about slow and broken endpoints that can be", () => {
+    assertSeen(
+      MECHANISMS,
+      reports.flatMap(({ mechanisms }) => Object.keys(mechanisms)),
+    );
+  });
+
   test("every transition of the lifecycle is taken", () => {
-    // Answers that move while they are streamed are not among what these worlds draw.
-    const moved = "stream→queue";
     const legal = STAGES.flatMap((from) => {
       return STAGES.filter((to) => mayFollow(from, to)).map((to) => `${from}→${to}`);
     });
     assertSeen(
-      legal.filter((transition) => transition !== moved),
+      legal,
       reports.flatMap(({ transitions }) => transitions),
     );
   });
@@ -90,6 +95,26 @@ const MONEY: readonly string[] = [
   "holds in doubt that receipts put right",
 ];
 
+/** As in a report. */
+const MECHANISMS: readonly string[] = [
+  "answers asked to leave",
+  "answers that went on elsewhere, read again",
+  "answers that went on elsewhere, with their KV state",
+  "attempts taken from engines at a standstill",
+  "breakers that closed again",
+  "breakers that opened",
+  "breakers that opened again",
+  "engines found at a standstill",
+  "hedges",
+  "hedges that lost",
+  "hedges that won",
+  "prompts handed over, read again",
+  "prompts handed over, with their KV state",
+  "prompts read for others",
+  "workers found silent",
+  "workers that came back as another process",
+];
+
 /** As in a report: `code`, or `code/reason` where the core gives a reason. */
 const CORE_ERRORS: readonly string[] = [
   "invalid_request",
@@ -103,11 +128,15 @@ const CORE_ERRORS: readonly string[] = [
   ...[
     "no_workers",
     "no_healthy_workers",
+    "no_matching_labels",
     "all_workers_at_capacity",
     "system_sessions_full",
     "system_kv_cache_full",
     "queue_full",
+    "band_full",
     "queue_timeout",
+    "evicted",
+    "shed",
     "draining",
   ].map((reason) => `capacity/${reason}`),
   ...["unreachable", "endpoint_error", "stream_broken", "prefill_timeout", "stalled", "worker_lost"].map(

@@ -18,6 +18,7 @@ interface Tried {
   /** Where it runs, or ran last. */
   latest: { attempt: string; life: string };
   isRunning: boolean;
+  isBegun: boolean;
   /** Attempts that have failed, since the answer has last gone on elsewhere. */
   failures: number;
   /** Tokens that were relayed, and how many of those the latest attempt began with. */
@@ -59,7 +60,8 @@ export class AttemptsChecker implements Checker {
   mayGoTo(packet: string, endpoint: { worker: string; model: string }): boolean {
     const tried = this.#tried.get(packet);
     if (tried === undefined) return true;
-    if (tried.isTooLong || tried.failedOn.has(this.#lifeOf(endpoint))) return false;
+    const life = this.#lifeOf(endpoint);
+    if (tried.isTooLong || tried.failedOn.has(life) || this.#isRivals(packet, life)) return false;
     return this.#hashOf(endpoint) === tried.modelHash;
   }
 
@@ -67,6 +69,7 @@ export class AttemptsChecker implements Checker {
     this.#report = event.kind === "heartbeat_received" ? event : null;
     if (event.kind === "request_arrived" && event.streamed) this.#streamed.add(event.request);
     if (isEnd(event)) this.#ended(event.attempt);
+    if (event.kind === "attempt_parked") this.#parked(event.attempt);
     // An endpoint that was full has not failed the packet and may be asked again.
     if (event.kind === "attempt_failed" && event.reason !== "at_capacity") this.#failed(event.attempt);
     if (event.kind !== "attempt_failed" || event.reason !== "context_length_exceeded") return;
@@ -151,6 +154,27 @@ export class AttemptsChecker implements Checker {
     this.#of(packetOf(attempt)).tokens += tokens;
   }
 
+  /** Whether another packet for the same answer has been there: a hedge does not go where the first had been. */
+  #isRivals(packet: string, life: string): boolean {
+    for (const other of this.#packets.get(requestOf(packet)) ?? []) {
+      if (other === packet || answerOf(other) !== answerOf(packet)) continue;
+      const { latest, failedOn } = this.#tried.get(other)!;
+      if (latest.life === life || failedOn.has(life)) return true;
+    }
+    return false;
+  }
+
+  /** Whether the packet goes on with an answer that others have begun. */
+  isBegun(packet: string): boolean {
+    return this.#tried.get(packet)?.isBegun ?? false;
+  }
+
+  /** It has done what it was asked to: what failed before does not count any more. */
+  #parked(attempt: string): void {
+    const tried = this.#tried.get(packetOf(attempt));
+    if (tried?.latest.attempt === attempt) Object.assign(tried, { failures: 0, isBegun: true });
+  }
+
   #ended(attempt: string): void {
     const tried = this.#tried.get(packetOf(attempt));
     if (tried?.latest.attempt === attempt) tried.isRunning = false;
@@ -160,6 +184,7 @@ export class AttemptsChecker implements Checker {
     const tried = this.#tried.get(packetOf(attempt));
     if (tried?.latest.attempt !== attempt) return;
     tried.failures++;
+    if (tried.tokens > tried.begunTokens) tried.isBegun = true;
     tried.failedOn.add(tried.latest.life);
   }
 
@@ -173,6 +198,7 @@ export class AttemptsChecker implements Checker {
         modelHash: null,
         isTooLong: false,
         isRunning: false,
+        isBegun: false,
       };
       this.#tried.set(packet, (tried = { failedOn: new Set(), latest: { attempt: "", life: "" }, ...fresh }));
       const request = requestOf(packet);

@@ -17,12 +17,14 @@ interface Breaker {
   running: Set<string>;
 }
 
-/** Failures that are not the endpoint's fault. */
-const INNOCENT: ReadonlySet<string> = new Set([
-  "at_capacity",
-  "request_rejected",
-  "context_length_exceeded",
-  "worker_lost",
+/** Failures that are the endpoint's fault, as it tells them or as we see them. */
+const FAILED: ReadonlySet<string> = new Set([
+  "unreachable",
+  "endpoint_error",
+  "stream_broken",
+  "prefill_timeout",
+  "silent",
+  "stalled",
 ]);
 
 /**
@@ -35,8 +37,10 @@ export class BreakersChecker implements Checker {
   readonly #inspect: () => Inspection;
   readonly #happened: (what: string) => void;
   readonly #breakers = new Map<string, Breaker>();
-  /** Where attempts run. */
-  readonly #at = new Map<string, string>();
+  /** Attempts that run. */
+  readonly #at = new Map<string, Dispatch>();
+  /** Those among them that have been asked to park. */
+  readonly #leaving = new Set<string>();
   #nowUs: Micros = 0;
   /** Something has happened that a breaker goes by. */
   #isDue = false;
@@ -54,14 +58,16 @@ export class BreakersChecker implements Checker {
   event(nowUs: Micros, event: SupervisorEvent): void {
     this.#nowUs = nowUs;
     if (event.kind === "attempt_finished") this.#succeeded(event.attempt);
-    if (event.kind === "attempt_parked") this.#forget(event.attempt);
+    if (event.kind === "attempt_parked") this.#parked(event.attempt);
     if (event.kind === "attempt_failed") this.#failed(event.attempt, event.reason);
+    if (event.kind === "policy_set" && this.#config === null) this.#breakers.clear();
   }
 
   effects(_nowUs: Micros, effects: readonly Effect[]): void {
     for (const effect of effects) {
       if (effect.kind === "dispatch") this.#dispatched(effect);
-      if (effect.kind === "cancel_attempt") this.#failed(effect.attempt, effect.reason);
+      if (effect.kind === "park_attempt") this.#leaving.add(effect.attempt);
+      if (effect.kind === "cancel_attempt") this.#cancelled(effect.attempt, effect.reason);
       if (effect.kind === "worker_changed") {
         if (effect.status === "evicted" || effect.reason === "restarted") this.#renew(effect.worker);
       }
@@ -79,7 +85,8 @@ export class BreakersChecker implements Checker {
     return this.#nowUs < openedUs + openUs ? "open" : "half_open";
   }
 
-  #dispatched({ request, attempt, worker, model }: Dispatch): void {
+  #dispatched(dispatch: Dispatch): void {
+    const { request, attempt, worker, model, isPrefillOnly } = dispatch;
     const endpoint = `${worker}/${model}`;
     const breaker = this.#breakerOf(endpoint);
     const state = this.#stateOf(breaker);
@@ -91,7 +98,20 @@ export class BreakersChecker implements Checker {
       );
     }
     breaker.running.add(attempt);
-    this.#at.set(attempt, endpoint);
+    this.#at.set(attempt, dispatch);
+    if (isPrefillOnly) this.#leaving.add(attempt);
+  }
+
+  /** An endpoint that stops an answer as it was asked to has done what it should, and one that was not asked has not. */
+  #parked(attempt: string): void {
+    const isAsked = this.#leaving.has(attempt) && this.#at.get(attempt)?.choices === 1;
+    if (isAsked) this.#succeeded(attempt);
+    else this.#failed(attempt, "endpoint_error");
+  }
+
+  #cancelled(attempt: string, reason: string): void {
+    if (reason === "credit_exhausted") this.#succeeded(attempt);
+    else this.#failed(attempt, reason);
   }
 
   #succeeded(attempt: string): void {
@@ -106,10 +126,11 @@ export class BreakersChecker implements Checker {
   }
 
   #failed(attempt: string, reason: string): void {
+    // A request that was right when its answer began is not wrong because of how it goes on.
+    const isOdd = reason === "request_rejected" && (this.#at.get(attempt)?.resume?.tokens ?? 0) > 0;
     const breaker = this.#forget(attempt);
     const config = this.#config;
-    const isCounted = reason === "silent" || reason === "stalled" || FAILED.has(reason);
-    if (breaker === null || config === null || !isCounted || INNOCENT.has(reason)) return;
+    if (breaker === null || config === null || !(isOdd || FAILED.has(reason))) return;
     this.#isDue = true;
     const state = this.#stateOf(breaker);
     breaker.failures++;
@@ -119,10 +140,11 @@ export class BreakersChecker implements Checker {
   }
 
   #forget(attempt: string): Breaker | null {
-    const endpoint = this.#at.get(attempt);
-    if (endpoint === undefined) return null;
+    const dispatch = this.#at.get(attempt);
+    if (dispatch === undefined) return null;
     this.#at.delete(attempt);
-    const breaker = this.#breakerOf(endpoint);
+    this.#leaving.delete(attempt);
+    const breaker = this.#breakerOf(`${dispatch.worker}/${dispatch.model}`);
     breaker.running.delete(attempt);
     return breaker;
   }
@@ -140,7 +162,7 @@ export class BreakersChecker implements Checker {
         const known = this.#breakers.get(`${worker}/${model}`);
         const expected = known === undefined ? "closed" : this.#stateOf(known);
         // At the instant at which it is due, the timer may not have fired yet.
-        const isTurning = known?.openedUs != null && known.openedUs + known.openUs === this.#nowUs;
+        const isTurning = known !== undefined && (known.openedUs ?? 0) + known.openUs === this.#nowUs;
         if (breaker === expected || isTurning) continue;
         this.#violate(null, `the breaker of ${worker}/${model} is ${breaker}, and should be ${expected}`);
       }
@@ -156,11 +178,3 @@ export class BreakersChecker implements Checker {
     return breaker;
   }
 }
-
-/** As endpoints tell it. */
-const FAILED: ReadonlySet<string> = new Set([
-  "unreachable",
-  "endpoint_error",
-  "stream_broken",
-  "prefill_timeout",
-]);

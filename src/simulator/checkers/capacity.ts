@@ -70,7 +70,11 @@ export class CapacityChecker implements Checker {
   }
 
   /** A remote endpoint counts requests, the others choices. */
-  #dispatched({ attempt, worker, model, choices }: Dispatch): void {
+  #dispatched({ request, attempt, worker, model, choices }: Dispatch): void {
+    const known = this.#knowledge.requestOf(attempt);
+    if (known !== undefined && !this.#knowledge.hasLabels(worker, known)) {
+      this.#violate(request, `${attempt} is sent to ${worker}, which has not the labels that are asked for`);
+    }
     const places = this.#remotes.has(worker) ? 1 : choices;
     this.#attempts.set(attempt, { endpoint: `${worker}/${model}`, places });
   }
@@ -85,8 +89,9 @@ export class CapacityChecker implements Checker {
     this.#checkQueue(queue.packets);
     this.#limit("sessions", sessions, limits.sessionsMax);
     this.#limit("bytes of KV cache", kvBytes, limits.kvBytesMax);
-    this.#limit("packets in the queue", queue.packets, limits.queuePacketsMax);
-    this.#limit("bytes in the queue", queue.bytes, limits.queueBytesMax);
+    const begun = this.#begun();
+    this.#limit("packets in the queue", queue.packets, limits.queuePacketsMax + begun.packets);
+    this.#limit("bytes in the queue", queue.bytes, limits.queueBytesMax + begun.bytes);
     for (const { worker, models, inFlight: all } of inspection.workers) {
       this.#limit(`sessions on ${worker}`, all, this.#sessionsMax(worker));
       for (const { model, slots, inFlight } of models) {
@@ -95,6 +100,17 @@ export class CapacityChecker implements Checker {
         this.#limit(`sessions on ${endpoint}`, inFlight, slots);
       }
     }
+  }
+
+  /** Answers on their way to other workers are not turned away, however full the queue is. */
+  #begun(): { packets: number; bytes: number } {
+    const begun = { packets: 0, bytes: 0 };
+    for (const { id, attempts } of this.#waiting()) {
+      if (attempts === 0 || !this.#tried.isBegun(id)) continue;
+      begun.packets++;
+      begun.bytes += this.#knowledge.requestOf(id)?.arrival.bodyBytes ?? 0;
+    }
+    return begun;
   }
 
   #sessionsMax(worker: string): number {

@@ -13,6 +13,9 @@ interface Racer {
   hasBegun: boolean;
 }
 
+/** So many hedges can be saved up in quiet times. */
+const SAVED_MAX = 10;
+
 /** What turns a request away before it is counted. */
 const TURNED_AWAY: ReadonlySet<string> = new Set([
   "capacity",
@@ -30,27 +33,20 @@ export class HedgesChecker implements Checker {
   readonly #knowledge: Knowledge;
   /** Packets with holds, by the answer that they are for. */
   readonly #races = new Map<string, Map<string, Racer>>();
-  #requests = 0;
-  #hedges = 0;
-  #shareMax: number;
+  /** Hedges that requests have left room for, at most. */
+  #allowance = 0;
   #arriving: string | null = null;
   /** Who has shown a token, or has come to its end, in this step. */
   #winner: string | null = null;
 
   constructor(knowledge: Knowledge, violate: Violate) {
     this.#knowledge = knowledge;
-    this.#shareMax = knowledge.scheduling.tail.hedge?.shareMax ?? 0;
     this.#violate = violate;
   }
 
   event(_nowUs: Micros, event: SupervisorEvent): void {
     this.#winner = null;
     this.#arriving = event.kind === "request_arrived" ? event.request : null;
-    if (event.kind === "request_arrived") this.#requests++;
-    // More were allowed before, and are not counted again.
-    if (event.kind === "policy_set") {
-      this.#shareMax = Math.max(this.#shareMax, this.#knowledge.scheduling.tail.hedge?.shareMax ?? 0);
-    }
     if (!("attempt" in event)) return;
     const racer = this.#racerOf(event.attempt);
     if (racer === undefined || racer.attempt !== event.attempt) return;
@@ -76,8 +72,12 @@ export class HedgesChecker implements Checker {
         const racer = this.#racerOf(effect.attempt);
         if (racer !== undefined) racer.attempt = null;
       } else if (effect.kind === "fail_request" && effect.request === this.#arriving) {
-        if (TURNED_AWAY.has(effect.error.code)) this.#requests--;
+        if (TURNED_AWAY.has(effect.error.code)) this.#arriving = null;
       }
+    }
+    const { hedge } = this.#knowledge.scheduling.tail;
+    if (this.#arriving !== null && hedge !== null) {
+      this.#allowance = Math.min(SAVED_MAX, this.#allowance + hedge.shareMax);
     }
     if (this.#winner !== null) this.#checkWon(this.#winner);
   }
@@ -97,10 +97,9 @@ export class HedgesChecker implements Checker {
 
   /** A hedge has been sent, and not what goes on alone after one. */
   #counts(packet: string): void {
-    this.#hedges++;
-    if (this.#hedges <= this.#shareMax * this.#requests) return;
-    const share = `${this.#shareMax} of ${this.#requests} requests`;
-    this.#violate(requestOf(packet), `is hedge ${this.#hedges}, where there may be ${share}`);
+    // Shares are added up one by one, which leaves traces in the last digits.
+    if (this.#allowance < 1 - 1e-9) this.#violate(requestOf(packet), `${packet} is one hedge too many`);
+    this.#allowance--;
   }
 
   #leaves(packet: string): void {

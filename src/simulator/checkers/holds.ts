@@ -106,6 +106,10 @@ export class HoldsChecker implements Checker {
       case "attempt_failed": {
         const hold = this.#holdOf(event.attempt);
         if (hold !== undefined && UNBILLED.has(event.reason)) hold.isBilledUnheard = false;
+        // Who was turned away has not been there.
+        if (event.reason !== "at_capacity" || hold === undefined) return;
+        hold.attempts--;
+        if (hold.attempts === 0) Object.assign(hold, { hasBegun: false, usage: NO_USAGE });
         return;
       }
       default:

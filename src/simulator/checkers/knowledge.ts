@@ -27,7 +27,8 @@ export interface Need {
 /** What all checkers of one life of the supervisor may go by: requests, workers, and the policies in force. */
 export class Knowledge {
   readonly config: CoreConfig;
-  readonly workers: ReadonlyMap<string, WorkerSpec>;
+  readonly #workers: readonly WorkerSpec[];
+  #byId: ReadonlyMap<string, WorkerSpec> = new Map();
   readonly #requests = new Map<string, KnownRequest>();
   #over: string[] = [];
   #arrived = 0;
@@ -39,11 +40,19 @@ export class Knowledge {
 
   constructor(config: CoreConfig, workers: readonly WorkerSpec[]) {
     this.config = config;
-    this.workers = new Map(workers.map((worker) => [worker.id, worker]));
+    this.#workers = workers;
     this.#scheduling = config.scheduling;
     this.#isPlain = isPlain(config.scheduling);
     this.#queueings = [config.scheduling.queueing];
     this.#tails = [config.scheduling.tail];
+  }
+
+  /** All that there are or have been, by id: more may be hired. */
+  get workers(): ReadonlyMap<string, WorkerSpec> {
+    if (this.#byId.size !== this.#workers.length) {
+      this.#byId = new Map(this.#workers.map((worker) => [worker.id, worker]));
+    }
+    return this.#byId;
   }
 
   /** The policies in force. */

@@ -22,6 +22,8 @@ export interface WatchedPacket {
   attempts: number;
   /** Time in line, all waits together that are over. */
   queuedUs: Micros;
+  /** It goes on with an answer, and does not begin one. */
+  isBegun: boolean;
   /** The client has been told that its answer ends. */
   isAnswered: boolean;
 }
@@ -90,6 +92,7 @@ export class LifecycleChecker implements Checker {
         if (packet?.attempt !== event.attempt) return;
         this.#touched.add(packet);
         if (isEnd(event)) packet.attempt = null;
+        if (event.kind === "attempt_parked" || packet.stage === "stream") packet.isBegun = true;
         // Only what can be moved can be parked.
         packet.hasFailed = event.kind === "attempt_failed" || event.kind === "attempt_parked";
         if (!packet.hasFailed && packet.stage === "dispatch") this.#move(packet, "stream");
@@ -126,6 +129,7 @@ export class LifecycleChecker implements Checker {
         }
         packet.attempt = null;
         packet.hasFailed = FAILURES.has(effect.reason);
+        if (packet.stage === "stream") packet.isBegun = true;
         this.#touched.add(packet);
         return;
       }
@@ -268,6 +272,7 @@ export class LifecycleChecker implements Checker {
         isClosing: false,
         hasFailed: false,
         isAnswered: false,
+        isBegun: false,
         queuedUs: 0,
         attempt: null,
         attempts: 0,
@@ -284,7 +289,7 @@ export class LifecycleChecker implements Checker {
     if (!mayFollow(stage, to)) this.#violate(requestOf(id), `${id} goes from ${stage} to ${to}`);
     if (stage === "queue") {
       packet.queuedUs += this.#nowUs - sinceUs;
-      this.#checkWait(packet);
+      this.#checkWait(packet, this.#nowUs - sinceUs);
     }
     this.#took(stage, to);
     if (stage === "queue") this.#waiting.delete(packet);
@@ -293,11 +298,12 @@ export class LifecycleChecker implements Checker {
     packet.sinceUs = this.#nowUs;
   }
 
-  /** Time in line counts over all attempts. One that has failed waits for a while before it stands in line again. */
-  #checkWait({ id, attempts, queuedUs }: WatchedPacket): void {
+  /** Time in line counts over all attempts, unless an answer has begun, which waits anew. One that has failed waits for a while before it stands in line again. */
+  #checkWait({ id, attempts, queuedUs, isBegun }: WatchedPacket, latestUs: Micros): void {
     const { mostUs } = this.#ttlOf(id);
-    if (queuedUs <= mostUs + attempts * this.#pauseUs) return;
-    this.#violate(requestOf(id), `${id} waited ${queuedUs / 1e6} s, more than ${mostUs / 1e6} s`);
+    const waitedUs = isBegun ? latestUs : queuedUs;
+    if (waitedUs <= mostUs + attempts * this.#pauseUs) return;
+    this.#violate(requestOf(id), `${id} waited ${waitedUs / 1e6} s, more than ${mostUs / 1e6} s`);
   }
 
   /** How long packets of its band may wait, by all the policies that there have been. */

@@ -1,8 +1,8 @@
 import type { Dispatch, Effect } from "../../core/effects.ts";
 import type { SupervisorEvent } from "../../core/events.ts";
 import type { Micros } from "../../core/units.ts";
-import { isHedge, packetOf, requestOf } from "../ids.ts";
-import { isFirstCome } from "../policies.ts";
+import { isHedge, packetOf } from "../ids.ts";
+import { isAnywhere, isFirstCome } from "../policies.ts";
 import type { Checker, Violate } from "./checker.ts";
 import type { Knowledge, KnownRequest } from "./knowledge.ts";
 import type { WatchedPacket } from "./lifecycle.ts";
@@ -82,11 +82,8 @@ export class OvertakingChecker implements Checker {
   #isJudged(worker: string): boolean {
     const spec = this.#knowledge.workers.get(worker);
     const { queueing, placement } = this.#knowledge.scheduling;
-    const isAnywhere = placement.profile === "least-request" || placement.profile === "sessions-kv";
     const isLine = queueing.batching === null && Object.keys(queueing.caps).length === 0;
-    return (
-      spec?.dialect === "headgate" && !spec.isRemote && isAnywhere && placement.canary === null && isLine
-    );
+    return spec?.dialect === "headgate" && !spec.isRemote && isAnywhere(placement) && isLine;
   }
 
   #isBefore(other: KnownRequest, served: KnownRequest, isInFront: boolean): boolean {

@@ -51,6 +51,9 @@ export class SpreadChecker implements Checker {
 
   /** A hedge does not go where the other of the two is; and some go only where there are certain labels. */
   #isJudged(attempt: string): boolean {
+    const { placement, queueing } = this.#knowledge.scheduling;
+    const isByLoad = placement.profile === "least-request" && placement.canary === null;
+    if (!isByLoad || queueing.batching !== null) return false;
     const labels = this.#knowledge.requestOf(attempt)?.arrival.hints.labels ?? {};
     return attempt.endsWith("#1") && !isHedge(packetOf(attempt)) && Object.keys(labels).length === 0;
   }

@@ -44,7 +44,7 @@ export class Crew {
 
   #keepLooking(rule: ScalingRule): void {
     this.#time.after(rule.intervalUs, () => {
-      this.#look(rule);
+      if (this.#world.isSupervised) this.#look(rule);
       this.#keepLooking(rule);
     });
   }

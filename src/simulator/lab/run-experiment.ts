@@ -113,7 +113,7 @@ class Laboratory {
     const { sampleEveryUs } = this.#experiment;
     if (sampleEveryUs === undefined || sampleEveryUs <= 0) return;
     const sample = (): void => {
-      this.#samples.push(this.#sample());
+      if (this.#world.isSupervised) this.#samples.push(this.#sample());
       this.#time.after(sampleEveryUs, sample);
     };
     this.#time.at(this.#originUs, sample);
