@@ -23,4 +23,6 @@ export interface Check {
   expected: number;
   /** An upper bound is met or not, in each of the seeds; the rest has to lie in the interval. */
   isBound?: boolean;
+  /** Where what is expected is itself a little off: the share of it that the middle of the interval may be away. */
+  tolerance?: number;
 }

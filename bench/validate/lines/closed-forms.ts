@@ -67,7 +67,7 @@ function lineOf(
   options: { outcomes: readonly Outcome[]; confidence: number; seconds: number; isQuick: boolean },
 ): Line {
   const { outcomes, confidence, seconds, isQuick } = options;
-  const { figure, expected, isBound = false } = check;
+  const { figure, expected, isBound = false, tolerance = null } = check;
   const line = { what: nameOf(each, check), expected, note: each.note, seconds };
   if (isBound) {
     const got = Math.max(...outcomes.map(({ whole }) => whole[figure]!));
@@ -76,7 +76,9 @@ function lineOf(
   const interval = intervalOf(figure, outcomes, confidence);
   const isSharp = isQuick || interval.halfWidth <= HALF_WIDTH_MAX * expected;
   const { value: got, halfWidth } = interval;
-  return { ...line, got, halfWidth, verdict: isSharp && contains(interval, expected) ? "holds" : "missed" };
+  const isNear =
+    tolerance === null ? contains(interval, expected) : Math.abs(got / expected - 1) <= tolerance;
+  return { ...line, got, halfWidth, verdict: isSharp && isNear ? "holds" : "missed" };
 }
 
 /**

@@ -1,6 +1,6 @@
 import { Random } from "../../../src/core/random.ts";
 import type { Packet } from "../../../src/core/request.ts";
-import { MICROS_PER_SECOND } from "../../../src/core/units.ts";
+import { type Micros, MICROS_PER_SECOND } from "../../../src/core/units.ts";
 import { choicesTail } from "../../../src/simulator/queueing-theory/choices.ts";
 import { VirtualTime } from "../../../src/simulator/virtual-time.ts";
 import { CoreFleet } from "./core-fleet.ts";
@@ -12,6 +12,8 @@ const BATCHES = 10;
 /** Levels of which the share of servers is measured. */
 const LEVELS = 6;
 const LEVELS_MAX = 10_000;
+/** How long surpluses are remembered, in multiples of 1/(1 − λ). */
+const MEMORIES = [0.1, 0.5, 2];
 
 export interface ChoicesStationOptions {
   seed: number;
@@ -50,7 +52,9 @@ class ChoicesStation {
   readonly #areas = new Float64Array(LEVELS + 1);
   readonly #ends: (() => void)[];
   readonly #onArrival = (): void => this.#arrived();
+  readonly #surpluses: readonly Surplus[];
   #jobs = 0;
+  #arrivedUs = 0;
   #jobsArea = 0;
   #changedUs = 0;
   #arrivals = 0;
@@ -70,6 +74,7 @@ class ChoicesStation {
             seed: seed + 2 ** 32,
           })
         : null;
+    this.#surpluses = MEMORIES.map((share) => new Surplus((share / (1 - rate)) * MICROS_PER_SECOND));
     this.#lines = new Int32Array(servers);
     this.#packets = this.#fleet === null ? [] : Array.from(this.#lines, () => []);
     this.#ends = Array.from(this.#lines, (_, server) => () => this.#ended(server));
@@ -88,13 +93,16 @@ class ChoicesStation {
     for (let batch = 0; batch < BATCHES; batch++) {
       this.#areas.fill(0);
       this.#jobsArea = 0;
+      for (const surplus of this.#surpluses) surplus.take();
       const arrivalsBefore = this.#arrivals;
       this.#runFor(seconds / BATCHES);
       const span = (seconds / BATCHES) * MICROS_PER_SECOND * servers;
       const figures: Record<string, number> = { T: this.#jobsArea / span / rate };
       for (let k = 1; k <= LEVELS; k++) figures[`s${k}`] = this.#areas[k]! / span;
       const expected = (rate * servers * seconds) / BATCHES;
-      batches.push({ figures, controls: [(this.#arrivals - arrivalsBefore) / expected - 1] });
+      const excess = (this.#arrivals - arrivalsBefore) / expected - 1;
+      const controls = [excess, ...this.#surpluses.map((surplus) => surplus.take() / span)];
+      batches.push({ figures, controls });
     }
     return { batches, whole: {}, requests: this.#arrivals };
   }
@@ -114,6 +122,10 @@ class ChoicesStation {
     this.#keepArriving();
     this.#arrivals++;
     const { nowUs } = this.#time;
+    const { rate, servers } = this.#options;
+    this.#spend(nowUs);
+    this.#add(1 - ((nowUs - this.#arrivedUs) * rate * servers) / MICROS_PER_SECOND);
+    this.#arrivedUs = nowUs;
     if (this.#fleet === null) return this.#join(this.#shortest());
     const packet = this.#fleet.packet({ model: MODEL, band: null, nowUs });
     const server = Number(this.#fleet.dispatch(packet, nowUs)!.worker.id.slice(MODEL.length + 1));
@@ -141,7 +153,14 @@ class ChoicesStation {
   }
 
   #serve(server: number): void {
-    this.#time.after(this.#random.exponential(MICROS_PER_SECOND), this.#ends[server]!);
+    const service = this.#random.exponential(1);
+    this.#add(service - 1);
+    this.#time.after(service * MICROS_PER_SECOND, this.#ends[server]!);
+  }
+
+  /** More arrivals, or longer services, than there should be: jobs there will be too many for a while. */
+  #add(surplus: number): void {
+    for (const each of this.#surpluses) each.add(surplus);
   }
 
   #ended(server: number): void {
@@ -157,6 +176,34 @@ class ChoicesStation {
     const spentUs = untilUs - this.#changedUs;
     this.#changedUs = untilUs;
     this.#jobsArea += this.#jobs * spentUs;
+    for (const surplus of this.#surpluses) surplus.spend(spentUs);
     for (let k = 1; k <= LEVELS; k++) this.#areas[k]! += this.#atLeast[k]! * spentUs;
+  }
+}
+
+/** Surpluses that are forgotten by and by. Each is 0 on average, so their sum over time is, too. */
+class Surplus {
+  readonly #memoryUs: number;
+  #now = 0;
+  #area = 0;
+
+  constructor(memoryUs: number) {
+    this.#memoryUs = memoryUs;
+  }
+
+  add(surplus: number): void {
+    this.#now += surplus;
+  }
+
+  spend(spentUs: Micros): void {
+    this.#area += this.#now * spentUs;
+    this.#now *= Math.exp(-spentUs / this.#memoryUs);
+  }
+
+  /** Its sum over time since the last call. */
+  take(): number {
+    const area = this.#area;
+    this.#area = 0;
+    return area;
   }
 }

@@ -3,7 +3,7 @@ import type { Case } from "../case.ts";
 
 const CORE_MILLIONS = 3.5;
 /** By the load of both classes. */
-const MILLIONS: Readonly<Record<string, number>> = { "0.70": 3, "0.90": 40, "0.95": 80 };
+const MILLIONS: Readonly<Record<string, number>> = { "0.70": 3, "0.90": 40, "0.95": 150 };
 
 /** Two classes, the first before the second: without interruption as bands of the core's queue, and with it. */
 export function priorityCases(): Case[] {

@@ -5,9 +5,9 @@ import { combineLevels, levelRuns } from "../levels.ts";
 const LOSS_MILLIONS = 4;
 /** Through the core: being full is rarest with much room and little load. */
 const CORE_MILLIONS = 2;
-const CORE_RARE_MILLIONS = 5;
+const CORE_RARE_MILLIONS = 7;
 const LEAN_MILLIONS = 60;
-const LEVELS_MILLIONS = 250;
+const LEVELS_MILLIONS = 400;
 /** So much room is too much for so few requests as go through the core. */
 const LARGE_ROOM = 50;
 

@@ -1,7 +1,7 @@
 import analytic from "../analytic.json" with { type: "json" };
 import type { Case } from "../case.ts";
 
-const MILLIONS = 1.5;
+const MILLIONS = 3.5;
 
 /** Servers in a row, each with a line of its own. */
 export function tandemCases(): Case[] {
