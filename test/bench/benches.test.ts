@@ -30,7 +30,7 @@ test("the worker's bench compares it with the library", async () => {
 test("the core's bench measures each policy and the ledger", async () => {
   const report = await benchCore(SIZES.smoke);
   assertWellFormed(report);
-  for (const subject of ["least-request", "sessions-kv", "memory", "durable"]) {
+  for (const subject of ["round-robin", "sessions-kv", "standard", "memory", "durable"]) {
     assert.ok(subjectsOf(report).includes(subject), subject);
   }
 });

@@ -195,9 +195,14 @@ class Surplus {
     this.#now += surplus;
   }
 
+  /**
+   * The integral is exact: when the next thing happens depends on the services that are in here, so no step may stand for
+   * more than its time.
+   */
   spend(spentUs: Micros): void {
-    this.#area += this.#now * spentUs;
-    this.#now *= Math.exp(-spentUs / this.#memoryUs);
+    const left = this.#now * Math.exp(-spentUs / this.#memoryUs);
+    this.#area += (this.#now - left) * this.#memoryUs;
+    this.#now = left;
   }
 
   /** Its sum over time since the last call. */
