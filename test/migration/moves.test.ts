@@ -89,7 +89,9 @@ describe("a greedy stream, alone on its worker, that has to leave it", () => {
   for (const [i, { at, signal }] of INTERRUPTIONS.entries()) {
     it(`keeps to its schema, and tells each character once, ${signal} behind token ${at}`, () => {
       const { moves } = auditAnswer(dictations[i]!, books, fleet.tap);
-      assert.equal(moves.length, 1);
+      // A worker that is asked to stop while the others have no room, as when one is just restarting, ends the answer itself.
+      if (signal === "SIGTERM") assert.ok(moves.length <= 1);
+      else assert.equal(moves.length, 1);
       assert.equal(dictations[i]!.text, JSON.stringify(WORDS));
     });
   }
