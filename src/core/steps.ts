@@ -13,8 +13,6 @@ export interface Steps {
   enqueue(packet: Packet): void;
   /** The best endpoint that has room for the packet now. */
   findPlace(packet: Packet): Endpoint | null;
-  /** Sends the packet out, if there is a place. */
-  place(packet: Packet): boolean;
   /** Gives room that has come free on the worker to those that wait. */
   placeWaitingOn(worker: Worker): void;
   /** The attempt, which has ended, is load no more. */

@@ -136,7 +136,6 @@ export class Supervisor {
       reserve: (packet) => this.#reserve(packet),
       enqueue: (packet) => this.#enqueue(packet),
       findPlace: (packet) => this.#findPlace(packet),
-      place: (packet) => this.#place(packet),
       placeWaitingOn: (worker) => this.#placeWaitingOn(worker),
       left: (attempt, outcome) => this.#leftEndpoint(attempt, outcome),
       freeState: (packet) => this.#moves.freeState(packet),
@@ -389,9 +388,11 @@ export class Supervisor {
   /** Gives capacity that has come free on the worker to whoever has waited longest for it. */
   #placeWaitingOn(worker: Worker): void {
     for (const model of longestFirst(worker, this.#queue)) this.#placeWaiting(model);
-    if (!this.#isHeldBack) return;
-    this.#isHeldBack = false;
-    for (const model of this.#queue.models) this.#placeWaiting(model);
+    if (this.#isHeldBack) {
+      this.#isHeldBack = false;
+      for (const model of this.#queue.models) this.#placeWaiting(model);
+    }
+    if (this.#scheduling.tail.migration) this.#moves.fill(worker);
   }
 
   #placeWaiting(model: string): void {
@@ -477,6 +478,7 @@ export class Supervisor {
     this.#queue.read(packet, tokens, this.#turn.nowUs);
     this.#batches.read(packet);
     this.#moves.freeState(packet);
+    this.#emptyIfDraining(endpoint.worker);
     const kvBytes =
       attempt.slots *
       sessionKvBytes({
@@ -645,8 +647,12 @@ export class Supervisor {
     this.#recovery.lost(stalled, { reason: "stalled", message: "The worker's engine stands still." });
     for (const endpoint of worker.endpoints) this.#attempts.forgive(endpoint);
     this.#placeWaitingOn(worker);
-    if (worker.status === "draining" && this.#scheduling.tail.migration) this.#moves.empty(worker);
+    this.#emptyIfDraining(worker);
     if (heard.isNew && takesCredit(heard.worker)) this.#askReceipts(heard.worker);
+  }
+
+  #emptyIfDraining(worker: Worker): void {
+    if (worker.status === "draining" && this.#scheduling.tail.migration) this.#moves.empty(worker);
   }
 
   /** It may have outlived the supervisor that had it run what we have posted in doubt. */

@@ -1,6 +1,6 @@
 import { type Endpoint, hasFreeSlot } from "../fleet/endpoint.ts";
 import type { Fleet } from "../fleet/fleet.ts";
-import type { Worker } from "../fleet/worker.ts";
+import { isAvailable, type Worker } from "../fleet/worker.ts";
 import { isWorthTrying } from "../placement/placement.ts";
 import { type Attempt, type Packet, usageSoFar } from "../request.ts";
 import { useOf } from "../settling/settle.ts";
@@ -33,29 +33,31 @@ export class Moves {
     this.#steps = parts.steps;
   }
 
-  /**
-   * The worker is about to stop: what it answers goes on elsewhere, as far as others have room for it. To be asked again when
-   * they have more; without any, it ends what it has begun.
-   */
+  /** The worker is about to stop: what it answers goes on elsewhere, as far as others have room; what is left, it ends itself. */
   empty(worker: Worker): void {
-    const leaving = [...worker.attempts].filter(({ isParking }) => isParking);
-    const taken = new Map<Endpoint, number>();
-    for (const { packet } of leaving) this.#seat(packet, taken);
-    for (const attempt of worker.attempts) {
-      const { packet, isParking, hasStarted } = attempt;
-      if (isParking || packet.rival !== null || !canCarry(attempt) || !hasStarted) continue;
-      if (this.#seat(packet, taken)) this.#attempts.park(attempt);
-    }
+    this.#move([worker], (model) => this.#fleet.available(model));
   }
 
-  /** Counts a slot for the packet on any other endpoint that has one left; false where none has. */
-  #seat(packet: Packet, taken: Map<Endpoint, number>): boolean {
-    const endpoint = this.#fleet.available(packet.request.model).find((other) => {
-      const seats = other.slots - other.inFlight - (taken.get(other) ?? 0);
-      return seats > 0 && hasFreeSlot(other) && isWorthTrying(other, packet);
-    });
-    if (endpoint !== undefined) taken.set(endpoint, (taken.get(endpoint) ?? 0) + 1);
-    return endpoint !== undefined;
+  /** The worker may have room: for what is left on those that are about to stop. */
+  fill(worker: Worker): void {
+    if (this.#fleet.draining.size === 0 || !isAvailable(worker)) return;
+    this.#move(this.#fleet.draining, (model) => worker.endpoints.filter((to) => to.model === model));
+  }
+
+  #move(workers: Iterable<Worker>, endpointsOf: (model: string) => readonly Endpoint[]): void {
+    const taken = new Map<Endpoint, number>();
+    // Those that are on their way already will need a place as well.
+    for (const { attempts } of this.#fleet.draining) {
+      for (const { isParking, packet } of attempts)
+        if (isParking) seat(packet, this.#fleet.available(packet.request.model), taken);
+    }
+    for (const { attempts } of workers) {
+      for (const attempt of attempts) {
+        if (!canMove(attempt)) continue;
+        const { packet } = attempt;
+        if (seat(packet, endpointsOf(packet.request.model), taken)) this.#attempts.park(attempt);
+      }
+    }
   }
 
   /** It has stopped between two tokens. */
@@ -79,4 +81,19 @@ export class Moves {
     this.#turn.emit({ kind: "free_state", worker: carried.state.worker, attempt: carried.attempt });
     carried.state = null;
   }
+}
+
+/** A hedged answer is where it is fastest already; one whose prompt is being read has nothing to take along yet. */
+function canMove(attempt: Attempt): boolean {
+  return attempt.hasStarted && !attempt.isParking && attempt.packet.rival === null && canCarry(attempt);
+}
+
+/** Counts a slot for the packet on any of the endpoints that has one left; false where none has. */
+function seat(packet: Packet, endpoints: readonly Endpoint[], taken: Map<Endpoint, number>): boolean {
+  const endpoint = endpoints.find((other) => {
+    const seats = other.slots - other.inFlight - (taken.get(other) ?? 0);
+    return seats > 0 && hasFreeSlot(other) && isWorthTrying(other, packet);
+  });
+  if (endpoint !== undefined) taken.set(endpoint, (taken.get(endpoint) ?? 0) + 1);
+  return endpoint !== undefined;
 }

@@ -6,7 +6,7 @@ import type { Attempt } from "../request.ts";
 import type { Micros } from "../units.ts";
 import type { ServedModel } from "../vocabulary.ts";
 import { type Endpoint, newBreaker } from "./endpoint.ts";
-import { isRemote, type Worker, type WorkerStatus } from "./worker.ts";
+import { isAvailable, isRemote, type Worker, type WorkerStatus } from "./worker.ts";
 
 /** Its time is too far off or behind an earlier one, it is one worker too many, or a remote endpoint has its name. */
 export type HeartbeatRefusal = "timestamp" | "too_many_workers" | "name_taken";
@@ -36,6 +36,7 @@ export class Fleet {
   readonly #available = new Map<string, Endpoint[]>();
   /** Endpoints by model, whatever their worker's status. */
   readonly #known = new Map<string, Endpoint[]>();
+  readonly #draining = new Set<Worker>();
   readonly #capacities = new Map<string, Capacity>();
   #picks = 0;
   #sessions = 0;
@@ -66,6 +67,11 @@ export class Fleet {
 
   get workers(): Iterable<Worker> {
     return this.#workers.values();
+  }
+
+  /** Workers that are about to stop. */
+  get draining(): ReadonlySet<Worker> {
+    return this.#draining;
   }
 
   worker(id: string): Worker | undefined {
@@ -222,10 +228,12 @@ export class Fleet {
     this.#available.clear();
     this.#known.clear();
     this.#capacities.clear();
+    this.#draining.clear();
     for (const worker of this.#workers.values()) {
+      if (worker.status === "draining") this.#draining.add(worker);
       for (const endpoint of worker.endpoints.filter(isServed)) {
         append(this.#known, endpoint);
-        if (worker.status === "alive" && !worker.isStalled) append(this.#available, endpoint);
+        if (isAvailable(worker)) append(this.#available, endpoint);
       }
     }
   }

@@ -59,6 +59,11 @@ export function isRemote(worker: Worker): boolean {
   return worker.heardUs === null;
 }
 
+/** Whether it is given new work. */
+export function isAvailable({ status, isStalled }: Worker): boolean {
+  return status === "alive" && !isStalled;
+}
+
 /** Whether it stops where the tokens it has been granted end. */
 export function takesCredit(worker: Worker): boolean {
   return !isRemote(worker) && worker.dialect === "headgate";
