@@ -80,7 +80,7 @@ export class Heartbeat {
   #schedule(delayMs: number): void {
     if (this.#stopped) return;
     if (this.#reporting !== null) {
-      this.#changed = true;
+      this.#askedMs = Math.min(delayMs, this.#askedMs);
       return;
     }
     const dueMs = performance.now() + delayMs;
@@ -95,7 +95,7 @@ export class Heartbeat {
   }
 
   async #report(): Promise<void> {
-    this.#changed = false;
+    this.#askedMs = Infinity;
     try {
       const answer = await this.#post("heartbeat", this.#body(), ANSWER_TIMEOUT_MS);
       this.#heard(readAnswer(answer));
@@ -108,11 +108,11 @@ export class Heartbeat {
       this.#cache.startAgain();
     }
     this.#reporting = null;
-    const { heartbeatMs, heartbeatDebounceMs } = this.#worker.timing;
+    const { heartbeatMs } = this.#worker.timing;
     if (this.#failures > 0) {
       this.#schedule(Math.min(RETRY_MS_MIN * 2 ** (this.#failures - 1), heartbeatMs));
     } else {
-      this.#schedule(this.#changed ? heartbeatDebounceMs : heartbeatMs);
+      this.#schedule(Math.min(this.#askedMs, heartbeatMs));
     }
   }
 

@@ -111,8 +111,9 @@ async function stop(parts: {
   // What was parked because this worker stops is fetched only now.
   await parked.allFreed();
   clearTimeout(deadline);
-  await Promise.all(heartbeats.map((heartbeat) => heartbeat.stop()));
+  // The last words of its answers go out before it says that it is gone.
   await closeServer(server);
+  await Promise.all(heartbeats.map((heartbeat) => heartbeat.stop()));
   await parked.close();
   await receipts?.close();
   await engine.close();

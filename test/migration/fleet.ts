@@ -19,6 +19,8 @@ export interface TestFleet {
   workerAt(origin: string): string | undefined;
   /** Resolves when one worker can take over from another. */
   twoAlive(): Promise<void>;
+  /** Signals the worker's process, now, to its end; resolves when the supervisor knows better than to give it new work. */
+  end(worker: string, signal: "SIGTERM" | "SIGKILL"): Promise<void>;
   /** Stops everything, and says what was decided, generated and paid. */
   finish(): Promise<Books>;
   /** Stops everything that `finish` has not. */
@@ -68,6 +70,11 @@ export async function startFleet(options: {
     workers: ids,
     workerAt: (origin) => ids.find((id) => new URL(headgate.workerUrl(id)).origin === origin),
     twoAlive: () => until(() => ids.filter((id) => areAlive(headgate, [id])).length >= 2),
+    async end(worker, signal) {
+      headgate.signalWorker(worker, signal);
+      // It is looked at far more often than a process can be started again, so its next life is not taken for this one.
+      await until(() => !areAlive(headgate, [worker]));
+    },
     async finish() {
       await stop();
       return {

@@ -24,10 +24,15 @@ test("an engine that stands still while its worker reports is found, and its str
   });
   const stuck = await FakeWorker.start({ id: "stuck", model: MODEL });
   const report = { progress: 0, moves: 1, sessions: 0 };
-  const heartbeats = setInterval(() => {
-    report.progress += report.moves;
-    void tell(stuck, fleet, report);
-  }, HEARTBEAT_MS);
+  const stopped = new AbortController();
+  // One at a time, as a worker does: a report that is overtaken by a later one is refused.
+  const keepReporting = async (): Promise<void> => {
+    for (; !stopped.signal.aborted; await sleep(HEARTBEAT_MS)) {
+      report.progress += report.moves;
+      await tell(stuck, fleet, report);
+    }
+  };
+  const reporting = keepReporting();
   try {
     const undisturbed = await read(fleet.headgate.client, STORY);
     const { texts, ids } = [...fleet.tap.generations.values()][0]!;
@@ -46,7 +51,8 @@ test("an engine that stands still while its worker reports is found, and its str
     report.moves = 1;
     await until(() => !isStalled(fleet));
 
-    clearInterval(heartbeats);
+    stopped.abort();
+    await reporting;
     const books = await fleet.finish();
     const { ids: expected } = auditAnswer(undisturbed, books, fleet.tap);
     for (const answer of answers) assert.deepEqual(auditAnswer(answer, books, fleet.tap).ids, expected);
@@ -68,7 +74,8 @@ test("an engine that stands still while its worker reports is found, and its str
     const found = [...books.requests.values()].flatMap(({ attempts }) => attempts.map(({ left }) => left));
     assert.ok(found.includes("stalled"));
   } finally {
-    clearInterval(heartbeats);
+    stopped.abort();
+    await reporting.catch(() => {});
     await stuck.close();
     await fleet.remove();
   }

@@ -146,6 +146,8 @@ class Weather {
   readonly #random: Random;
   readonly #stalls = new Set<Promise<void>>();
   readonly #stopped = new Set<string>();
+  /** Told to end, which the supervisor does not know yet. */
+  readonly #leaving = new Map<string, Promise<void>>();
   #tokensLeft = 0;
 
   constructor(fleet: TestFleet, random: Random) {
@@ -165,18 +167,18 @@ class Weather {
     };
   }
 
-  /** No more of it; resolves when every worker that was stopped goes on. */
+  /** No more of it; resolves when every worker that was stopped goes on, and all ends are known. */
   async end(): Promise<void> {
     this.#fleet.tap.onToken = () => {};
-    await Promise.all(this.#stalls);
+    await Promise.all([...this.#stalls, ...this.#leaving.values()]);
   }
 
   #strike(): void {
     const fault = this.#random.pick(FAULTS);
     const worker = this.#random.pick(this.#fleet.workers);
     const stallMs = this.#random.between(STALL_MS_MIN, STALL_MS_MAX);
-    if (fault === "kill") this.#signal(worker, "SIGKILL");
-    if (fault === "drain") this.#signal(worker, "SIGTERM");
+    if (fault === "kill") this.#end(worker, "SIGKILL");
+    if (fault === "drain") this.#end(worker, "SIGTERM");
     if (fault === "stall") {
       const stall = this.#stall(worker, stallMs).finally(() => this.#stalls.delete(stall));
       this.#stalls.add(stall);
@@ -187,7 +189,17 @@ class Weather {
   #well(): string[] {
     const { workers } = this.#fleet.headgate.inspect();
     const alive = workers.filter(({ status }) => status === "alive").map(({ worker }) => worker);
-    return alive.filter((worker) => !this.#stopped.has(worker));
+    return alive.filter((worker) => !this.#stopped.has(worker) && !this.#leaving.has(worker));
+  }
+
+  #end(worker: string, signal: "SIGTERM" | "SIGKILL"): void {
+    const leaving = this.#fleet
+      .end(worker, signal)
+      .catch(unlessGone)
+      .finally(() => {
+        if (this.#leaving.get(worker) === leaving) this.#leaving.delete(worker);
+      });
+    this.#leaving.set(worker, leaving);
   }
 
   async #stall(worker: string, stallMs: number): Promise<void> {
@@ -198,12 +210,16 @@ class Weather {
     this.#stopped.delete(worker);
   }
 
-  /** The process may be gone already, by another fault. */
   #signal(worker: string, signal: NodeJS.Signals): void {
     try {
       this.#fleet.headgate.signalWorker(worker, signal);
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+      unlessGone(error);
     }
   }
+}
+
+/** The process may be gone already, by another fault. */
+function unlessGone(error: unknown): void {
+  if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
 }

@@ -15,6 +15,8 @@ export interface WireGeneration {
   texts: { ids: number; text: string }[];
   /** The type of its last event: `done`, `parked`, `error`; null where it was cut off. */
   end: string | null;
+  /** What became of the order to park it; null where there was none. It is refused where there is nothing left to park. */
+  park: "sent" | "taken" | "refused" | "unheard" | null;
 }
 
 interface TappedRequest {
@@ -23,6 +25,8 @@ interface TappedRequest {
   body: unknown;
 }
 
+const PARK_PATH = /^\/worker\/generate\/([^/]+)\/park$/;
+
 /**
  * Listens to what the supervisor of this process and its workers say to each other, without a part in it: undici
  * publishes each request and each piece of an answer.
@@ -30,11 +34,22 @@ interface TappedRequest {
 export class WireTap {
   /** By attempt, the latest sending of each. */
   readonly generations = new Map<string, WireGeneration>();
+  /** Told of each generation that is about to be asked for: nothing of it has been sent yet. */
+  onAsked: (generation: WireGeneration) => void = () => {};
   /** Told each token when it has come, before the supervisor is. */
   onToken: (generation: WireGeneration) => void = () => {};
+  /** Told of each end that a worker has given, before the supervisor is. */
+  onEnd: (generation: WireGeneration) => void = () => {};
   readonly #reading = new Map<object, { generation: WireGeneration; text: string; decoder: StringDecoder }>();
   readonly #channels: readonly [name: string, listener: (message: unknown) => void][] = [
     ["undici:request:create", (message) => this.#created((message as { request: TappedRequest }).request)],
+    [
+      "undici:request:headers",
+      (message) => {
+        const { request, response } = message as { request: TappedRequest; response: { statusCode: number } };
+        this.#parkIs(response.statusCode === 200 ? "taken" : "refused", request);
+      },
+    ],
     [
       "undici:request:bodyChunkReceived",
       (message) => {
@@ -43,7 +58,14 @@ export class WireTap {
       },
     ],
     ["undici:request:trailers", (message) => this.#over((message as { request: object }).request)],
-    ["undici:request:error", (message) => this.#over((message as { request: object }).request)],
+    [
+      "undici:request:error",
+      (message) => {
+        const { request } = message as { request: TappedRequest };
+        this.#parkIs("unheard", request);
+        this.#over(request);
+      },
+    ],
   ];
 
   constructor() {
@@ -55,6 +77,7 @@ export class WireTap {
   }
 
   #created(request: TappedRequest): void {
+    this.#parkIs("sent", request);
     if (request.path !== "/worker/generate") return;
     const asked = JSON.parse(String(request.body)) as WireGeneration["asked"] & { id: string };
     const origin = String(request.origin);
@@ -66,9 +89,19 @@ export class WireTap {
       ids: [],
       texts: [],
       end: null,
+      park: null,
     };
     this.generations.set(asked.id, generation);
     this.#reading.set(request, { generation, text: "", decoder: new StringDecoder("utf8") });
+    this.onAsked(generation);
+  }
+
+  #parkIs(park: WireGeneration["park"], { path }: TappedRequest): void {
+    const [, id] = PARK_PATH.exec(path) ?? [];
+    const generation = id === undefined ? undefined : this.generations.get(decodeURIComponent(id));
+    // What breaks behind an answer does not take it back.
+    if (generation !== undefined && (park !== "unheard" || generation.park === "sent"))
+      generation.park = park;
   }
 
   #received(request: object, chunk: Buffer): void {
@@ -95,6 +128,7 @@ export class WireTap {
       case "parked":
       case "error":
         generation.end = event.type;
+        this.onEnd(generation);
     }
   }
 
