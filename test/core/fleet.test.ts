@@ -7,13 +7,15 @@ import { sessionsOn } from "../../src/core/fleet/worker.ts";
 import type { Attempt } from "../../src/core/request.ts";
 import { attemptOn, coreConfig, heartbeat, plannedPacket } from "./fixtures.ts";
 
+type Name = "a" | "b";
+
 type Step =
-  | { kind: "occupy"; worker: string; promptTokensMax: number }
+  | { kind: "occupy"; worker: Name; promptTokensMax: number }
   | { kind: "release"; pick: number }
   | { kind: "resize"; pick: number; kvBytes: number }
-  | { kind: "report"; worker: string; sessions: number; ownSessions: number | null };
+  | { kind: "report"; worker: Name; sessions: number; ownSessions: number | null };
 
-const worker = fc.constantFrom("a", "b");
+const worker = fc.constantFrom<Name>("a", "b");
 const step: fc.Arbitrary<Step> = fc.oneof(
   fc.record({ kind: fc.constant("occupy" as const), worker, promptTokensMax: fc.nat(50) }),
   fc.record({ kind: fc.constant("release" as const), pick: fc.nat(20) }),
@@ -32,6 +34,8 @@ test("counters of the fleet, its workers and its endpoints are those of the atte
       const fleet = new Fleet(coreConfig());
       for (const id of ["a", "b"]) fleet.heartbeat(0, heartbeat(id, 0));
       const running: Attempt[] = [];
+      // By worker, since its last report.
+      const ended = { a: 0, b: 0 };
       for (const each of steps) {
         const attempt = "pick" in each ? running[each.pick % Math.max(1, running.length)] : undefined;
         if (each.kind === "occupy") {
@@ -41,18 +45,20 @@ test("counters of the fleet, its workers and its endpoints are those of the atte
           running.push(next);
         } else if (each.kind === "report") {
           const { sessions, ownSessions } = each;
-          const { ownSessions: ours, endedSessions } = fleet.worker(each.worker)!;
+          const { ownSessions: ours } = fleet.worker(each.worker)!;
           fleet.heartbeat(0, { ...heartbeat(each.worker, 0), sessions, ownSessions });
           // What is our own is never counted twice, the report never overrides our own count, and what it takes for ours
           // and we know nothing of is load all the same.
           const reported = fleet.worker(each.worker)!;
-          const own = Math.min(ownSessions ?? Infinity, ours + endedSessions);
+          const own = Math.min(ownSessions ?? Infinity, ours + ended[each.worker]);
+          ended[each.worker] = 0;
           assert.equal(reported.foreignSessions, Math.max(0, sessions - own));
           assert.equal(sessionsOn(reported), reported.attempts.size + reported.foreignSessions);
         } else if (attempt !== undefined && each.kind === "resize") {
           fleet.resize(attempt, each.kvBytes);
         } else if (attempt !== undefined) {
           fleet.release(attempt);
+          ended[attempt.endpoint.worker.id as Name]++;
           running.splice(running.indexOf(attempt), 1);
           assert.throws(() => fleet.release(attempt), InvariantViolation);
         }

@@ -3,8 +3,9 @@ import type { CoreConfig, RemoteConfig } from "../config.ts";
 import type { HeartbeatReceived } from "../events.ts";
 import { newEndpointLoad, newWorkerLoad } from "../placement/signals/load.ts";
 import type { Attempt } from "../request.ts";
-import type { Micros } from "../units.ts";
+import { type Micros, MICROS_PER_MILLI } from "../units.ts";
 import type { ServedModel } from "../vocabulary.ts";
+import { EndedSessions } from "./ended-sessions.ts";
 import { type Endpoint, newBreaker } from "./endpoint.ts";
 import { isAvailable, isRemote, type Worker, type WorkerStatus } from "./worker.ts";
 
@@ -171,7 +172,7 @@ export class Fleet {
     assert(endpoint.worker.attempts.delete(attempt), `${attempt.id} is released once`);
     endpoint.inFlight -= slots;
     endpoint.worker.ownSessions -= slots;
-    endpoint.worker.endedSessions += slots;
+    endpoint.worker.endedSessions.add(slots);
     endpoint.worker.kvBytesReserved -= attempt.kvBytes;
     this.#sessions -= slots;
     this.#kvBytes -= attempt.kvBytes;
@@ -188,8 +189,9 @@ export class Fleet {
     worker.role = report.role;
     worker.labels = report.labels;
     // What it still runs for us and we have given up is load like that of others.
-    const own = Math.min(report.ownSessions ?? Infinity, worker.ownSessions + worker.endedSessions);
-    worker.endedSessions = 0;
+    const ageUs = (report.receivedMs - report.timestampMs) * MICROS_PER_MILLI;
+    const ended = worker.endedSessions.heard(nowUs, ageUs);
+    const own = Math.min(report.ownSessions ?? Infinity, worker.ownSessions + ended);
     worker.foreignSessions = Math.max(0, report.sessions - own);
     worker.foreignKvBytes =
       report.sessions > 0 ? Math.floor((report.kvBytes * worker.foreignSessions) / report.sessions) : 0;
@@ -259,7 +261,7 @@ function newWorker(
     reportedMs: 0,
     endpoints: [],
     attempts: new Set(),
-    endedSessions: 0,
+    endedSessions: new EndedSessions(),
     progress: null,
     progressUs: 0,
     isStalled: false,

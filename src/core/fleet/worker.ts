@@ -3,6 +3,7 @@ import type { WorkerLoad } from "../placement/signals/load.ts";
 import type { Attempt } from "../request.ts";
 import type { Micros } from "../units.ts";
 import type { WorkerDialect, WorkerLimits, WorkerRole } from "../vocabulary.ts";
+import type { EndedSessions } from "./ended-sessions.ts";
 import type { Endpoint } from "./endpoint.ts";
 
 /**
@@ -35,8 +36,8 @@ export interface Worker {
   endpoints: Endpoint[];
   /** What this supervisor has running here: counted from dispatch on, not from the next report. */
   readonly attempts: Set<Attempt>;
-  /** Sessions of ours that have ended since its last report, which may still count them. */
-  endedSessions: number;
+  /** Sessions of ours that have ended, and that its next report may still count. */
+  readonly endedSessions: EndedSessions;
   /** What its engine had done when it was last seen to do something, and when that was; null when it does not say. */
   progress: number | null;
   progressUs: Micros;
