@@ -8,8 +8,9 @@ import { place } from "../../src/core/placement/placement.ts";
 import type { PlacementProfile } from "../../src/core/placement/profile.ts";
 import { Signals } from "../../src/core/placement/signals/signals.ts";
 import { Random } from "../../src/core/random.ts";
-import { type Attempt, newPacket, newRequest, type Packet } from "../../src/core/request.ts";
+import type { Attempt, Packet } from "../../src/core/request.ts";
 import { seconds } from "../../src/core/units.ts";
+import { attemptOn, heartbeatOf, packetOf } from "../core-inputs.ts";
 
 const MODEL = "bench";
 const PROMPT_TOKENS = 2_560;
@@ -42,7 +43,7 @@ export class BenchFleet {
     this.#profile = profile;
     this.#busyMax = workers * BUSY_SLOTS;
     this.#gapUs = GAP_US / workers;
-    for (let i = 0; i < workers; i++) this.#heard(heartbeat(`worker-${i}`));
+    for (let i = 0; i < workers; i++) this.#heard(reportOf(`worker-${i}`));
   }
 
   /** Lets requests come and go until the fleet is as busy as it will be. */
@@ -54,7 +55,15 @@ export class BenchFleet {
   /** The next request's packet. */
   next(hints: Hints): Packet {
     this.#nowUs += this.#gapUs;
-    return packetOf(`r${this.#count++}`, hints);
+    return packetOf({
+      id: `r${this.#count++}`,
+      tenant: "local",
+      model: MODEL,
+      promptTokens: PROMPT_TOKENS,
+      maxTokens: MAX_TOKENS,
+      hints,
+      nowUs: this.#nowUs,
+    });
   }
 
   /** The decision by itself: which endpoint. */
@@ -72,7 +81,7 @@ export class BenchFleet {
 
   /** What follows from it: the packet runs there, and the oldest one ends. */
   settle(packet: Packet, endpoint: Endpoint): void {
-    const attempt = attemptOn(endpoint, packet);
+    const attempt = attemptOn(endpoint, packet, this.#nowUs);
     const before = this.#running[this.#oldest];
     if (before !== undefined) {
       this.#signals.generated(before, MAX_TOKENS, this.#nowUs);
@@ -96,74 +105,13 @@ export class BenchFleet {
   }
 }
 
-function heartbeat(worker: string): HeartbeatReceived {
-  return {
-    kind: "heartbeat_received",
-    report: worker,
-    worker,
-    url: `http://${worker}.test`,
-    epoch: "1",
-    dialect: "headgate",
-    timestampMs: 0,
-    receivedMs: 0,
-    draining: false,
+function reportOf(worker: string): HeartbeatReceived {
+  const served = { model: MODEL, contextTokens: 8_192, slots: SLOTS, kvBytesPerToken: KV_BYTES_PER_TOKEN };
+  return heartbeatOf(worker, served, {
     limits: { sessionsMax: 100, sessionKvBytesMax: 2 ** 29, kvBytesMax: 2 ** 33 },
-    role: "both",
     labels: { region: "eu" },
-    models: [{ model: MODEL, contextTokens: 8_192, slots: SLOTS, kvBytesPerToken: KV_BYTES_PER_TOKEN }],
     sessions: 1,
-    ownSessions: 0,
     kvBytes: 2 ** 20,
-    progress: null,
     cache: { sequence: 0, stored: [], removed: [] },
-  };
-}
-
-function packetOf(id: string, hints: Hints): Packet {
-  const price = { input: 0, cachedInput: 0, output: 0, request: 0 };
-  const request = newRequest({
-    arrival: {
-      kind: "request_arrived",
-      request: id,
-      tenant: "local",
-      key: null,
-      model: MODEL,
-      promptTokensMax: PROMPT_TOKENS,
-      bodyBytes: 10_240,
-      maxTokens: MAX_TOKENS,
-      choices: 1,
-      budgetWaitUs: 0,
-      streamed: true,
-      hints,
-    },
-    model: MODEL,
-    price,
-    nowUs: 0,
   });
-  const packet = newPacket(request, { choice: 0, choices: 1, maxTokens: MAX_TOKENS, isOnCredit: false });
-  packet.heldTokens = MAX_TOKENS;
-  return packet;
-}
-
-function attemptOn(endpoint: Endpoint, packet: Packet): Attempt {
-  return {
-    id: `${packet.id}#1`,
-    packet,
-    endpoint,
-    life: "",
-    slots: 1,
-    streams: [{ generatedTokens: 0, end: null }],
-    creditTokens: MAX_TOKENS,
-    kvBytes: (PROMPT_TOKENS + MAX_TOKENS) * KV_BYTES_PER_TOKEN,
-    prompt: null,
-    hasStarted: false,
-    dispatchedUs: 0,
-    carriedTokens: 0,
-    isPrefillOnly: false,
-    isParking: false,
-    generatedTokens: 0,
-    isShort: false,
-    progressUs: 0,
-    silence: null,
-  };
 }

@@ -2,7 +2,7 @@ import { writeFileSync } from "node:fs";
 import { Command, Option } from "commander";
 import { describeMachine, renderMachine } from "../machine.ts";
 import { GROUPS } from "./lines/index.ts";
-import { type GroupReport, isMissed, renderLine, renderMarkdown, reportOf, summary } from "./report.ts";
+import { exitCodeOf, type GroupReport, renderEnd, renderLine, renderMarkdown, reportOf } from "./report.ts";
 
 interface Options {
   only?: string[];
@@ -39,8 +39,8 @@ for (const group of GROUPS) {
   }
   console.log("");
 }
-console.log(summary(reports));
+console.log(renderEnd(reports));
 if (options.json !== undefined)
   writeFileSync(options.json, `${JSON.stringify({ machine, reports }, null, 2)}\n`);
 if (options.markdown !== undefined) writeFileSync(options.markdown, renderMarkdown(reports, machine));
-process.exitCode = reports.some(isMissed) ? 1 : 0;
+process.exitCode = exitCodeOf(reports);

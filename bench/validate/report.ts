@@ -1,5 +1,5 @@
 import { type Machine, renderMachine } from "../machine.ts";
-import type { Line, ValidationGroup } from "./line.ts";
+import type { Line, LineVerdict, ValidationGroup } from "./line.ts";
 
 /** What one group came to. */
 export interface GroupReport {
@@ -13,21 +13,35 @@ export function reportOf({ name, source, command }: ValidationGroup): GroupRepor
   return { name, source, command, lines: [] };
 }
 
-export function isMissed({ lines }: GroupReport): boolean {
-  return lines.some(({ verdict }) => verdict === "missed");
+/** 0 where every line holds, 1 where one is missed, 2 where none is and one was skipped: that is no success either. */
+export function exitCodeOf(reports: readonly GroupReport[]): 0 | 1 | 2 {
+  if (withVerdict(reports, "missed").length > 0) return 1;
+  return withVerdict(reports, "skipped").length > 0 ? 2 : 0;
 }
 
 /** One line of the terminal. */
 export function renderLine(line: Line): string {
   const { what, verdict, note, seconds } = line;
-  const figures = `expected ${number(line.expected).padEnd(9)} got ${got(line).padEnd(22)}`;
+  const figures =
+    verdict === "skipped" ? "" : `expected ${number(line.expected).padEnd(9)} got ${got(line).padEnd(22)}`;
   return `${verdict.padEnd(7)}  ${what.padEnd(44)} ${figures} ${seconds.toFixed(1).padStart(6)} s  ${note}`.trimEnd();
 }
 
 export function summary(reports: readonly GroupReport[]): string {
-  const lines = reports.flatMap((report) => report.lines);
-  const count = (verdict: Line["verdict"]): number => lines.filter((line) => line.verdict === verdict).length;
+  const count = (verdict: LineVerdict): number => withVerdict(reports, verdict).length;
   return `${count("holds")} hold, ${count("missed")} missed, ${count("skipped")} skipped`;
+}
+
+/** The summary, and what does not hold once more: after an hour of lines, that is what is looked for. */
+export function renderEnd(reports: readonly GroupReport[]): string {
+  const others = (["missed", "skipped"] as const).flatMap((verdict) => withVerdict(reports, verdict));
+  return [summary(reports), ...others.map(({ group, line }) => `${renderLine(line)} (${group})`)].join("\n");
+}
+
+function withVerdict(reports: readonly GroupReport[], verdict: LineVerdict): { group: string; line: Line }[] {
+  return reports.flatMap(({ name: group, lines }) =>
+    lines.filter((line) => line.verdict === verdict).map((line) => ({ group, line })),
+  );
 }
 
 /** The page for the docs. */

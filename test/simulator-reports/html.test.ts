@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { chartHtml } from "../../src/simulator/reports/html/chart.ts";
+import { chartsHtml } from "../../src/simulator/reports/html/chart.ts";
 import { linearScale, logScale, timeScale } from "../../src/simulator/reports/html/scale.ts";
 import { metricsOf } from "../../src/simulator/reports/metrics.ts";
 import { clockText, msText, numberText, shareText } from "../../src/simulator/reports/numbers.ts";
@@ -50,7 +50,7 @@ test("violations are said before anything else", () => {
 
 test("a chart without points says so", () => {
   const axis = { label: "x", kind: "linear" as const, format: numberText };
-  assert.match(chartHtml({ title: "t", caption: "c", x: axis, y: axis, series: [] }), /Nothing to show/);
+  assert.match(chartsHtml([{ title: "t", caption: "c", x: axis, y: axis, series: [] }]), /Nothing to show/);
 });
 
 test("scales put their ends at 0 and 1, and ticks where people expect them", () => {

@@ -5,6 +5,7 @@ import { manyServerCases } from "./families/many-servers.ts";
 import { oneServerCases } from "./families/one-server.ts";
 import { priorityCases } from "./families/priorities.ts";
 import { roomCases } from "./families/room.ts";
+import { supervisorCases } from "./families/supervisor.ts";
 import { tandemCases } from "./families/tandem.ts";
 import type { Case } from "./case.ts";
 
@@ -18,4 +19,5 @@ export const CASES: readonly Case[] = [
   ...hedgingCases(),
   ...tandemCases(),
   ...fairnessCases(),
+  ...supervisorCases(),
 ];

@@ -1,4 +1,3 @@
-import { cpus } from "node:os";
 import { Random } from "../../../src/core/random.ts";
 import { MICROS_PER_SECOND } from "../../../src/core/units.ts";
 import { type Calibration, Calibrator } from "../../../src/simulator/calibration/calibrate.ts";
@@ -6,6 +5,8 @@ import type { MeasuredEngine } from "../../../src/simulator/calibration/measured
 import { connectOpenAi } from "../../../src/simulator/calibration/openai-engine.ts";
 import { connectWorker } from "../../../src/simulator/calibration/worker-engine.ts";
 import type { EngineProfile } from "../../../src/simulator/engine-profiles/engine-profile.ts";
+import { mean } from "../../../src/simulator/statistics/moments.ts";
+import { CoreClock } from "./core-clock.ts";
 import { LiveFleet } from "./fleet.ts";
 import { askAll, type LiveAnswer } from "./live.ts";
 import { type Overhead, OverheadMeter } from "./overhead.ts";
@@ -66,15 +67,12 @@ export async function compareLive(options: LiveOptions): Promise<LiveComparison>
   const questions = drawQuestions(random, { count: parts * requestsPerPart, words, outputTokens });
   const rate = rateFor(options, { profile: calibrator.result().profile, questions });
   const answers: LiveAnswer[][] = [];
-  let busyMs = 0;
-  let allMs = 0;
+  const coresBusy: number[] = [];
   for (let part = 0; part < parts; part++) {
     const asked = questions.slice(part * requestsPerPart, (part + 1) * requestsPerPart);
-    const before = coreTimes();
+    const clock = new CoreClock();
     answers.push(await askAll(gateway, drawArrivals(random, asked, rate), signal));
-    const after = coreTimes();
-    busyMs += after.busyMs - before.busyMs;
-    allMs += after.allMs - before.allMs;
+    coresBusy.push(clock.busyShare());
     await measure();
   }
   const calibration = calibrator.result();
@@ -84,7 +82,7 @@ export async function compareLive(options: LiveOptions): Promise<LiveComparison>
   const simulated = Array.from({ length: options.seeds }, (_, i) => {
     return simulate({ workload, config, profile: calibration.profile, workers, overhead, seed: i + 1 });
   });
-  return { live: answers.flat(), simulated, calibration, overhead, rate, coresBusy: busyMs / allMs };
+  return { live: answers.flat(), simulated, calibration, overhead, rate, coresBusy: mean(coresBusy) };
 }
 
 async function workerAt(url: URL, model: string): Promise<MeasuredEngine> {
@@ -111,14 +109,3 @@ function rateFor(
 
 /** Of random words, in the demo models' vocabulary. */
 const TOKENS_PER_CHARACTER = 0.8;
-
-function coreTimes(): { busyMs: number; allMs: number } {
-  let busyMs = 0;
-  let allMs = 0;
-  for (const { times } of cpus()) {
-    const coreMs = times.user + times.nice + times.sys + times.irq;
-    busyMs += coreMs;
-    allMs += coreMs + times.idle;
-  }
-  return { busyMs, allMs };
-}

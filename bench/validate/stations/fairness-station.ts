@@ -2,8 +2,8 @@ import { Queue, queueLimits } from "../../../src/core/queueing/queue.ts";
 import { Random } from "../../../src/core/random.ts";
 import type { Packet } from "../../../src/core/request.ts";
 import { labConfig } from "../../../src/simulator/lab/lab-config.ts";
+import { packetOf } from "../../core-inputs.ts";
 import type { Outcome } from "./outcome.ts";
-import { packetOf } from "./packet.ts";
 
 const MODEL = "station";
 const TENANTS = ["short", "long"] as const;
@@ -45,7 +45,6 @@ export function runFairnessStation(options: {
       id: `r${packets++}`,
       tenant,
       model: MODEL,
-      band: null,
       promptTokens: random.between(1, prompt),
       maxTokens: output,
       nowUs,

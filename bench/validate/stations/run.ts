@@ -5,6 +5,7 @@ import { runLineStation } from "./line-station.ts";
 import type { Outcome } from "./outcome.ts";
 import { runPreemptiveStation } from "./preemptive-station.ts";
 import { runSharingStation } from "./sharing-station.ts";
+import { runSupervisorStation } from "./supervisor-station.ts";
 import { runTandemStation } from "./tandem-station.ts";
 
 const STATIONS = {
@@ -16,6 +17,7 @@ const STATIONS = {
   hedging: runHedgingStation,
   "fan-out": runFanOutStation,
   fairness: runFairnessStation,
+  supervisor: runSupervisorStation,
 } as const;
 
 type StationName = keyof typeof STATIONS;

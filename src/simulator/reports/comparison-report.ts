@@ -3,10 +3,11 @@ import type { Slo } from "../../core/vocabulary.ts";
 import { comparedMetric } from "../trials/compared-metrics.ts";
 import type { ComparedRun, Comparison } from "../trials/comparison.ts";
 import { differenceText, figureRows, highestLoadText, relativeText } from "./comparison-table.ts";
-import { type Chart, chartHtml, type Series } from "./html/chart.ts";
-import { escape } from "./html/escape.ts";
+import { type Chart, chartsHtml, type Series } from "./html/chart.ts";
 import {
+  alarmHtml,
   noteHtml,
+  noticeHtml,
   pageHtml,
   type Provenance,
   provenanceHtml,
@@ -51,7 +52,7 @@ export function comparisonReportHtml(report: ComparisonReport, provenance: Prove
     lead: `${fleet} · ${loads.length} loads · ${seeds.length} seeds · ${runs.length} runs${sloText(slo)}`,
     body: [
       comparison.stopped
-        ? alarm("The comparison was stopped early: only what had ended by then is counted.")
+        ? noticeHtml("The comparison was stopped early: only what had ended by then is counted.")
         : "",
       violationsHtml(comparison),
       highestLoadsHtml(report),
@@ -60,12 +61,12 @@ export function comparisonReportHtml(report: ComparisonReport, provenance: Prove
         : sectionHtml(
             "Against load",
             noteHtml("A band is the confidence interval over the seeds."),
-            charts(curves),
+            chartsHtml(curves),
           ),
       sectionHtml(
         `Latency at load × ${numberText(shown)}`,
         noteHtml("Quantiles, averaged over the seeds."),
-        charts([
+        chartsHtml([
           curveChart({ runs, policies, load: shown, slo, of: "ttftCurve" }),
           curveChart({ runs, policies, load: shown, slo, of: "tpotCurve" }),
         ]),
@@ -83,10 +84,6 @@ export function comparisonReportHtml(report: ComparisonReport, provenance: Prove
       ]),
     ],
   });
-}
-
-function charts(all: readonly Chart[]): string {
-  return `<div class="charts">${all.map((chart) => chartHtml(chart)).join("\n")}</div>`;
 }
 
 function hasPoints({ series }: Chart): boolean {
@@ -214,12 +211,8 @@ function differencesHtml({ differences }: Comparison): string {
 
 function violationsHtml({ violations }: Comparison): string {
   if (violations.length === 0) return "";
-  const items = violations.slice(0, VIOLATIONS_SHOWN_MAX).map(({ policy, load, seed, message }) => {
-    return `<li>${escape(`${policy}, load ${load}, seed ${seed}: ${message}`)}</li>`;
-  });
-  return `<div class="alarm" role="alert"><strong>Violations were found in ${violations.length} runs: don't trust these figures.</strong><ul>${items.join("")}</ul></div>`;
-}
-
-function alarm(text: string): string {
-  return `<p class="alarm" role="status">${escape(text)}</p>`;
+  const shown = violations
+    .slice(0, VIOLATIONS_SHOWN_MAX)
+    .map(({ policy, load, seed, message }) => `${policy}, load ${load}, seed ${seed}: ${message}`);
+  return alarmHtml(`Violations were found in ${violations.length} runs: don't trust these figures.`, shown);
 }

@@ -1,9 +1,10 @@
 import type { Slo } from "../../core/vocabulary.ts";
 import type { ExperimentResult } from "../lab/experiment.ts";
-import { chartHtml } from "./html/chart.ts";
-import { escape } from "./html/escape.ts";
+import { chartsHtml } from "./html/chart.ts";
 import {
+  alarmHtml,
   noteHtml,
+  noticeHtml,
   pageHtml,
   type Provenance,
   provenanceHtml,
@@ -11,8 +12,16 @@ import {
   tableHtml,
   tilesHtml,
 } from "./html/page.ts";
-import { type RunMetrics, tpotMsOf, ttftMsOf } from "./metrics.ts";
+import { defined, type RunMetrics, tpotMsOf, ttftMsOf } from "./metrics.ts";
 import { msText, numberText, secondsText, shareText } from "./numbers.ts";
+import {
+  FAILURE_HEADER,
+  failureRows,
+  LATENCY_HEADER,
+  latencyRows,
+  TENANT_HEADER,
+  tenantRows,
+} from "./run-rows.ts";
 import { distributionChart, kvChart, latencyOverTimeChart, queueChart, serviceChart } from "./series.ts";
 
 /** A run and all that was said to make it. */
@@ -40,20 +49,20 @@ export function runReportHtml(report: RunReport, provenance: Provenance): string
     lead: `${policies} · load × ${numberText(load)} · seed ${result.seed} · ${numberText(metrics.requests)} requests in ${secondsText(metrics.virtualSeconds)} of virtual time`,
     body: [
       report.stopped
-        ? alarm("The run was stopped early: what follows is of the requests that had ended.")
+        ? noticeHtml("The run was stopped early: what follows is of the requests that had ended.")
         : "",
       violationsHtml(result),
       tilesHtml(tilesOf(metrics)),
       sectionHtml(
         "Latency",
-        `<div class="charts">${[
+        chartsHtml([
           distributionChart(
             {
               title: "Time to first token",
               caption: "From the arrival of a request to its first token, the wait in the queue included.",
               hopedUs: slo?.ttftUs ?? null,
             },
-            [{ name: "time to first token", values: valuesOf(result, ttftMsOf) }],
+            [{ name: "time to first token", values: defined(result.requests.map(ttftMsOf)) }],
           ),
           distributionChart(
             {
@@ -61,18 +70,13 @@ export function runReportHtml(report: RunReport, provenance: Provenance): string
               caption: "Between two tokens of an answer, on average over the answer.",
               hopedUs: slo?.tpotUs ?? null,
             },
-            [{ name: "time per output token", values: valuesOf(result, tpotMsOf) }],
+            [{ name: "time per output token", values: defined(result.requests.map(tpotMsOf)) }],
           ),
           latencyOverTimeChart(result, slo),
-        ]
-          .map((chart) => chartHtml(chart))
-          .join("\n")}</div>`,
-        latencyTable(metrics),
+        ]),
+        tableHtml(LATENCY_HEADER, latencyRows(metrics)),
       ),
-      sectionHtml(
-        "Load",
-        `<div class="charts">${[queueChart(result), kvChart(result)].map((chart) => chartHtml(chart)).join("\n")}</div>`,
-      ),
+      sectionHtml("Load", chartsHtml([queueChart(result), kvChart(result)])),
       tenantsHtml(report),
       failuresHtml(metrics),
       provenanceHtml(provenance, [
@@ -85,13 +89,6 @@ export function runReportHtml(report: RunReport, provenance: Provenance): string
       ]),
     ],
   });
-}
-
-function valuesOf(
-  { requests }: ExperimentResult,
-  of: (request: ExperimentResult["requests"][number]) => number | null,
-): number[] {
-  return requests.map(of).filter((value) => value !== null);
 }
 
 function tilesOf(metrics: RunMetrics): [string, string, string?][] {
@@ -137,66 +134,32 @@ function tilesOf(metrics: RunMetrics): [string, string, string?][] {
   ];
 }
 
-function latencyTable({ ttftMs, tpotMs, totalMs, queueMs }: RunMetrics): string {
-  const rows = [
-    ["time to first token", ttftMs] as const,
-    ["time per output token", tpotMs] as const,
-    ["whole answer", totalMs] as const,
-    ["wait in the queue", queueMs] as const,
-  ].map(([name, times]) => [
-    name,
-    ...(["mean", "p50", "p90", "p99", "max"] as const).map((figure) => msText(times?.[figure] ?? null)),
-    numberText(times?.count ?? 0),
-  ]);
-  return tableHtml(["", "mean", "p50", "p90", "p99", "max", "requests"], rows);
-}
-
 function tenantsHtml({ result, metrics }: RunReport): string {
   const { tenants, serviceDifference } = metrics;
   if (tenants.length < 2) return "";
-  const rows = tenants
-    .slice(0, TENANTS_SHOWN_MAX)
-    .map(({ tenant, requests, completed, serviceShare, ttftMs, goodputShare }) => [
-      tenant,
-      numberText(requests),
-      numberText(completed),
-      shareText(serviceShare),
-      msText(ttftMs?.p50 ?? null),
-      msText(ttftMs?.p99 ?? null),
-      shareText(goodputShare),
-    ]);
-  const hidden = tenants.length - rows.length;
+  const { rows, hidden } = tenantRows(metrics, TENANTS_SHOWN_MAX);
   return sectionHtml(
     "Tenants",
-    `<div class="charts">${chartHtml(serviceChart(result))}</div>`,
+    chartsHtml([serviceChart(result)]),
     serviceDifference === null
       ? ""
       : noteHtml(
           `Service difference: ${numberText(serviceDifference.mean)} on average, ${numberText(serviceDifference.max)} at most, in weighted tokens a second; 0 is ideal.`,
         ),
-    tableHtml(
-      ["tenant", "requests", "completed", "of all service", "TTFT p50", "TTFT p99", "met the SLO"],
-      rows,
-    ),
+    tableHtml(TENANT_HEADER, rows),
     hidden > 0 ? noteHtml(`${hidden} more, which were served less, are in the JSON output.`) : "",
   );
 }
 
-function failuresHtml({ failures }: RunMetrics): string {
-  const rows = Object.entries(failures).map(([error, count]) => [error, numberText(count)]);
-  return rows.length === 0
-    ? ""
-    : sectionHtml("What did not complete", tableHtml(["error", "requests"], rows));
+function failuresHtml(metrics: RunMetrics): string {
+  const rows = failureRows(metrics);
+  return rows.length === 0 ? "" : sectionHtml("What did not complete", tableHtml(FAILURE_HEADER, rows));
 }
 
 function violationsHtml({ violations }: ExperimentResult): string {
   if (violations.length === 0) return "";
-  const items = violations
+  const shown = violations
     .slice(0, VIOLATIONS_SHOWN_MAX)
-    .map(({ checker, request, message }) => `<li>${escape(`${checker}: ${request ?? ""} ${message}`)}</li>`);
-  return `<div class="alarm" role="alert"><strong>${violations.length} violations were found: don't trust this run.</strong><ul>${items.join("")}</ul></div>`;
-}
-
-function alarm(text: string): string {
-  return `<p class="alarm" role="status">${escape(text)}</p>`;
+    .map(({ checker, request, message }) => `${checker}: ${request ?? ""} ${message}`);
+  return alarmHtml(`${violations.length} violations were found: don't trust this run.`, shown);
 }

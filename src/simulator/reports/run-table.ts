@@ -1,28 +1,26 @@
 import { table } from "../../cli/table.ts";
 import type { RunMetrics } from "./metrics.ts";
-import { msText, numberText, secondsText, shareText } from "./numbers.ts";
+import { numberText, secondsText, shareText } from "./numbers.ts";
+import {
+  FAILURE_HEADER,
+  failureRows,
+  LATENCY_HEADER,
+  latencyRows,
+  TENANT_HEADER,
+  tenantRows,
+} from "./run-rows.ts";
 
 const TENANTS_SHOWN_MAX = 12;
 
 /** What a run came to, for the terminal. */
 export function runTable(metrics: RunMetrics): string {
-  const { ttftMs, tpotMs, totalMs, queueMs, tenants, failures } = metrics;
-  const latencies = [
-    ["time to first token", ttftMs] as const,
-    ["time per output token", tpotMs] as const,
-    ["whole answer", totalMs] as const,
-    ["wait in the queue", queueMs] as const,
-  ].map(([name, times]) => [
-    name,
-    ...(["mean", "p50", "p90", "p99", "max"] as const).map((figure) => msText(times?.[figure] ?? null)),
-  ]);
   const sections = [
-    table(["latency", "mean", "p50", "p90", "p99", "max"], latencies),
+    table(LATENCY_HEADER, latencyRows(metrics)),
     table(["", ""], factsOf(metrics)).trimStart(),
   ];
-  if (tenants.length > 1) sections.push(tenantTable(metrics));
-  const failed = Object.entries(failures).map(([error, count]) => [error, numberText(count)]);
-  if (failed.length > 0) sections.push(table(["not completed", "requests"], failed));
+  if (metrics.tenants.length > 1) sections.push(tenantTable(metrics));
+  const failed = failureRows(metrics);
+  if (failed.length > 0) sections.push(table(FAILURE_HEADER, failed));
   return `${sections.join("\n\n")}\n`;
 }
 
@@ -57,22 +55,8 @@ function factsOf(metrics: RunMetrics): string[][] {
   return facts;
 }
 
-function tenantTable({ tenants }: RunMetrics): string {
-  const rows = tenants
-    .slice(0, TENANTS_SHOWN_MAX)
-    .map(({ tenant, requests, completed, serviceShare, ttftMs, goodputShare }) => [
-      tenant,
-      numberText(requests),
-      numberText(completed),
-      shareText(serviceShare),
-      msText(ttftMs?.p50 ?? null),
-      msText(ttftMs?.p99 ?? null),
-      shareText(goodputShare),
-    ]);
-  const text = table(
-    ["tenant", "requests", "completed", "service", "TTFT p50", "TTFT p99", "met the SLO"],
-    rows,
-  );
-  const hidden = tenants.length - rows.length;
+function tenantTable(metrics: RunMetrics): string {
+  const { rows, hidden } = tenantRows(metrics, TENANTS_SHOWN_MAX);
+  const text = table(TENANT_HEADER, rows);
   return hidden > 0 ? `${text}\n… and ${hidden} more, who were served less` : text;
 }

@@ -46,8 +46,13 @@ const PLOT = 1_000;
 /** Rows of the table behind a chart; more would be a file. */
 const TABLE_ROWS_MAX = 50;
 
+/** Side by side, as far as there is room. */
+export function chartsHtml(charts: readonly Chart[]): string {
+  return `<div class="charts">${charts.map((chart) => chartHtml(chart)).join("\n")}</div>`;
+}
+
 /** A `figure`: the plot with its axes, a legend, and the same numbers as a table that can be opened. */
-export function chartHtml(chart: Chart): string {
+function chartHtml(chart: Chart): string {
   const { title, caption, x, y, series, marks = [] } = chart;
   const heading = `<figcaption><strong>${escape(title)}</strong><span>${escape(caption)}</span></figcaption>`;
   const drawn = series.filter(({ points }) => points.length > 0).slice(0, SERIES_MAX);

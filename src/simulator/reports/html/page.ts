@@ -51,6 +51,17 @@ export function noteHtml(text: string): string {
   return `<p class="note">${escape(text)}</p>`;
 }
 
+/** What has to be known of all that follows. */
+export function noticeHtml(text: string): string {
+  return `<p class="alarm" role="status">${escape(text)}</p>`;
+}
+
+/** The same of what is wrong, one by one. */
+export function alarmHtml(text: string, items: readonly string[]): string {
+  const list = items.map((item) => `<li>${escape(item)}</li>`).join("");
+  return `<div class="alarm" role="alert"><strong>${escape(text)}</strong><ul>${list}</ul></div>`;
+}
+
 /** A verdict. */
 export interface Cell {
   text: string;
