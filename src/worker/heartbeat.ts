@@ -36,7 +36,8 @@ export class Heartbeat {
   #timer: NodeJS.Timeout | null = null;
   #dueMs = Infinity;
   #reporting: Promise<void> | null = null;
-  #changed = false;
+  /** How soon the next report was asked for while one was on its way. */
+  #askedMs = Infinity;
   #stopped = false;
 
   constructor(options: { worker: Worker; workerUrl: string; supervisorUrl: string }) {
