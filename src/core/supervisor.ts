@@ -409,10 +409,9 @@ export class Supervisor {
     const { nowUs } = this.#turn;
     const packets = this.#queue.front(model, nowUs);
     const places = this.#placement.placeBatch(packets, this.#fleet.available(model), nowUs);
-    for (const [i, packet] of packets.entries()) {
-      const endpoint = places[i] ?? null;
+    for (const [packet, endpoint] of places) {
       // They fit together, but an endpoint may be one that is tried with a single one at a time.
-      if (endpoint === null || !canTake(endpoint, packet) || this.#queue.isCapped(packet)) continue;
+      if (!canTake(endpoint, packet) || this.#queue.isCapped(packet)) continue;
       if (this.#systemTakes(packet, endpoint)) this.#send(packet, endpoint);
     }
   }

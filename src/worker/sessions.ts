@@ -1,57 +1,22 @@
 import type { Logger } from "pino";
-import { kvBytesPerToken, sessionKvBytes } from "../core/fleet/kv.ts";
 import type { WorkerLimits } from "../core/vocabulary.ts";
 import type { ChoicesEnd } from "./choices.ts";
 import { Choices } from "./choices.ts";
 import { blockHashes } from "./cache/blocks.ts";
-import type { Engine, EngineModel, OpenOptions, Sampling, SavedState, TokenSource } from "./engine.ts";
-import { GrammarError, NotContinuableError } from "./engine.ts";
+import type { Engine, EngineModel, SavedState, TokenSource } from "./engine.ts";
 import { Refusal, RequestError } from "./errors.ts";
 import type { Reader } from "./generation.ts";
 import { Generation } from "./generation.ts";
-import type { AnswerText, Continuation } from "./handover/continuation.ts";
-import {
-  answerText,
-  checkContinuation,
-  FROM_START,
-  notContinuable,
-  samplingFrom,
-} from "./handover/continuation.ts";
+import type { Extent, GenerationRequest } from "./generation-request.ts";
+import { extentOf } from "./generation-request.ts";
+import type { AnswerText } from "./handover/continuation.ts";
+import { answerText } from "./handover/continuation.ts";
 import { stateSource } from "./handover/fetch-state.ts";
 import type { ParkedStates } from "./handover/parked-states.ts";
 import { freeIdleKv } from "./idle-kv.ts";
 import type { SessionCounts, WorkerMetrics } from "./metrics.ts";
-import { promptTokens } from "./prompt-tokens.ts";
-import type { Prompt } from "./wire.ts";
-
-/** What every dialect's request comes down to. */
-export interface GenerationRequest {
-  id: string;
-  /** Who sent it; "" for clients that are no supervisors. */
-  supervisor: string;
-  model: string;
-  prompt: Prompt;
-  session: string | null;
-  /** For each choice; null for as many as the context has room for. */
-  maxTokens: number | null;
-  /** For each choice; null when the generation needs no credit. */
-  credit: number | null;
-  /** How long it waits for credit; null for as long as is usual here. */
-  creditTtlMs: number | null;
-  /** One for each choice. */
-  samplings: readonly Sampling[];
-  stop: readonly string[];
-  ignoreEnd: boolean;
-  logprobs: number | null;
-  /** GBNF; see the engine's port. */
-  grammar: string | null;
-  /** The answer was begun elsewhere. */
-  continued?: Continuation | null;
-  /** Parks it once it has this many tokens. */
-  parkAt?: number | null;
-  /** Tells the hashes of the prompt's blocks. */
-  wantBlocks?: boolean;
-}
+import { SessionRoom } from "./session-room.ts";
+import { takeSlots } from "./slots.ts";
 
 interface Session {
   choices: Choices;
@@ -63,14 +28,18 @@ interface Session {
 }
 
 /**
- * The generations that run, and the limits on them. What a generation may come to hold is
- * counted in full from the moment it is accepted until it ends, with the formula that the
- * supervisor uses, so both sides have the same figure and nothing that was accepted runs out
- * of memory later.
+ * The generations that run.
+ *
+ * ```
+ *   extentOf ───▶ SessionRoom ──▶ takeSlots ──▶ running ──▶ each choice ends, and frees its room ──▶ all have ended
+ *   can the       is there        one for
+ *   model?        room here?      each choice
+ *      └──────────────┴───────────────┴──▶ RequestError: it never can be, Refusal: it can't be now
+ * ```
  */
 export class Sessions implements SessionCounts {
   readonly #engine: Engine;
-  readonly #limits: WorkerLimits;
+  readonly #room: SessionRoom;
   readonly #metrics: WorkerMetrics;
   readonly #creditTtlMs: number;
   readonly #parked: ParkedStates;
@@ -79,8 +48,6 @@ export class Sessions implements SessionCounts {
   readonly #sessions = new Map<string, Session>();
   readonly #onEnded: (request: GenerationRequest, end: ChoicesEnd) => void;
   readonly #onChange: () => void;
-  #active = 0;
-  #kvBytes = 0;
   #draining = false;
 
   constructor(options: {
@@ -98,7 +65,7 @@ export class Sessions implements SessionCounts {
     onChange: () => void;
   }) {
     this.#engine = options.engine;
-    this.#limits = options.limits;
+    this.#room = new SessionRoom(options.limits);
     this.#metrics = options.metrics;
     this.#creditTtlMs = options.creditTtlMs;
     this.#parked = options.parked;
@@ -110,12 +77,12 @@ export class Sessions implements SessionCounts {
 
   /** Each choice of a request is a session. */
   get active(): number {
-    return this.#active;
+    return this.#room.sessions;
   }
 
   /** Bytes of KV cache set aside for the generations that run. */
   get kvBytes(): number {
-    return this.#kvBytes;
+    return this.#room.kvBytes;
   }
 
   get draining(): boolean {
@@ -167,25 +134,23 @@ export class Sessions implements SessionCounts {
       throw new RequestError("invalid_request", `A generation ${request.id} is running already.`, "id");
     }
     const model = this.model(request.model);
-    checkChoices(model, request.samplings.length);
-    checkTokens(model, request.samplings);
-    const prompt = promptTokens(model, request.prompt);
-    const room = this.#room({ model, promptTokens: prompt.length });
-    const maxTokens = Math.min(request.maxTokens ?? room, room);
+    const extent = extentOf(model, request);
+    const { prompt } = extent;
     const count = request.samplings.length;
-    const continued = request.continued ?? null;
-    if (continued !== null) checkContinuation({ model, continued, choices: count, maxTokens });
-    if (count > 1 && (request.parkAt ?? null) !== null) {
-      throw notContinuable("Only a single choice can be parked.", "park_at");
-    }
-    const kvBytes = this.#checkLimits({ model, promptTokens: prompt.length, maxTokens, count });
+    const kvBytes = this.#room.check(model, extent, count);
+    const { stop, continued } = request;
     const generated = continued?.tokens ?? [];
-    const { stop } = request;
     const texts = request.samplings.map(() => answerText({ model, prompt, stop, generated }));
-    const sources = this.#takeSlots({ model, prompt, request });
-    const bytesMax = this.#limits.kvBytesMax - this.#kvBytes - count * kvBytes;
-    freeIdleKv({ engine: this.#engine, bytesMax });
-    return this.#start({ request, reader, model, prompt, maxTokens, kvBytes, sources, texts });
+    const { description } = model;
+    const sources = takeSlots({
+      model,
+      prompt,
+      request,
+      stateSource: (url) =>
+        stateSource({ url, model: description, timeoutMs: this.#transferMs, log: this.#log }),
+    });
+    freeIdleKv({ engine: this.#engine, bytesMax: this.#room.kvBytesLeft - count * kvBytes });
+    return this.#start({ request, reader, model, extent, kvBytes, sources, texts });
   }
 
   /** Accepts nothing from now on. */
@@ -208,86 +173,17 @@ export class Sessions implements SessionCounts {
     return [...this.#sessions.values()];
   }
 
-  /** Tokens that the context has left for the answer. */
-  #room(options: { model: EngineModel; promptTokens: number }): number {
-    const { contextTokens } = options.model.description;
-    if (options.promptTokens < contextTokens) return contextTokens - options.promptTokens;
-    throw new RequestError(
-      "context_length_exceeded",
-      `The prompt has ${options.promptTokens} tokens; the context holds ${contextTokens}, answer included.`,
-      "prompt",
-    );
-  }
-
-  /** The KV cache that each choice may come to hold, if there is room for all. */
-  #checkLimits(options: {
-    model: EngineModel;
-    promptTokens: number;
-    maxTokens: number;
-    count: number;
-  }): number {
-    const { model, promptTokens: tokens, maxTokens, count } = options;
-    const { sessionsMax, sessionKvBytesMax, kvBytesMax } = this.#limits;
-    if (this.#active + count > sessionsMax) {
-      throw new Refusal("max_sessions_exceeded", `${sessionsMax} sessions run here, and no more may.`);
-    }
-    const kvBytes = sessionKvBytes({
-      promptTokens: tokens,
-      maxTokens,
-      contextTokens: model.description.contextTokens,
-      bytesPerToken: kvBytesPerToken(model.description.kv),
-    });
-    if (kvBytes > sessionKvBytesMax) {
-      throw new Refusal(
-        "session_kv_cache_too_large",
-        `The session may need ${kvBytes} bytes of KV cache; one session may have ${sessionKvBytesMax}.`,
-      );
-    }
-    if (this.#kvBytes + count * kvBytes > kvBytesMax) {
-      throw new Refusal(
-        "total_kv_cache_exceeded",
-        `It may need ${count * kvBytes} bytes of KV cache; ${this.#kvBytes} of ${kvBytesMax} are taken.`,
-      );
-    }
-    return kvBytes;
-  }
-
-  /** A slot for each choice. Throws {@link RequestError} or {@link Refusal}. */
-  #takeSlots(options: {
-    model: EngineModel;
-    prompt: readonly number[];
-    request: GenerationRequest;
-  }): TokenSource[] {
-    const { model, prompt, request } = options;
-    const { session, ignoreEnd, logprobs, grammar } = request;
-    const { tokens: generated, stateUrl } = request.continued ?? FROM_START;
-    const samplings = request.samplings.map((sampling) => samplingFrom(generated.length, sampling));
-    const source =
-      stateUrl === null
-        ? null
-        : stateSource({
-            url: stateUrl,
-            model: model.description,
-            timeoutMs: this.#transferMs,
-            log: this.#log,
-          });
-    return takeSlots({
-      model,
-      open: { prompt, samplings, session, ignoreEnd, logprobs, grammar, generated, stateSource: source },
-    });
-  }
-
   #start(options: {
     request: GenerationRequest;
     reader: Reader;
     model: EngineModel;
-    prompt: readonly number[];
-    maxTokens: number;
+    extent: Extent;
     kvBytes: number;
     sources: readonly TokenSource[];
     texts: readonly AnswerText[];
   }): Choices {
-    const { request, model, prompt, maxTokens, kvBytes, sources, texts } = options;
+    const { request, model, extent, kvBytes, sources, texts } = options;
+    const { prompt, maxTokens } = extent;
     const { modelHash } = model.description;
     const { promise: ended, resolve } = Promise.withResolvers<void>();
     const metrics = this.#metrics.forModel(model.description.name);
@@ -314,7 +210,8 @@ export class Sessions implements SessionCounts {
             firstToken: metrics.firstToken,
             nextToken: metrics.nextToken,
             ended: (end) => {
-              this.#free(session);
+              session.running--;
+              this.#room.free(kvBytes);
               metrics.ended(end, { isFirstChoice: choice === 0 });
               tellEnded(end);
               this.#onChange();
@@ -335,8 +232,7 @@ export class Sessions implements SessionCounts {
       ended,
     };
     this.#sessions.set(request.id, session);
-    this.#active += session.running;
-    this.#kvBytes += session.running * kvBytes;
+    this.#room.take(session.running, kvBytes);
     this.#onChange();
     return choices;
   }
@@ -355,47 +251,8 @@ export class Sessions implements SessionCounts {
       save: (path) => source.saveState(path),
     });
   }
-
-  /** One of its choices ended. */
-  #free(session: Session): void {
-    session.running--;
-    this.#active--;
-    this.#kvBytes -= session.kvBytes;
-  }
 }
 
 function countRunning(sessions: readonly Session[]): number {
   return sessions.reduce((count, session) => count + session.running, 0);
-}
-
-function checkChoices(model: EngineModel, count: number): void {
-  const { name, slots } = model.description;
-  if (count <= slots) return;
-  throw new RequestError("invalid_request", `${name} gives at most ${slots} choices at a time.`, "n");
-}
-
-function checkTokens(model: EngineModel, samplings: readonly Sampling[]): void {
-  const { vocabulary } = model.description;
-  for (const id of samplings[0]?.logitBias.keys() ?? []) {
-    if (id < vocabulary) continue;
-    const message = `There is no token ${id}; there are ${vocabulary}.`;
-    throw new RequestError("invalid_request", message, "logit_bias");
-  }
-}
-
-function takeSlots(options: { model: EngineModel; open: OpenOptions }): TokenSource[] {
-  const { model, open } = options;
-  try {
-    const sources = model.open(open);
-    if (sources !== null) return sources;
-  } catch (error) {
-    if (error instanceof NotContinuableError) throw notContinuable(error.message);
-    if (!(error instanceof GrammarError)) throw error;
-    const message = "The schema makes a grammar that is too large: use smaller limits and fewer parts.";
-    throw new RequestError("invalid_request", message, "grammar.json_schema");
-  }
-  const { name, slots } = model.description;
-  const { length: count } = open.samplings;
-  const wanted = count === 1 ? "" : `; ${count} were wanted`;
-  throw new Refusal("max_sessions_exceeded", `All ${slots} slots of ${name} are taken${wanted}.`);
 }

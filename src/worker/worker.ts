@@ -12,7 +12,7 @@ import type { HandoverOptions, WorkerOptions, WorkerTiming } from "./options.ts"
 import { HANDOVER_DEFAULT, LIMITS_DEFAULT, PORT_DEFAULT, TIMING_DEFAULT } from "./options.ts";
 import { PrefilledSessions } from "./prefilled.ts";
 import type { Receipt, Receipts } from "./receipts/receipts.ts";
-import type { GenerationRequest } from "./sessions.ts";
+import type { GenerationRequest } from "./generation-request.ts";
 import { Sessions } from "./sessions.ts";
 
 /** The parts of a running worker, as its HTTP surface and its heartbeats see them. */

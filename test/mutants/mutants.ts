@@ -135,7 +135,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "a queue without a limit",
-    file: "core/queueing/queue.ts",
+    file: "core/queueing/waiting-room.ts",
     from: "this.#packets < packetsMax",
     to: "this.#packets >= 0",
   },
@@ -189,9 +189,9 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "a stale worker that is given work",
-    file: "core/fleet/fleet.ts",
-    from: `if (worker.status === "alive" && !worker.isStalled) append`,
-    to: `if (worker.status !== "draining" && !worker.isStalled) append`,
+    file: "core/fleet/worker.ts",
+    from: `return status === "alive" && !isStalled;`,
+    to: `return status !== "draining" && !isStalled;`,
   },
   {
     name: "a dead worker that is never forgotten",
@@ -519,9 +519,9 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "an engine at a standstill that is given work",
-    file: "core/fleet/fleet.ts",
-    from: `worker.status === "alive" && !worker.isStalled`,
-    to: `worker.status === "alive"`,
+    file: "core/fleet/worker.ts",
+    from: `return status === "alive" && !isStalled;`,
+    to: `return status === "alive";`,
   },
   {
     name: "an engine at a standstill that nobody notices",
@@ -531,15 +531,15 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "an eviction that begins with the more urgent",
-    file: "core/queueing/queue.ts",
-    from: "for (let i = this.#shelves.length - 1; i > own; i--) {",
-    to: "for (let i = own + 1; i < this.#shelves.length; i++) {",
+    file: "core/queueing/waiting-room.ts",
+    from: "for (let i = this.#shelves.length - 1; i > band; i--) {",
+    to: "for (let i = band + 1; i < this.#shelves.length; i++) {",
   },
   {
     name: "an eviction among equals",
-    file: "core/queueing/queue.ts",
-    from: "i > own; i--",
-    to: "i >= own; i--",
+    file: "core/queueing/waiting-room.ts",
+    from: "i > band; i--",
+    to: "i >= band; i--",
   },
   {
     name: "an eviction that begins with the oldest",
@@ -549,7 +549,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "a cap that one more may pass",
-    file: "core/queueing/queue.ts",
+    file: "core/queueing/runs.ts",
     from: "(this.#running.get(flow) ?? 0) < lookUp(",
     to: "(this.#running.get(flow) ?? 0) <= lookUp(",
   },

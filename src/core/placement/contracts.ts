@@ -46,10 +46,16 @@ export interface Picker {
   ): number;
 }
 
+/** What batch placers go by besides. */
+export interface BatchContext extends PlacementContext {
+  /** Whether the endpoint has room for the packet by itself, and the profile's filters let it through. */
+  mayTake(endpoint: Endpoint, packet: Packet): boolean;
+}
+
 /** Places many packets at once, before any of them is dispatched. */
 export interface BatchPlacer {
   /** Returns for each packet the index of its endpoint, −1 for one that has to wait. Together they fit. */
-  assign(packets: readonly Packet[], endpoints: readonly Endpoint[], context: PlacementContext): Int32Array;
+  assign(packets: readonly Packet[], endpoints: readonly Endpoint[], context: BatchContext): Int32Array;
 }
 
 export type FilterDefinition = PolicyDefinition<"filter", Filter>;

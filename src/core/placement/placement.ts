@@ -35,6 +35,21 @@ export function canTake(endpoint: Endpoint, packet: Packet): boolean {
   return bytes <= sessionKvBytesMax && kvBytesOn(worker) + bytes * sessions <= kvBytesMax;
 }
 
+/** Those that have room for the packet now, and that the profile's filters let through. */
+export function candidatesFor(
+  packet: Packet,
+  endpoints: readonly Endpoint[],
+  profile: PlacementProfile,
+  context: PlacementContext,
+): readonly Endpoint[] {
+  let candidates: readonly Endpoint[] = endpoints.filter((endpoint) => canTake(endpoint, packet));
+  for (const { filter } of profile.filters) {
+    if (candidates.length === 0) break;
+    candidates = filter.filter(candidates, packet, context);
+  }
+  return candidates;
+}
+
 /** Filters, scores and picks. Null when none has room, or the profile's filters leave none. */
 export function place(
   packet: Packet,
@@ -42,11 +57,7 @@ export function place(
   profile: PlacementProfile,
   context: PlacementContext,
 ): Endpoint | null {
-  let candidates: readonly Endpoint[] = endpoints.filter((endpoint) => canTake(endpoint, packet));
-  for (const { filter } of profile.filters) {
-    if (candidates.length === 0) return null;
-    candidates = filter.filter(candidates, packet, context);
-  }
+  const candidates = candidatesFor(packet, endpoints, profile, context);
   // The picker is asked even where there is no choice: its turn moves on.
   if (candidates.length === 0) return null;
   const totals = totalsOf(candidates, packet, profile, context);

@@ -5,10 +5,10 @@ import { takesCredit, type Worker } from "../fleet/worker.ts";
 import type { Random } from "../random.ts";
 import type { Attempt, Packet } from "../request.ts";
 import type { Micros } from "../units.ts";
-import type { PlacementContext } from "./contracts.ts";
-import { place } from "./placement.ts";
+import type { BatchContext, PlacementContext } from "./contracts.ts";
+import { candidatesFor, canTake, place } from "./placement.ts";
 import { createProfile, type PlacementProfile } from "./profile.ts";
-import { byRole } from "./roles.ts";
+import { byRole, type RoleChoice } from "./roles.ts";
 import { type AttemptOutcome, Signals } from "./signals/signals.ts";
 
 /**
@@ -45,16 +45,9 @@ export class Placement {
 
   /** The best of the endpoints that have room for the packet now; null when none has. */
   place(packet: Packet, endpoints: readonly Endpoint[], nowUs: Micros): Endpoint | null {
-    const profile = this.#canary?.name === packet.request.profile ? this.#canary : this.#profile;
-    const context: PlacementContext = {
-      nowUs,
-      random: this.#random,
-      signals: this.#signals,
-      slo: packet.request.arrival.hints.slo ?? this.#config.slo,
-    };
-    const { first, otherwise } = byRole(endpoints, packet, (decoders) =>
-      this.#isLong(packet, decoders, nowUs),
-    );
+    const profile = this.#isCanary(packet) ? this.#canary! : this.#profile;
+    const context = this.#contextOf(packet, nowUs);
+    const { first, otherwise } = this.#byRole(packet, endpoints, nowUs);
     return place(packet, first, profile, context) ?? place(packet, otherwise, profile, context);
   }
 
@@ -63,12 +56,56 @@ export class Placement {
     return this.#profile.batchPlacer !== null;
   }
 
-  /** An endpoint for each packet, or null for one that has to wait. Together they fit. */
-  placeBatch(packets: readonly Packet[], endpoints: readonly Endpoint[], nowUs: Micros): (Endpoint | null)[] {
+  /** Endpoints for packets; one that has to wait, or goes by another profile, has none. Together they fit. */
+  placeBatch(
+    packets: readonly Packet[],
+    endpoints: readonly Endpoint[],
+    nowUs: Micros,
+  ): ReadonlyMap<Packet, Endpoint> {
+    const places = new Map<Packet, Endpoint>();
     const { batchPlacer } = this.#profile;
-    if (batchPlacer === null || packets.length === 0) return packets.map(() => null);
-    const context = { nowUs, random: this.#random, signals: this.#signals, slo: this.#config.slo };
-    return Array.from(batchPlacer.assign(packets, endpoints, context), (index) => endpoints[index] ?? null);
+    const batch = packets.filter((packet) => !this.#isCanary(packet));
+    if (batchPlacer === null || batch.length === 0) return places;
+    const mayTake = this.#filtered(endpoints, nowUs);
+    const context = { nowUs, random: this.#random, signals: this.#signals, slo: this.#config.slo, mayTake };
+    for (const [k, index] of batchPlacer.assign(batch, endpoints, context).entries()) {
+      if (index >= 0) places.set(batch[k]!, endpoints[index]!);
+    }
+    return places;
+  }
+
+  /** What may go where; found for each packet once, and not at all where there is nothing to find. */
+  #filtered(endpoints: readonly Endpoint[], nowUs: Micros): BatchContext["mayTake"] {
+    const isPlain =
+      this.#profile.filters.length === 0 && endpoints.every(({ worker }) => worker.role === "both");
+    if (isPlain) return canTake;
+    const candidates = new Map<Packet, ReadonlySet<Endpoint>>();
+    return (endpoint, packet) => {
+      let own = candidates.get(packet);
+      if (own === undefined)
+        candidates.set(packet, (own = new Set(this.#candidatesFor(packet, endpoints, nowUs))));
+      return own.has(endpoint);
+    };
+  }
+
+  #candidatesFor(packet: Packet, endpoints: readonly Endpoint[], nowUs: Micros): readonly Endpoint[] {
+    const context = this.#contextOf(packet, nowUs);
+    const { first, otherwise } = this.#byRole(packet, endpoints, nowUs);
+    const candidates = candidatesFor(packet, first, this.#profile, context);
+    return candidates.length > 0 ? candidates : candidatesFor(packet, otherwise, this.#profile, context);
+  }
+
+  #isCanary({ request }: Packet): boolean {
+    return this.#canary?.name === request.profile;
+  }
+
+  #contextOf({ request }: Packet, nowUs: Micros): PlacementContext {
+    const slo = request.arrival.hints.slo ?? this.#config.slo;
+    return { nowUs, random: this.#random, signals: this.#signals, slo };
+  }
+
+  #byRole(packet: Packet, endpoints: readonly Endpoint[], nowUs: Micros): RoleChoice {
+    return byRole(endpoints, packet, (decoders) => this.#isLong(packet, decoders, nowUs));
   }
 
   /** Whether the endpoint is to read the prompt and leave the answer to others. */

@@ -1,3 +1,4 @@
+import type { Packet } from "../request.ts";
 import type { Micros } from "../units.ts";
 import { Contest } from "./contest.ts";
 import type { Contender, Item, Service, Sharing } from "./contracts.ts";
@@ -66,6 +67,11 @@ export class Flow implements Contender {
   delete(entry: Entry, nowUs: Micros): void {
     this.#entries.delete(entry);
     this.band.waitingChanged(entry, -1, nowUs);
+  }
+
+  /** Tokens that all answers of the packet together are expected to come to. */
+  expectedOutput({ maxTokens, choices }: Packet): number {
+    return this.outputs.expected(maxTokens * choices);
   }
 
   dispatched(item: Item, nowUs: Micros): void {

@@ -49,6 +49,19 @@ export function isGrowing(generation: Generation, stream: Stream): boolean {
   return stream.generatedTokens < reach(generation, stream);
 }
 
+/** Streams of the task that get a token in a step. */
+export function growingStreams({ generation }: Task): number {
+  return generation.streams.filter((stream) => stream.waitSteps === 0 && isGrowing(generation, stream))
+    .length;
+}
+
+/** Sequences that the tasks are, or will be: one for each stream. */
+export function sequencesOf(tasks: Iterable<Task>): number {
+  let sequences = 0;
+  for (const { generation } of tasks) sequences += generation.streams.length;
+  return sequences;
+}
+
 /** Hashed blocks of its prompt that can be shared: whole ones, and never the whole prompt, whose end has to be read. */
 export function shareable({ promptTokens, blocks, hashTokens }: Generation): number {
   return Math.min(blocks.length, Math.floor((promptTokens - 1) / hashTokens));

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { ServerResponse } from "node:http";
 import { z } from "zod";
 import type { Reader } from "../generation.ts";
-import type { GenerationRequest } from "../sessions.ts";
+import type { GenerationRequest } from "../generation-request.ts";
 import type { FinishReason, Usage } from "../wire.ts";
 import { chatMessageSchema, parseBody, resolveSamplings, samplingShape } from "../wire.ts";
 import type { Worker } from "../worker.ts";

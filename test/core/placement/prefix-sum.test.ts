@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { prefixSum } from "../../../src/core/placement/policies/batch-placers/prefix-sum.ts";
+import { canTake } from "../../../src/core/placement/placement.ts";
 import type { Packet } from "../../../src/core/request.ts";
 import { Situation } from "./situation.ts";
 
@@ -12,7 +13,7 @@ function fleetWithSlots(slots: readonly number[]): Situation {
 }
 
 function assign(world: Situation, packets: readonly Packet[]): number[] {
-  return [...prefixSum.create({}).assign(packets, world.endpoints, world.context)];
+  return [...prefixSum.create({}).assign(packets, world.endpoints, { ...world.context, mayTake: canTake })];
 }
 
 describe("prefix-sum", () => {

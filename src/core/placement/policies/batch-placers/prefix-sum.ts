@@ -1,7 +1,7 @@
 import type { Endpoint } from "../../../fleet/endpoint.ts";
 import type { Packet } from "../../../request.ts";
-import type { BatchPlacerDefinition, PlacementContext } from "../../contracts.ts";
-import { canTake, footprint } from "../../placement.ts";
+import type { BatchContext, BatchPlacerDefinition, PlacementContext } from "../../contracts.ts";
+import { footprint } from "../../placement.ts";
 
 /**
  * Free slots laid end to end, and the batch stretched over them: where a packet comes to lie, there it goes. So
@@ -26,7 +26,7 @@ export const prefixSum: BatchPlacerDefinition = {
       const assigned = new Int32Array(packets.length);
       for (const [k, packet] of packets.entries()) {
         const middle = needed[k]! - packet.choices / 2;
-        assigned[k] = take(packet, { endpoints, rooms, from: placeOf(middle * stretch, ends) });
+        assigned[k] = take(packet, { endpoints, rooms, context, from: placeOf(middle * stretch, ends) });
       }
       return assigned;
     },
@@ -65,13 +65,14 @@ function placeOf(position: number, ends: readonly number[]): number {
 /** Takes room for the packet on the first endpoint that has it, from `from` on and around; returns its index, or −1. */
 function take(
   packet: Packet,
-  { endpoints, rooms, from }: { endpoints: readonly Endpoint[]; rooms: readonly Room[]; from: number },
+  where: { endpoints: readonly Endpoint[]; rooms: readonly Room[]; context: BatchContext; from: number },
 ): number {
+  const { endpoints, rooms, context, from } = where;
   for (let step = 0; step < endpoints.length; step++) {
     const i = (from + step) % endpoints.length;
     const endpoint = endpoints[i]!;
     const room = rooms[i]!;
-    if (room.sessions < 1 || !canTake(endpoint, packet)) continue;
+    if (room.sessions < 1 || !context.mayTake(endpoint, packet)) continue;
     const { sessions, sessionKvBytes } = footprint(packet, endpoint);
     if (sessions > room.sessions || sessions * sessionKvBytes > room.kvBytes) continue;
     room.sessions -= sessions;
