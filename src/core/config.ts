@@ -1,4 +1,4 @@
-import type { Price } from "./budget/money.ts";
+import type { Price, PriceFrom } from "./budget/money.ts";
 import type { PolicyChoice } from "./policy.ts";
 import type { Micros } from "./units.ts";
 import type { Slo } from "./vocabulary.ts";
@@ -14,9 +14,9 @@ export interface CoreConfig {
   scheduling: Scheduling;
   /** Where the core's own random numbers start, so that a run can be had again. */
   seed: number;
-  /** By the model's name as clients use it, after aliases. */
-  prices: Record<string, Price>;
-  /** Of models without one; null when those are refused. */
+  /** By the model's name as clients use it, after aliases: one price, or several, each from an instant on. */
+  prices: Record<string, Price | PriceFrom[]>;
+  /** Of models without one at that time; null when those are refused. */
   defaultPrice: Price | null;
   /** Output tokens of each choice that are held at a time, where the endpoint can be stopped in between. */
   packetTokens: number;
@@ -127,6 +127,14 @@ export interface BandConfig {
   ttlUs: Micros | null;
   /** Whether it is the first to be turned away when the fleet is saturated. */
   isSheddable: boolean;
+  /** Whether those who wait in it take places of less urgent answers, which go on later. */
+  preempts: boolean;
+}
+
+/** So many requests a second, and bursts of up to `burst`. */
+export interface Rate {
+  perSecond: number;
+  burst: number;
 }
 
 export interface AdmissionConfig {
@@ -134,8 +142,10 @@ export interface AdmissionConfig {
   saturation: PolicyChoice;
   /** What that means for a request that comes now. */
   shedding: PolicyChoice;
-  /** Requests a second by model, with bursts of up to `burst`; no limit for those not named. */
-  rates: Record<string, { perSecond: number; burst: number }>;
+  /** By model; no limit for those not named. */
+  rates: Record<string, Rate>;
+  /** By tenant, and by `tenant/key`. */
+  payerRates: Record<string, Rate>;
 }
 
 /** What is done about slow and broken endpoints. */

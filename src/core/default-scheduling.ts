@@ -18,7 +18,15 @@ export function schedulingOf(profile: string): Scheduling {
     },
     queueing: {
       bands: [
-        { name: "normal", weight: 1, packetsMax: null, bytesMax: null, ttlUs: null, isSheddable: false },
+        {
+          name: "normal",
+          weight: 1,
+          packetsMax: null,
+          bytesMax: null,
+          ttlUs: null,
+          isSheddable: false,
+          preempts: false,
+        },
       ],
       bandPolicy: { name: "strict", parameters: {} },
       fairness: { name: "fcfs-flows", parameters: {} },
@@ -32,6 +40,7 @@ export function schedulingOf(profile: string): Scheduling {
       saturation: { name: "utilisation", parameters: {} },
       shedding: { name: "none", parameters: {} },
       rates: {},
+      payerRates: {},
     },
     tail: {
       hedge: null,

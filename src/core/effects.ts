@@ -2,7 +2,8 @@ import type { HeadgateError } from "./errors.ts";
 import type { SettledRecord } from "./settling/record.ts";
 import type { Charge } from "./budget/charge.ts";
 import type { LedgerEntry } from "./budget/ledger-entry.ts";
-import type { LimitUnit, LimitWindow } from "./budget/limits.ts";
+import type { LimitUnit } from "./budget/limits.ts";
+import type { LimitWindow } from "./budget/windows.ts";
 import type { HeartbeatRefusal } from "./fleet/fleet.ts";
 import type { WorkerStatus } from "./fleet/worker.ts";
 import type { TokenUsage } from "./vocabulary.ts";
@@ -91,6 +92,8 @@ export interface Resume {
 export interface ParkAttempt {
   kind: "park_attempt";
   attempt: string;
+  /** Its worker is about to stop, or somebody more urgent takes its place. */
+  reason: "draining" | "preempted";
 }
 
 /** Nobody will fetch the state of a parked attempt any more. */

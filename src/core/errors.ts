@@ -1,4 +1,5 @@
-import type { LimitUnit, LimitWindow } from "./budget/limits.ts";
+import type { LimitUnit } from "./budget/limits.ts";
+import type { LimitWindow } from "./budget/windows.ts";
 
 /**
  * The one table of errors a client can meet. Docs and HTTP responses are made from it;
@@ -51,6 +52,13 @@ export const ERRORS = {
     retryable: false,
     advice: "Whoever runs Headgate has to set its price under `prices`, or a `default_price`.",
   },
+  key_not_allowed: {
+    status: 403,
+    type: "invalid_request_error",
+    retryable: false,
+    advice:
+      "Use a key whose role and place allow this; `headgate keys list` shows them, `headgate keys create --role` makes one.",
+  },
   origin_not_allowed: {
     status: 403,
     type: "invalid_request_error",
@@ -61,7 +69,7 @@ export const ERRORS = {
     status: 404,
     type: "invalid_request_error",
     retryable: false,
-    advice: "Check the address; the README lists what is served.",
+    advice: "Check how the address, and what it names, is spelled; the README lists what is served.",
   },
   model_not_found: {
     status: 404,
@@ -85,7 +93,7 @@ export const ERRORS = {
     status: 413,
     type: "invalid_request_error",
     retryable: false,
-    advice: "Send a smaller body, or raise server.body_bytes_max.",
+    advice: "Send a smaller body; `server.body_bytes_max` may be raised for requests to models.",
   },
   budget_exhausted: {
     status: 429,
@@ -97,7 +105,8 @@ export const ERRORS = {
     status: 429,
     type: "rate_limit_error",
     retryable: true,
-    advice: "Retry after the time in `Retry-After`, or have the model's rate raised under `admission.rates`.",
+    advice:
+      "Retry after the time in `Retry-After`, or have the rate named here raised under `admission.rates`, `tenant_rates` or `key_rates`.",
   },
   capacity: {
     status: 503,

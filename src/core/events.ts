@@ -1,4 +1,5 @@
 import type { LedgerState } from "./budget/accounts.ts";
+import type { Known } from "./budget/budget.ts";
 import type { LimitRow } from "./budget/limits.ts";
 import type { Scheduling } from "./config.ts";
 import type { Micros } from "./units.ts";
@@ -46,6 +47,8 @@ export interface RequestArrived {
   tenant: string;
   /** The key it came with; null for a call that needs none. Tenant and key name the account that pays. */
   key: string | null;
+  /** Path of the account that pays, where it is another than `global/tenant/key`: deeper, or with levels between. */
+  account?: string;
   /** As the client named it: a model, or an alias such as `default`. */
   model: string;
   /** Upper bound of the prompt's length in tokens, before a tokenizer has seen it. */
@@ -114,10 +117,12 @@ export interface LedgerRestored {
   limits: LimitRow[];
 }
 
-/** Limits were set or removed; those not named stay as they are. */
+/** Limits were set or removed; those not named stay as they are. A window that is new is known as of one entry. */
 export interface LimitsChanged {
   kind: "limits_changed";
   limits: LimitRow[];
+  /** Of the windows that these limits are for. */
+  known: Known;
 }
 
 /** Every ledger entry up to and including `through` survives a crash from now on. */
@@ -210,6 +215,8 @@ export interface AttemptOutput {
   /** Counted from 0 among the choices of the attempt. */
   choice: number;
   tokens: number;
+  /** What they can be at most, where they were not counted; as `tokens` if absent. */
+  tokensMax?: number;
 }
 
 /** One of an attempt's several choices is complete, and others are not. */

@@ -82,6 +82,8 @@ export interface Packet {
   paid: TokenUsage;
   /** The other of two that race for the same answer; null without a hedge. */
   rival: Packet | null;
+  /** It was parked for somebody more urgent, and waits behind them. */
+  hasGivenWay: boolean;
   /** Whether it is the one that was sent after the other. */
   readonly isHedge: boolean;
   /** When a hedge is due, or when it may be tried again after a failure. */
@@ -128,8 +130,12 @@ export interface Attempt {
   readonly isPrefillOnly: boolean;
   /** It has been asked to park. */
   isParking: boolean;
+  /** It has been asked to park for somebody more urgent. */
+  isYielding: boolean;
   /** Of all streams together. */
   generatedTokens: number;
+  /** What they can be at most: more where an endpoint sends them uncounted. */
+  generatedTokensMax: number;
   /** More credit was refused; it is asked for once more when what there is has run out. */
   isShort: boolean;
   /** Of its start, its latest token, or its dispatch: whatever came last. */
@@ -181,7 +187,8 @@ export function newRequest(options: {
   };
 }
 
-function accountOf({ tenant, key }: RequestArrived): string {
+function accountOf({ tenant, key, account }: RequestArrived): string {
+  if (account !== undefined) return account;
   return key === null ? `global/${tenant}` : `global/${tenant}/${key}`;
 }
 
@@ -216,6 +223,7 @@ export function newPacket(
     carried: null,
     paid: NO_USAGE,
     rival: null,
+    hasGivenWay: false,
     hedgeTimer: null,
     backoffTimer: null,
   };
@@ -240,15 +248,17 @@ export function isShown(packet: Packet): packet is Packet & { carried: Carried }
 }
 
 /**
- * What an attempt has used, as far as the supervisor has heard. Some endpoints tell the length of
+ * What an attempt has used, as far as the supervisor has heard, and where tokens came uncounted what they can be at most:
+ * else they could be more than was charged. Some endpoints tell the length of
  * the prompt at the end only: once they generate they have read it, and its bound counts.
  */
 export function usageSoFar(attempt: Attempt): TokenUsage {
-  const { prompt, generatedTokens, packet } = attempt;
+  const { prompt, generatedTokens, generatedTokensMax, packet } = attempt;
+  const atMost = Math.min(generatedTokensMax, attempt.creditTokens * attempt.streams.length);
   const unheardOf = generatedTokens > 0 ? packet.request.arrival.promptTokensMax : 0;
   return {
     promptTokens: prompt?.tokens ?? unheardOf,
     cachedTokens: prompt?.cached ?? 0,
-    completionTokens: generatedTokens,
+    completionTokens: Math.max(generatedTokens, atMost),
   };
 }

@@ -14,6 +14,7 @@ import { Attempts } from "./dispatching/attempts.ts";
 import { Breakers } from "./dispatching/breakers.ts";
 import { canCarry } from "./dispatching/carrying.ts";
 import { Moves } from "./dispatching/moves.ts";
+import { Preemption } from "./dispatching/preemption.ts";
 import { Races } from "./dispatching/races.ts";
 import { Recovery } from "./dispatching/recovery.ts";
 import { backoffUs } from "./dispatching/retry.ts";
@@ -40,6 +41,7 @@ import { type Inspection, inspect } from "./inspection.ts";
 import { canTake, footprint } from "./placement/placement.ts";
 import { Placement } from "./placement/placing.ts";
 import { plan, priceOf, resolveModel, servedModel } from "./planning/plan.ts";
+import { rankOfBand } from "./queueing/flow-of.ts";
 import { Queue, queueLimits } from "./queueing/queue.ts";
 import { longestFirst } from "./queueing/stealing.ts";
 import { Random } from "./random.ts";
@@ -91,6 +93,7 @@ export class Supervisor {
   readonly #races: Races;
   readonly #recovery: Recovery;
   readonly #moves: Moves;
+  readonly #preemption: Preemption;
   readonly #streams: Streams;
   readonly #requests = new Map<string, Request>();
   #scheduling: Scheduling;
@@ -111,7 +114,8 @@ export class Supervisor {
       queue: this.#queue,
       random: this.#random.fork(),
     });
-    this.#reservations = new Reservations(this.#turn, config);
+    const rankOf = (band: string | null): number | null => rankOfBand(band, this.#scheduling.queueing);
+    this.#reservations = new Reservations(this.#turn, config, rankOf);
     this.#funding = new Funding(this.#turn, this.#reservations);
     this.#placement = new Placement(config, this.#random.fork());
     this.#breakers = new Breakers(this.#turn);
@@ -121,6 +125,8 @@ export class Supervisor {
     const parts = { turn: this.#turn, fleet: this.#fleet, attempts: this.#attempts, steps: this.#steps() };
     this.#races = new Races(this.#turn, this.#attempts, parts.steps);
     this.#moves = new Moves(parts);
+    const { packetTokens } = config;
+    this.#preemption = new Preemption({ queue: this.#queue, attempts: this.#attempts, packetTokens });
     this.#recovery = new Recovery({
       ...parts,
       config,
@@ -170,7 +176,7 @@ export class Supervisor {
       case "ledger_restored":
         return this.#reservations.restore(event.state, event.limits);
       case "limits_changed":
-        return this.#reservations.setLimits(event.limits);
+        return this.#reservations.setLimits(event.limits, event.known);
       case "ledger_durable":
         for (const packet of this.#reservations.durable(event.through)) this.#covered(packet);
         return;
@@ -214,7 +220,7 @@ export class Supervisor {
     assert(!this.#requests.has(arrival.request), `${arrival.request} arrives once`);
     const name = resolveModel(arrival.model, this.#config.aliases);
     const model = servedModel(name, { config: this.#config, fleet: this.#fleet });
-    const price = priceOf(name, this.#config);
+    const price = priceOf(name, this.#config, this.#turn.nowUs);
     const request = newRequest({
       arrival,
       model,
@@ -313,7 +319,8 @@ export class Supervisor {
 
   #stand(packet: Packet): void {
     const { model } = packet.request;
-    const isFirst = packet.attempts > 0 || !this.#queue.isWaiting(model);
+    const isTried = packet.attempts > 0 && !packet.hasGivenWay;
+    const isFirst = isTried || !this.#queue.isWaiting(model);
     // An answer on its way to another worker had its place before all that wait, and is not turned away for them.
     const isBegun = packet.carried !== null;
     if (isFirst && (isBegun || !this.#batches.isOn) && this.#place(packet)) return;
@@ -322,13 +329,18 @@ export class Supervisor {
       return this.#noPlace(packet, hasQueue ? "queue_full" : "all_workers_at_capacity");
     }
     this.#queue.add(packet, this.#turn.nowUs);
-    const waitedBeforeUs = isBegun ? 0 : (packet.stagesUs.queue ?? 0);
-    const waitedUs = waitedBeforeUs + this.#turn.nowUs - packet.stageSinceUs;
-    const leftUs = Math.max(0, this.#queue.ttlUs(packet) - waitedUs);
-    packet.queueTimer = this.#turn.after(leftUs, { kind: "packet_queued", packet });
+    // An answer that has been shown in part, and stands back for others, has until its request's own deadline.
+    if (!packet.hasGivenWay) this.#limitWait(packet);
     // Those before it may wait for more room than it needs, or for other workers.
     const mayPass = !isFirst && this.#fleet.available(model).some(hasFreeSlot);
     if (this.#batches.isOn || mayPass) this.#placeWaiting(model);
+  }
+
+  #limitWait(packet: Packet): void {
+    const waitedBeforeUs = packet.carried === null ? (packet.stagesUs.queue ?? 0) : 0;
+    const waitedUs = waitedBeforeUs + this.#turn.nowUs - packet.stageSinceUs;
+    const leftUs = Math.max(0, this.#queue.ttlUs(packet) - waitedUs);
+    packet.queueTimer = this.#turn.after(leftUs, { kind: "packet_queued", packet });
   }
 
   /** In a full queue the least urgent give way, the newest of them first. Returns whether there is room. */
@@ -451,6 +463,7 @@ export class Supervisor {
   #leftEndpoint(attempt: Attempt, outcome: "completed" | "failed" | "cancelled"): void {
     const { nowUs } = this.#turn;
     this.#races.called(attempt.packet);
+    this.#preemption.ended(attempt);
     this.#batches.read(attempt.packet);
     this.#placement.ended(attempt, nowUs, outcome);
     // Where its flow ran as many as it may, what waits of it can go to any worker.
@@ -501,6 +514,7 @@ export class Supervisor {
     this.#attempts.progressed(attempt);
     this.#placement.generated(attempt, event.tokens, this.#turn.nowUs);
     this.#queue.generated(packet, event.tokens, this.#turn.nowUs);
+    if (!isCut) this.#preemption.generated(attempt, event.tokens);
     if (isCut) this.#cutOff(attempt);
   }
 
@@ -665,8 +679,10 @@ export class Supervisor {
 
   #receipts({ receipts }: ReceiptsRead): void {
     for (const receipt of receipts) {
-      const price = priceOf(receipt.model, this.#config);
-      if (!("code" in price)) this.#reservations.adjust(receipt, price);
+      this.#reservations.adjust(receipt, (atUs) => {
+        const price = priceOf(receipt.model, this.#config, atUs);
+        return "code" in price ? null : price;
+      });
     }
   }
 

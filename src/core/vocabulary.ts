@@ -5,6 +5,10 @@ export interface TokenUsage {
   promptTokens: number;
   cachedTokens: number;
   completionTokens: number;
+  /** The part of `completion` that was thought and not said; none if absent. */
+  reasoningTokens?: number;
+  /** It says that it has done the work in a tier that costs what its batch API does. */
+  isBatch?: boolean;
 }
 
 /** What is asked of latency: time to the first token, and for each further one. */

@@ -155,13 +155,14 @@ export class VirtualClients implements Clients {
     const promptTokensMax = random.between(1, this.#load.promptTokensMax);
     const isLong = this.#faults.strikes("long_prompt", 0.05);
     const promptTokens = isLong ? promptTokensMax + 50 : random.between(1, promptTokensMax);
-    const { tenant, key } = random.pick(PAYERS);
+    const { tenant, key, account } = random.pick(PAYERS);
     const choices = random.chance(this.#load.choicesShare) ? random.between(2, 5) : 1;
     const blocks = random.chance(0.5) ? this.#drawBlocks(promptTokens) : [];
     const arrival: Omit<RequestArrived, "request"> = {
       kind: "request_arrived",
       tenant,
       key,
+      ...(account === undefined ? {} : { account }),
       model: random.pick(this.#load.names),
       promptTokensMax,
       bodyBytes: promptTokensMax * 4,

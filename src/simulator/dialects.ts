@@ -5,7 +5,15 @@ type Send = (message: EngineMessage) => void;
 
 /** A remote endpoint does not say when it has read the prompt; it answers in tokens, or in one document. */
 export function remoteDialect(wish: Wish, send: Send): Send {
-  return wish.streamed ? remoteStream(wish, send) : remoteDocument(send);
+  const bill: Send = (message) => send(message.kind === "finished" ? billed(message) : message);
+  return wish.streamed ? remoteStream(wish, bill) : remoteDocument(bill);
+}
+
+/** Only remote endpoints tell at the end what was thought, and that it was cheaper; here it goes by what there is to count. */
+function billed(message: EngineMessage & { kind: "finished" }): EngineMessage {
+  const { promptTokens, completionTokens } = message.usage;
+  const reasoningTokens = completionTokens % 7;
+  return { ...message, usage: { ...message.usage, reasoningTokens, isBatch: promptTokens % 3 === 0 } };
 }
 
 /** The first token shows that the prompt was read; how long it was comes with the last one. */

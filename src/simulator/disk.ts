@@ -1,4 +1,12 @@
-import { Accounts, type LedgerState } from "../core/budget/accounts.ts";
+import {
+  Accounts,
+  type BalanceRow,
+  EMPTY_LEDGER,
+  type LedgerState,
+  type TrackedWindow,
+} from "../core/budget/accounts.ts";
+import type { Known } from "../core/budget/budget.ts";
+import type { ZoneRules } from "../core/budget/calendar.ts";
 import type { LedgerEntry } from "../core/budget/ledger-entry.ts";
 import type { LimitRow } from "../core/budget/limits.ts";
 import { seconds } from "../core/units.ts";
@@ -21,6 +29,7 @@ export class VirtualDisk {
   readonly #random: Random;
   readonly #saw: (sighting: Sighting) => void;
   readonly #entries: LedgerEntry[] = [];
+  readonly #zones: readonly ZoneRules[];
   readonly #limits = new Map<string, LimitRow>();
   /** On its way. */
   #writing: readonly LedgerEntry[] | null = null;
@@ -28,6 +37,7 @@ export class VirtualDisk {
   constructor(options: {
     spec: DiskSpec;
     limits: readonly LimitRow[];
+    zones: readonly ZoneRules[];
     faults: FaultPlan;
     random: Random;
     saw: (sighting: Sighting) => void;
@@ -36,6 +46,7 @@ export class VirtualDisk {
     this.#faults = options.faults;
     this.#random = options.random;
     this.#saw = options.saw;
+    this.#zones = options.zones;
     for (const limit of options.limits) this.setLimit(limit);
   }
 
@@ -49,11 +60,27 @@ export class VirtualDisk {
     this.#limits.set(`${account} ${unit} ${window}`, limit);
   }
 
-  /** What a process reads when it starts: the entries that are there, added up. */
+  /** What a process reads when it starts: the entries that are there, added up, in all windows that there were limits for. */
   read(): LedgerState {
-    const accounts = new Accounts();
+    return this.#addUp(this.limits.filter(({ window }) => window !== "total")).state;
+  }
+
+  /** What a process is told with limits that are new: what is on the disk of their windows. */
+  known(limits: readonly LimitRow[]): Known {
+    const tracked = limits.filter(({ window }) => window !== "total");
+    const accounts = this.#addUp(tracked);
+    const isAsked = ({ account, window }: BalanceRow): boolean => {
+      return tracked.some((limit) => limit.account === account && limit.window === window);
+    };
+    const used = limits.flatMap(({ account }) => accounts.rowsOf(account)).filter(isAsked);
+    return { zones: [...this.#zones], used, through: accounts.sequence };
+  }
+
+  #addUp(tracked: readonly TrackedWindow[]): Accounts {
+    const windows = tracked.map(({ account, window }) => ({ account, window }));
+    const accounts = new Accounts({ ...EMPTY_LEDGER, zones: [...this.#zones], tracked: windows });
     for (const entry of this.#entries) accounts.apply(entry);
-    return accounts.state;
+    return accounts;
   }
 
   /** What a process writes to. */

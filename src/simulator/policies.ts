@@ -112,6 +112,7 @@ function drawBands(random: Random): BandConfig[] {
     bytesMax: random.chance(0.1) ? 8_192 : null,
     ttlUs: random.chance(0.3) ? seconds(random.between(1, 10)) : null,
     isSheddable: random.chance(0.3),
+    preempts: random.chance(0.5),
   }));
 }
 
@@ -120,6 +121,9 @@ function drawAdmission(random: Random): AdmissionConfig {
     saturation: drawChoice(SATURATION, random),
     shedding: drawChoice(SHEDDING, random),
     rates: random.chance(0.3) ? { small: { perSecond: random.pick([0.5, 1.7, 5]), burst: 3 } } : {},
+    payerRates: random.chance(0.2)
+      ? { red: { perSecond: 2, burst: 5 }, "blue/a": { perSecond: 0.7, burst: 2 } }
+      : {},
   };
 }
 

@@ -1,5 +1,5 @@
+import type { ZoneRules } from "../core/budget/calendar.ts";
 import type { LimitRow } from "../core/budget/limits.ts";
-import { dayEnd } from "../core/budget/limits.ts";
 import type { CoreConfig } from "../core/config.ts";
 import { type Micros, seconds } from "../core/units.ts";
 import {
@@ -11,7 +11,7 @@ import {
   type WorkerRole,
 } from "../core/vocabulary.ts";
 import type { EngineProfile } from "./engine-profiles/engine-profile.ts";
-import { drawLimits, drawPrices } from "./money.ts";
+import { drawLimits, drawPrices, drawZone } from "./money.ts";
 import { drawScheduling, plainScheduling } from "./policies.ts";
 import type { Random } from "../core/random.ts";
 
@@ -21,6 +21,8 @@ export interface Scenario {
   config: CoreConfig;
   /** Those that stand when it begins. */
   limits: LimitRow[];
+  /** Rules of the time zones that limits may be in. */
+  zones: ZoneRules[];
   workers: WorkerSpec[];
   remotes: WorkerSpec[];
   load: Load;
@@ -110,6 +112,8 @@ const CALM_ENGINE: Partial<EngineProfile> = { kvTokens: 1_000_000, sequencesMax:
 
 /** A whole second, as far from zero as a real clock is. */
 const AFTERNOON_US: Micros = 1_700_000_000_000_000;
+const DAY_US: Micros = seconds(86_400);
+const MIDNIGHT_US: Micros = Math.ceil(AFTERNOON_US / DAY_US) * DAY_US;
 
 /** Draws a world; the draws are made to reach limits and timeouts, not to look like anybody's traffic. */
 export function drawScenario(random: Random, options: { requests: number; isCalm: boolean }): Scenario {
@@ -153,6 +157,7 @@ export function drawScenario(random: Random, options: { requests: number; isCalm
     startUs: random.chance(0.5) ? shortlyBeforeMidnight(random, load) : AFTERNOON_US,
     config: { ...config, remotes: hasRemote ? [remote] : [] },
     limits: drawLimits(random, { load, prices: config.prices }),
+    zones: [drawZone(random, { changesUs: MIDNIGHT_US })],
     workers,
     remotes: hasRemote ? [remoteSpec(random, remote)] : [],
     load,
@@ -165,7 +170,7 @@ export function drawScenario(random: Random, options: { requests: number; isCalm
 
 /** So that the day changes while requests come. */
 function shortlyBeforeMidnight(random: Random, { requests, meanGapUs }: Load): Micros {
-  return dayEnd(AFTERNOON_US) - Math.round(requests * meanGapUs * random.fraction());
+  return MIDNIGHT_US - Math.round(requests * meanGapUs * random.fraction());
 }
 
 const MODELS: readonly string[] = ["small", "large"];
@@ -181,7 +186,7 @@ const CLIENT_NAMES: readonly string[] = [
 
 function drawConfig(random: Random): CoreConfig {
   return {
-    ...drawPrices(random),
+    ...drawPrices(random, { changesUs: MIDNIGHT_US }),
     packetTokens: random.pick([1, 4, 16, 64]),
     models: {
       small: { maxTokensDefault: 64 },

@@ -107,7 +107,7 @@ function mechanismOf(effect: Effect): string | null {
       return `${resume.tokens === 0 ? "prompts handed over" : "answers that went on elsewhere"}, ${how}`;
     }
     case "park_attempt":
-      return "answers asked to leave";
+      return effect.reason === "draining" ? "answers asked to leave" : "answers that gave way";
     case "cancel_attempt":
       if (effect.reason === "stalled") return "attempts taken from engines at a standstill";
       if (effect.reason !== "hedge_lost") return null;

@@ -96,7 +96,7 @@ export class World {
     const parts = (): WorldParts => {
       return { time, faults, random: random.fork() };
     };
-    const { config, limits, load, disk: spec } = scenario;
+    const { config, limits, zones, load, disk: spec } = scenario;
     const stateOn = (worker: string, attempt: string): boolean => {
       return this.#surroundings.workers.get(worker)?.hasState(attempt) ?? false;
     };
@@ -134,7 +134,7 @@ export class World {
       heartbeats,
       workers: new Map(workers.map((worker) => [worker.spec.id, worker])),
       clients: newClients({ ...parts(), service, saw }),
-      disk: new VirtualDisk({ ...parts(), spec, limits, saw }),
+      disk: new VirtualDisk({ ...parts(), spec, limits, zones, saw }),
       saw,
     };
     this.#calamities = new Calamities({
@@ -354,7 +354,7 @@ export class World {
     if (account !== undefined && limit !== undefined) this.#raiseLater({ account, ...limit }, 0.05);
   }
 
-  #raiseLater(shortage: Omit<LimitRow, "amount">, probability: number): void {
+  #raiseLater(shortage: Pick<LimitRow, "account" | "unit" | "window">, probability: number): void {
     const limit = this.#surroundings.disk.limits.find(({ account, unit, window }) => {
       return account === shortage.account && unit === shortage.unit && window === shortage.window;
     });
@@ -365,8 +365,9 @@ export class World {
   }
 
   #setLimit(limit: LimitRow): void {
-    this.#surroundings.disk.setLimit(limit);
-    this.#submit({ kind: "limits_changed", limits: [limit] });
+    const { disk } = this.#surroundings;
+    disk.setLimit(limit);
+    this.#submit({ kind: "limits_changed", limits: [limit], known: disk.known([limit]) });
   }
 
   #stop(): void {

@@ -2,20 +2,36 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { InvariantViolation } from "../../src/core/assert.ts";
-import { Accounts } from "../../src/core/budget/accounts.ts";
-import { Budget } from "../../src/core/budget/budget.ts";
-import { type Charge, least, NOTHING, plus } from "../../src/core/budget/charge.ts";
+import { Accounts, type BalanceRow, EMPTY_LEDGER } from "../../src/core/budget/accounts.ts";
+import { type Asked, Budget, type Known } from "../../src/core/budget/budget.ts";
+import { Calendar, type ZoneRules } from "../../src/core/budget/calendar.ts";
+import { type Charge, least, minus, NOTHING, plus } from "../../src/core/budget/charge.ts";
 import type { LedgerEntry } from "../../src/core/budget/ledger-entry.ts";
-import { LIMIT_UNITS, LIMIT_WINDOWS, type LimitRow, type LimitUnit } from "../../src/core/budget/limits.ts";
+import { LIMIT_UNITS, type LimitRow, type LimitUnit } from "../../src/core/budget/limits.ts";
 import { type Micros, seconds } from "../../src/core/units.ts";
 
 const ACCOUNTS = ["global", "global/a", "global/b", "global/a/x", "global/a/y"];
 const DAY_US = seconds(86_400);
+const START_US = seconds(1_000_000_000);
+/** Clocks go forward by an hour on the third day, at two in the morning. */
+const ZONE: ZoneRules = {
+  zone: "Some/Where",
+  offsets: [
+    { fromUs: 0, aheadUs: seconds(3_600) },
+    { fromUs: Math.floor(START_US / DAY_US) * DAY_US + 3 * DAY_US + seconds(3_600), aheadUs: seconds(7_200) },
+  ],
+};
+const WINDOWS = ["total", "day", "minute", "month", "rolling:100", `day@${ZONE.zone}`];
+const TRACKED = ACCOUNTS.flatMap((account) => {
+  return WINDOWS.filter((window) => window !== "total").map((window) => ({ account, window }));
+});
 
 const charge: fc.Arbitrary<Charge> = fc.record({
   nanoUsd: fc.nat(100),
   inputTokens: fc.nat(50),
+  cachedTokens: fc.constant(0),
   outputTokens: fc.nat(50),
+  reasoningTokens: fc.constant(0),
   requests: fc.nat(1),
 });
 
@@ -23,7 +39,7 @@ type Step =
   | { kind: "reserve"; account: string; charge: Charge }
   | { kind: "extend" | "post"; pick: number; charge: Charge }
   | { kind: "void" | "doubt" | "adjust"; pick: number; charge: Charge }
-  | { kind: "limit"; row: LimitRow }
+  | { kind: "limit"; row: LimitRow; share: number }
   | { kind: "wait"; us: Micros };
 
 const pick = fc.nat(20);
@@ -51,9 +67,11 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       row: fc.record({
         account: fc.constantFrom(...ACCOUNTS),
         unit: fc.constantFrom(...LIMIT_UNITS),
-        window: fc.constantFrom(...LIMIT_WINDOWS),
+        window: fc.constantFrom(...WINDOWS),
         amount: fc.option(fc.nat(300).map(String)),
       }),
+      // Of what is not known to be in the file, so much is there all the same.
+      share: fc.nat(100),
     }),
   },
   // A clock that goes back stands still in the ledger.
@@ -61,7 +79,10 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     weight: 2,
     arbitrary: fc.record({
       kind: fc.constant("wait" as const),
-      us: fc.integer({ min: -DAY_US, max: DAY_US }),
+      us: fc.oneof(
+        fc.integer({ min: -DAY_US, max: DAY_US }),
+        fc.integer({ min: -seconds(5), max: seconds(90) }),
+      ),
     }),
   },
 );
@@ -70,8 +91,37 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 interface Line {
   hold: string;
   account: string;
-  day: number;
+  atUs: Micros;
   charge: Charge;
+  /** Of the entry that posted it. */
+  sequence: number;
+}
+
+/** What is in the same instance of a window has the same name. */
+function instanceOf(window: string, atUs: Micros): number {
+  switch (window) {
+    case "total":
+      return 0;
+    case "minute":
+      return Math.floor(atUs / seconds(60));
+    case "day":
+      return Math.floor(atUs / DAY_US);
+    case "month": {
+      const date = new Date(atUs / 1_000);
+      return date.getUTCFullYear() * 12 + date.getUTCMonth();
+    }
+    case "rolling:100":
+      return Math.floor(atUs / seconds(2));
+    default: {
+      const { aheadUs } = ZONE.offsets.findLast(({ fromUs }) => fromUs <= atUs)!;
+      return Math.floor((atUs + aheadUs) / DAY_US);
+    }
+  }
+}
+
+function countsAt(window: string, { atUs }: Line, nowUs: Micros): boolean {
+  const [then, now] = [instanceOf(window, atUs), instanceOf(window, nowUs)];
+  return window === "rolling:100" ? then <= now && then >= now - 50 : then === now;
 }
 
 /** Counts as slowly and as plainly as possible, for comparison. */
@@ -80,27 +130,30 @@ class PlainLedger {
   posted: Line[] = [];
   readonly limits = new Map<string, LimitRow>();
 
-  used(lines: readonly Line[], unit: LimitUnit, where: { account: string; day: number | null }): number {
+  used(
+    lines: readonly Line[],
+    { unit, account, window }: Pick<LimitRow, "account" | "unit" | "window">,
+    nowUs: Micros,
+  ): number {
     let sum = 0;
     for (const line of lines) {
-      if (!`${line.account}/`.startsWith(`${where.account}/`)) continue;
-      if (where.day !== null && line.day !== where.day) continue;
+      if (!`${line.account}/`.startsWith(`${account}/`) || !countsAt(window, line, nowUs)) continue;
       sum += inUnit(unit, line.charge);
     }
     return sum;
   }
 
-  hasRoom(account: string, more: Charge, day: number): boolean {
+  hasRoom(account: string, more: Charge, nowUs: Micros): boolean {
     return [...this.limits.values()].every(({ account: name, unit, window, amount }) => {
       if (amount === null || !`${account}/`.startsWith(`${name}/`)) return true;
       if (inUnit(unit, more) === 0) return true;
-      const where = { account: name, day: window === "day" ? day : null };
-      return this.used([...this.held, ...this.posted], unit, where) + inUnit(unit, more) <= Number(amount);
+      const limit = { account: name, unit, window };
+      return this.used([...this.held, ...this.posted], limit, nowUs) + inUnit(unit, more) <= Number(amount);
     });
   }
 
   /** The parts of a hold are used up in the order in which they were taken. */
-  close(hold: string, used: Charge): void {
+  close(hold: string, used: Charge, sequence: number): void {
     const parts = this.held.filter((line) => line.hold === hold);
     this.held = this.held.filter((line) => line.hold !== hold);
     const left = { ...used };
@@ -110,7 +163,7 @@ class PlainLedger {
         share[field] = i === parts.length - 1 ? left[field] : Math.min(left[field], part.charge[field]);
         left[field] -= share[field];
       }
-      this.posted.push({ ...part, charge: share });
+      this.posted.push({ ...part, charge: share, sequence });
     }
   }
 }
@@ -137,9 +190,11 @@ class Play {
   readonly #plain = new PlainLedger();
   readonly #open: { id: string; account: string; charge: Charge }[] = [];
   readonly #inDoubt: { id: string; charge: Charge; line: Line }[] = [];
-  #nowUs: Micros = seconds(1_000_000_000);
+  readonly #calendar = new Calendar([ZONE]);
+  #nowUs: Micros = START_US;
   #ledgerUs: Micros = 0;
   #ids = 0;
+  #durable = 0;
 
   do(each: Step): void {
     switch (each.kind) {
@@ -149,7 +204,7 @@ class Play {
       case "limit": {
         const { account, unit, window } = each.row;
         this.#plain.limits.set(`${account} ${unit} ${window}`, each.row);
-        this.budget.setLimits([each.row]);
+        this.budget.setLimits([each.row], this.#known(each.row, each.share));
         return;
       }
       case "reserve":
@@ -168,7 +223,7 @@ class Play {
   }
 
   check(): void {
-    const day = Math.floor(this.#clock() / DAY_US);
+    const nowUs = this.#clock();
     for (const account of ACCOUNTS) {
       const rows = [...this.#plain.limits.values()].filter(
         (row) => row.account === account && row.amount !== null,
@@ -176,36 +231,50 @@ class Play {
       const told = this.budget.remainders(account, this.#nowUs).filter((one) => one.account === account);
       assert.equal(told.length, rows.length);
       for (const { limit, posted, held, remaining } of told) {
-        const where = { account, day: limit.window === "day" ? day : null };
-        assert.equal(posted, BigInt(this.#plain.used(this.#plain.posted, limit.unit, where)), account);
-        assert.equal(held, BigInt(this.#plain.used(this.#plain.held, limit.unit, where)), account);
+        const where = { ...limit, account };
+        const which = `${account} ${limit.window}`;
+        assert.equal(posted, BigInt(this.#plain.used(this.#plain.posted, where, nowUs)), which);
+        assert.equal(held, BigInt(this.#plain.used(this.#plain.held, where, nowUs)), which);
         assert.equal(remaining, limit.amount - posted - held);
       }
     }
   }
 
+  /** What the file says of the limit's window, as of one of the entries that may not be in it yet. */
+  #known({ account, window }: LimitRow, share: number): Known {
+    const pending = this.entries.length - this.#durable;
+    const through = this.#durable + Math.floor((pending * share) / 100);
+    const used = this.#plain.posted
+      .filter((line) => line.sequence <= through && `${line.account}/`.startsWith(`${account}/`))
+      .map(({ atUs, charge: { nanoUsd, ...counts } }): BalanceRow => {
+        const { startUs } = this.#calendar.span(window, atUs);
+        return { account, window, startUs, ...counts, nanoUsd: `${nanoUsd}` };
+      });
+    if (share % 2 === 0) this.budget.durable((this.#durable = through));
+    return { zones: [ZONE], used, through };
+  }
+
   #reserve({ account, charge: wanted }: { account: string; charge: Charge }): void {
     const id = `h${this.#ids++}`;
-    const day = this.#today();
-    const fits = this.#plain.hasRoom(account, wanted, day);
-    assert.equal(this.budget.fits(account, wanted, this.#nowUs), fits);
-    const result = this.budget.reserve({ id, account, charge: wanted, nowUs: this.#nowUs });
+    const fits = this.#plain.hasRoom(account, wanted, this.#clock());
+    assert.equal(this.budget.fits(asked(account, wanted), this.#nowUs), fits);
+    const result = this.budget.reserve({ id, model: "m" }, asked(account, wanted), this.#nowUs);
     assert.equal("sequence" in result, fits, "all or nothing");
     if (!("sequence" in result)) return;
     this.#record(result);
     this.#open.push({ id, account, charge: wanted });
-    this.#plain.held.push({ hold: id, account, day, charge: wanted });
+    this.#plain.held.push({ hold: id, account, atUs: this.#clock(), charge: wanted, sequence: 0 });
   }
 
   #extend(hold: { id: string; account: string; charge: Charge }, more: Charge): void {
-    const day = this.#today();
-    const fits = this.#plain.hasRoom(hold.account, more, day);
-    const result = this.budget.extend(hold.id, more, this.#nowUs);
+    const fits = this.#plain.hasRoom(hold.account, more, this.#clock());
+    const result = this.budget.extend(hold.id, { priority: null, charge: more }, this.#nowUs);
     assert.equal("sequence" in result, fits, "all or nothing");
     if (!("sequence" in result)) return;
     this.#record(result);
     hold.charge = plus(hold.charge, more);
-    this.#plain.held.push({ hold: hold.id, account: hold.account, day, charge: more });
+    const line = { hold: hold.id, account: hold.account, atUs: this.#clock(), charge: more };
+    this.#plain.held.push({ ...line, sequence: 0 });
   }
 
   #close(
@@ -213,7 +282,7 @@ class Play {
     { kind, charge: used }: { kind: Step["kind"]; charge: Charge },
   ): void {
     const first = this.#plain.held.find((line) => line.hold === id)!;
-    this.#plain.close(id, kind === "post" ? used : kind === "void" ? NOTHING : held);
+    this.#plain.close(id, kind === "post" ? used : kind === "void" ? NOTHING : held, this.entries.length + 1);
     const nowUs = this.#nowUs;
     if (kind === "post") {
       const entry = this.budget.post(id, used, nowUs);
@@ -221,6 +290,8 @@ class Play {
       const over = {
         nanoUsd: Math.max(0, used.nanoUsd - held.nanoUsd),
         inputTokens: Math.max(0, used.inputTokens - held.inputTokens),
+        cachedTokens: 0,
+        reasoningTokens: 0,
         outputTokens: Math.max(0, used.outputTokens - held.outputTokens),
         requests: Math.max(0, used.requests - held.requests),
       };
@@ -244,7 +315,8 @@ class Play {
     assert.equal(this.budget.adjust(doubtful.id, used, this.#nowUs), null, "once");
     // Nobody has used more than was held.
     const credible = least(used, doubtful.charge);
-    this.#plain.posted.push({ ...doubtful.line, charge: plus(credible, negative(doubtful.charge)) });
+    const change = minus(credible, doubtful.charge);
+    this.#plain.posted.push({ ...doubtful.line, charge: change, sequence: entry.sequence });
   }
 
   #record(entry: LedgerEntry): void {
@@ -256,14 +328,10 @@ class Play {
     this.#ledgerUs = Math.max(this.#nowUs, this.#ledgerUs);
     return this.#ledgerUs;
   }
-
-  #today(): number {
-    return Math.floor(this.#clock() / DAY_US);
-  }
 }
 
-function negative({ nanoUsd, inputTokens, outputTokens, requests }: Charge): Charge {
-  return { nanoUsd: -nanoUsd, inputTokens: -inputTokens, outputTokens: -outputTokens, requests: -requests };
+function asked(account: string, wanted: Charge): Asked {
+  return { account, priority: null, charge: wanted };
 }
 
 const steps = fc.array(step, { maxLength: 60, size: "max" });
@@ -286,8 +354,9 @@ test("the entries alone give the same balances, from the beginning or from any s
     fc.property(steps, fc.nat(59), (all, cut) => {
       const play = new Play();
       for (const each of all) play.do(each);
-      const whole = new Accounts();
-      const before = new Accounts();
+      const counted = { ...EMPTY_LEDGER, zones: [ZONE], tracked: TRACKED };
+      const whole = new Accounts(counted);
+      const before = new Accounts(counted);
       for (const [i, entry] of play.entries.entries()) {
         whole.apply(entry);
         if (i < cut) before.apply(entry);
@@ -304,39 +373,74 @@ test("the entries alone give the same balances, from the beginning or from any s
 
 test("a hold is taken once and closed once", () => {
   const budget = new Budget();
-  const options = { id: "h", account: "global/a", charge: { ...NOTHING, outputTokens: 5 }, nowUs: 0 };
-  budget.reserve(options);
-  assert.throws(() => budget.reserve(options), InvariantViolation);
+  const reserve = (): unknown => {
+    return budget.reserve({ id: "h", model: "m" }, asked("global/a", { ...NOTHING, outputTokens: 5 }), 0);
+  };
+  reserve();
+  assert.throws(reserve, InvariantViolation);
   budget.post("h", NOTHING, 0);
   assert.throws(() => budget.post("h", NOTHING, 0), InvariantViolation);
   assert.throws(() => budget.void("h", 0), InvariantViolation);
-  assert.throws(() => budget.extend("h", NOTHING, 0), InvariantViolation);
+  assert.throws(() => budget.extend("h", asked("", NOTHING), 0), InvariantViolation);
 });
 
 test("a billion USD is counted to the nano-USD", () => {
   const budget = new Budget();
   const limit = 10n ** 18n;
-  budget.setLimits([{ account: "global", unit: "usd", window: "total", amount: String(limit) }]);
-  const million = { ...NOTHING, nanoUsd: 1_000_000_000_000_000 };
+  const known = { zones: [], used: [], through: 0 };
+  budget.setLimits([{ account: "global", unit: "usd", window: "total", amount: String(limit) }], known);
+  const reserve = (id: string, nanoUsd: number): LedgerEntry | object => {
+    return budget.reserve({ id, model: "m" }, asked("global/a", { ...NOTHING, nanoUsd }), 0);
+  };
+  const million = 1_000_000_000_000_000;
   for (let i = 0; i < 999; i++) {
-    budget.reserve({ id: `h${i}`, account: "global/a", charge: million, nowUs: 0 });
-    budget.post(`h${i}`, million, 0);
+    reserve(`h${i}`, million);
+    budget.post(`h${i}`, { ...NOTHING, nanoUsd: million }, 0);
   }
-  const last = { ...million, nanoUsd: million.nanoUsd - 1 };
-  assert("sequence" in budget.reserve({ id: "last", account: "global/a", charge: last, nowUs: 0 }));
+  assert("sequence" in reserve("last", million - 1));
   assert.equal(budget.remainders("global/a", 0)[0]!.remaining, 1n);
-  const two = budget.reserve({
-    id: "two",
-    account: "global/a",
-    charge: { ...NOTHING, nanoUsd: 2 },
-    nowUs: 0,
-  });
-  assert("limit" in two);
-  const one = budget.reserve({
-    id: "one",
-    account: "global/a",
-    charge: { ...NOTHING, nanoUsd: 1 },
-    nowUs: 0,
-  });
-  assert("sequence" in one);
+  assert("limit" in reserve("two", 2));
+  assert("sequence" in reserve("one", 1));
+});
+
+test("a threshold that stops leaves the rest to nobody, and one that holds back to those who are urgent enough", () => {
+  const ranks = ["high", "normal", "low"];
+  const budget = new Budget(undefined, (band) =>
+    ranks.includes(band ?? "normal") ? ranks.indexOf(band ?? "normal") : null,
+  );
+  const thresholds = [
+    { percent: 50, action: "notify", priority: null },
+    { percent: 60, action: "hold_low_priority", priority: "normal" },
+    { percent: 80, action: "hold_low_priority", priority: "high" },
+    { percent: 90, action: "stop", priority: null },
+  ] as const;
+  const row: LimitRow = {
+    account: "global",
+    unit: "requests",
+    window: "total",
+    amount: "100",
+    thresholds: [...thresholds],
+  };
+  budget.setLimits([row], { zones: [], used: [], through: 0 });
+  const most = (priority: string | null): number => {
+    let requests = 0;
+    while (budget.fits({ account: "global/a", priority, charge: { ...NOTHING, requests: requests + 1 } }, 0))
+      requests++;
+    return requests;
+  };
+  assert.deepEqual([most("low"), most(null), most("high")], [60, 80, 90]);
+  // Where the band that it names is not there, only the most urgent one is let through.
+  budget.setLimits(
+    [{ ...row, thresholds: [{ percent: 60, action: "hold_low_priority", priority: "hgih" }] }],
+    { zones: [], used: [], through: 0 },
+  );
+  assert.deepEqual([most("low"), most(null), most("high")], [60, 60, 100]);
+  budget.setLimits([row], { zones: [], used: [], through: 0 });
+  const refused = budget.reserve(
+    { id: "h", model: "m" },
+    { account: "global/a", priority: "low", charge: { ...NOTHING, requests: 61 } },
+    0,
+  );
+  assert("limit" in refused);
+  assert.deepEqual([refused.threshold, refused.remaining], [thresholds[1], 60n]);
 });

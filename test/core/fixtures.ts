@@ -1,3 +1,7 @@
+import { Accounts, EMPTY_LEDGER, type TrackedWindow } from "../../src/core/budget/accounts.ts";
+import type { Known } from "../../src/core/budget/budget.ts";
+import type { Price } from "../../src/core/budget/money.ts";
+import type { LedgerEntry } from "../../src/core/budget/ledger-entry.ts";
 import type { CoreConfig } from "../../src/core/config.ts";
 import { type HeartbeatReceived, NO_HINTS, type RequestArrived } from "../../src/core/events.ts";
 import { schedulingOf } from "../../src/core/default-scheduling.ts";
@@ -89,7 +93,7 @@ export function requestArrived(request: string): RequestArrived {
 export function plannedPacket(changes: Partial<RequestArrived>): Packet {
   const arrival = { ...requestArrived("r1"), ...changes };
   const { model, maxTokens } = arrival;
-  const price = coreConfig().prices["m"]!;
+  const price = coreConfig().prices["m"] as Price;
   const request = newRequest({ arrival, model, price, nowUs: 0 });
   const packet = newPacket(request, { choice: 0, choices: 1, maxTokens: maxTokens ?? 16, isOnCredit: true });
   packet.heldTokens = packet.maxTokens;
@@ -113,10 +117,21 @@ export function attemptOn(endpoint: Endpoint, packet: Packet): Attempt {
     dispatchedUs: 0,
     carriedTokens: 0,
     isPrefillOnly: false,
+    generatedTokensMax: 0,
     isParking: false,
+    isYielding: false,
     generatedTokens: 0,
     isShort: false,
     progressUs: 0,
     silence: null,
   };
+}
+
+/** What somebody who has read all those entries tells of the limit's window. */
+export function knownOf({ account, window }: TrackedWindow, entries: readonly LedgerEntry[]): Known {
+  const tracked = window === "total" ? [] : [{ account, window }];
+  const accounts = new Accounts({ ...EMPTY_LEDGER, tracked });
+  for (const entry of entries) accounts.apply(entry);
+  const used = accounts.rowsOf(account).filter((row) => row.window === window);
+  return { zones: [], used, through: accounts.sequence };
 }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
+import { Calendar } from "../../src/core/budget/calendar.ts";
 import { NOTHING as NO_CHARGE, plus } from "../../src/core/budget/charge.ts";
-import { chargedIn, dayStart, type LimitRow } from "../../src/core/budget/limits.ts";
+import { chargedIn, type LimitRow } from "../../src/core/budget/limits.ts";
 import type { Dispatch, Effect } from "../../src/core/effects.ts";
 import type { HeartbeatReceived, SupervisorEvent } from "../../src/core/events.ts";
 import type { Inspection } from "../../src/core/inspection.ts";
@@ -30,6 +31,7 @@ export class Invariants {
   readonly #charges = new Map<string, Counted>();
   readonly #posted: Counted[] = [];
   readonly #limits = new Map<string, LimitRow>();
+  readonly #calendar = new Calendar();
   #sequence = 0;
   #durable = 0;
   #isDrainAsked = false;
@@ -173,7 +175,8 @@ export class Invariants {
       if (amount === null || !`${account}/`.startsWith(`${name}/`) || chargedIn(unit, charge) === 0n)
         continue;
       const below = [...this.#charges.values(), ...this.#posted].filter((one) => {
-        if (window === "day" && dayStart(one.heldAtUs) !== dayStart(atUs)) return false;
+        const { startUs, endUs } = this.#calendar.span(window, atUs);
+        if (one.heldAtUs < startUs || one.heldAtUs >= endUs) return false;
         return `${one.account}/`.startsWith(`${name}/`);
       });
       const used = below.reduce((sum, one) => sum + chargedIn(unit, one.charge), 0n);

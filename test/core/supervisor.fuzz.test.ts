@@ -1,12 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import {
-  LIMIT_UNITS,
-  LIMIT_WINDOWS,
-  type LimitUnit,
-  type LimitWindow,
-} from "../../src/core/budget/limits.ts";
+import type { LedgerEntry } from "../../src/core/budget/ledger-entry.ts";
+import { LIMIT_UNITS, type LimitUnit } from "../../src/core/budget/limits.ts";
+import type { LimitWindow } from "../../src/core/budget/windows.ts";
 import type { CoreConfig, Scheduling, TailConfig } from "../../src/core/config.ts";
 import type { Effect } from "../../src/core/effects.ts";
 import { BATCHING } from "../../src/core/batching/catalogue.ts";
@@ -18,7 +15,7 @@ import { type Micros, seconds } from "../../src/core/units.ts";
 import { PLACEMENT_PROFILE_NAMES } from "../../src/core/placement/profile.ts";
 import { FAIRNESS, ORDERING } from "../../src/core/queueing/catalogues.ts";
 import type { FailureReason, WorkerRole } from "../../src/core/vocabulary.ts";
-import { coreConfig, heartbeat, requestArrived } from "./fixtures.ts";
+import { coreConfig, heartbeat, knownOf, requestArrived } from "./fixtures.ts";
 import { Invariants } from "./invariants.ts";
 
 const FAILURES: readonly FailureReason[] = [
@@ -145,7 +142,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       kind: fc.constant("limit" as const),
       account: fc.constantFrom("global", "global/local", "global/acme", "global/acme/k1"),
       unit: fc.constantFrom(...LIMIT_UNITS),
-      window: fc.constantFrom(...LIMIT_WINDOWS),
+      window: fc.constantFrom("total", "day", "hour", "month"),
       amount: fc.option(fc.nat(120).map(String)),
     }),
   },
@@ -202,7 +199,7 @@ class World {
   readonly #invariants = new Invariants();
   readonly #requests: string[] = [];
   readonly #attempts: string[] = [];
-  #appended = 0;
+  readonly #entries: LedgerEntry[] = [];
   #nowUs: Micros = 0;
   #wakeUs: Micros = Infinity;
   /** What happened and what came of it, for comparison. */
@@ -253,7 +250,7 @@ class World {
     for (const effect of effects) {
       if (effect.kind === "wake") this.#wakeUs = effect.atUs;
       if (effect.kind === "dispatch") this.#attempts.push(effect.attempt);
-      if (effect.kind === "append_ledger") this.#appended = effect.entry.sequence;
+      if (effect.kind === "append_ledger") this.#entries.push(effect.entry);
     }
   }
 
@@ -309,7 +306,7 @@ class World {
           finishReason: "stop",
         };
       case "limit":
-        return { kind: "limits_changed", limits: [{ ...each }] };
+        return { kind: "limits_changed", limits: [{ ...each }], known: knownOf(each, this.#entries) };
       case "finished": {
         const usage = { promptTokens: each.pick, cachedTokens: 0, completionTokens: each.pick };
         return { kind: "attempt_finished", attempt: this.#attempt(each.pick), finishReason: "stop", usage };
@@ -345,7 +342,7 @@ class World {
         return { kind: "policy_set", scheduling };
       }
       case "durable":
-        return { kind: "ledger_durable", through: Math.max(0, this.#appended - 2 + each.ahead) };
+        return { kind: "ledger_durable", through: Math.max(0, this.#entries.length - 2 + each.ahead) };
       case "timer":
         return { kind: "timer_fired" };
     }

@@ -21,7 +21,7 @@ export function show(effect: Effect): string {
     case "ask_receipts":
       return `ask ${effect.worker} for receipts of ${effect.attempts.join(" ")}`;
     case "park_attempt":
-      return `park ${effect.attempt}`;
+      return `park ${effect.attempt}: ${effect.reason}`;
     case "free_state":
       return `free ${effect.attempt} on ${effect.worker}`;
     case "cancel_attempt":

@@ -1,8 +1,9 @@
 import type { CoreConfig, Scheduling } from "../../src/core/config.ts";
 import { schedulingOf } from "../../src/core/default-scheduling.ts";
 import type { PolicyChoice } from "../../src/core/policy.ts";
-import type { LedgerState } from "../../src/core/budget/accounts.ts";
-import { LIMIT_UNITS, LIMIT_WINDOWS, type LimitRow } from "../../src/core/budget/limits.ts";
+import { EMPTY_LEDGER, type LedgerState } from "../../src/core/budget/accounts.ts";
+import type { Known } from "../../src/core/budget/budget.ts";
+import { LIMIT_UNITS, type LimitRow, type Threshold } from "../../src/core/budget/limits.ts";
 import type { HeartbeatReceived, SupervisorEvent } from "../../src/core/events.ts";
 import { MICROS_PER_MILLI, seconds, type Micros } from "../../src/core/units.ts";
 import type { FailureReason, WorkerDialect, WorkerRole } from "../../src/core/vocabulary.ts";
@@ -30,6 +31,12 @@ export function configure(config: CoreConfig, command: Command): void {
   config.retriesMax = command.number("retries") ?? config.retriesMax;
   const { placement, queueing, tail } = config.scheduling;
   queueing.batching = batching(command) ?? queueing.batching;
+  const [band] = queueing.bands;
+  queueing.bands =
+    command
+      .text("bands")
+      ?.split(",")
+      .map((name) => ({ ...band!, name, preempts: command.has("preempts") })) ?? queueing.bands;
   placement.profile = command.text("policy") ?? placement.profile;
   placement.splitTokensMin = command.number("split") ?? placement.splitTokensMin;
   if (command.has("migration")) tail.migration = true;
@@ -80,15 +87,13 @@ export class EventReader {
         const cachedTokens = command.number("cached") ?? 0;
         return [{ kind: "attempt_started", attempt: subject, promptTokens, cachedTokens }];
       }
-      case "output":
-        return [
-          {
-            kind: "attempt_output",
-            attempt: subject,
-            choice: command.number("choice") ?? 0,
-            tokens: command.number("tokens") ?? 1,
-          },
-        ];
+      case "output": {
+        const tokensMax = command.number("at_most");
+        const choice = command.number("choice") ?? 0;
+        const tokens = command.number("tokens") ?? 1;
+        const output = { kind: "attempt_output", attempt: subject, choice, tokens } as const;
+        return [tokensMax === undefined ? output : { ...output, tokensMax }];
+      }
       case "choice_finished":
         return [
           {
@@ -126,7 +131,7 @@ export class EventReader {
         return [{ kind: "receipts_read", worker: "a", receipts: [receipt] }];
       }
       case "limit":
-        return [{ kind: "limits_changed", limits: [limit(command)] }];
+        return [{ kind: "limits_changed", limits: [limit(command)], known: NOTHING_KNOWN }];
       case "restored":
         return [{ kind: "ledger_restored", state: restoredState(command), limits: [] }];
       case "durable":
@@ -201,6 +206,7 @@ function requests(command: Command): SupervisorEvent[] {
     maxTokens: command.has("no_max_tokens") ? null : (command.number("max_tokens") ?? base.maxTokens),
     choices: command.number("n") ?? base.choices,
     streamed: command.has("streamed"),
+    hints: { ...base.hints, priority: command.text("priority") ?? base.hints.priority },
   };
   const [, first, last] = /^r(\d+)\.\.r(\d+)$/.exec(command.subject) ?? [];
   if (first === undefined) return [arrival];
@@ -208,14 +214,27 @@ function requests(command: Command): SupervisorEvent[] {
   return Array.from({ length: count }, (_, i) => ({ ...arrival, request: `r${Number(first) + i}` }));
 }
 
-/** Reads a line such as `limit global/local usd/day=100`, with a dash for an amount that is no limit any more. */
+/** Of limits that are set before anything has been used. */
+const NOTHING_KNOWN: Known = { zones: [], used: [], through: 0 };
+const WINDOWS = ["total", "minute", "hour", "day", "week", "month", "rolling:60"];
+
+/**
+ * Reads a line such as `limit global/local usd/day=100`, with a dash for an amount that is no limit any more; `stop=90` or
+ * `hold=80:high` set a threshold.
+ */
 function limit(command: Command): LimitRow {
+  const stop = command.number("stop");
+  const [percent, priority] = command.text("hold")?.split(":") ?? [];
+  const thresholds: Threshold[] = [];
+  if (stop !== undefined) thresholds.push({ percent: stop, action: "stop", priority: null });
+  if (priority !== undefined) {
+    thresholds.push({ percent: Number(percent), action: "hold_low_priority", priority });
+  }
   for (const unit of LIMIT_UNITS) {
-    for (const window of LIMIT_WINDOWS) {
+    for (const window of WINDOWS) {
       const amount = command.text(`${unit}/${window}`);
-      if (amount !== undefined) {
-        return { account: command.subject, unit, window, amount: amount === "-" ? null : amount };
-      }
+      if (amount === undefined) continue;
+      return { account: command.subject, unit, window, amount: amount === "-" ? null : amount, thresholds };
     }
   }
   throw new Error("A limit needs a unit and a window, such as usd/day=100.");
@@ -227,12 +246,14 @@ function restoredState(command: Command): LedgerState {
   const charge = {
     nanoUsd: command.number("nano") ?? 0,
     inputTokens: command.number("in") ?? 10,
+    cachedTokens: 0,
     outputTokens: command.number("out") ?? 8,
+    reasoningTokens: 0,
     requests: 1,
   };
   const atUs = command.duration("held_at") ?? 0;
-  const hold = { id: command.subject, account, parts: [{ atUs, charge }], charge };
-  return { sequence: 1, clockUs: atUs, balances: [], holds: [hold], inDoubt: [] };
+  const hold = { id: command.subject, account, model: "m", parts: [{ atUs, charge }], charge };
+  return { ...EMPTY_LEDGER, sequence: 1, clockUs: atUs, holds: [hold] };
 }
 
 /** Reads `batching=fixed size=4`, where there is any. */

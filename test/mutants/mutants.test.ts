@@ -32,7 +32,7 @@ describe("the simulator finds", { concurrency: availableParallelism() }, () => {
       for (const path of SIMULATED) cpSync(join(ROOT, path), join(folder, path), { recursive: true });
       plant(mutant, join(folder, "src"));
 
-      const finding = await find(folder);
+      const finding = await find(folder, mutant);
       assert(finding !== null, `${SEEDS} seeds do not show it`);
       context.diagnostic(`seed ${finding.seed}, ${finding.checker}: ${finding.message}`);
     });
@@ -46,10 +46,14 @@ function plant({ file, from, to }: Mutant, source: string): void {
   writeFileSync(path, parts.join(to));
 }
 
-async function find(folder: string): Promise<Finding | null> {
+async function find(folder: string, { seed }: Mutant): Promise<Finding | null> {
   const program = join(import.meta.dirname, "find.ts");
   // A mutant may well hang; that is not found, and must not hold up the others.
   const options = { timeout: TIMEOUT_MS };
-  const { stdout } = await promisify(execFile)(process.execPath, [program, folder, String(SEEDS)], options);
+  const { stdout } = await promisify(execFile)(
+    process.execPath,
+    [program, folder, String(SEEDS), ...(seed === undefined ? [] : [String(seed)])],
+    options,
+  );
   return JSON.parse(stdout) as Finding | null;
 }

@@ -5,6 +5,8 @@ export interface Mutant {
   file: string;
   from: string;
   to: string;
+  /** A seed that shows it, where none of the first does: looked at before them. */
+  seed?: number;
 }
 
 /** Faults that the simulator has to find. Each stands for a kind of mistake that is easily made. */
@@ -232,45 +234,146 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "a hold that is made longer whatever the limit",
     file: "core/budget/budget.ts",
-    from: "const shortage = this.#shortage(account, more, atUs);",
+    from: "const shortage = this.#shortage({ ...more, account }, atUs);",
     to: "const shortage = null as Shortage | null;",
   },
   {
     name: "a limit that does not bind those below it",
     file: "core/budget/budget.ts",
-    from: "limits = pathOf(account).flatMap",
-    to: "limits = [account].flatMap",
+    from: "const above = parent === null ? null : this.#place(parent);",
+    to: "const above = parent === null ? null : null;",
   },
   {
     name: "a charge that the accounts above do not feel",
     file: "core/budget/accounts.ts",
-    from: "path = pathOf(name).map",
-    to: "path = [name].map",
+    from: "const above = parent === null ? null : this.#charged(parent);",
+    to: "const above = parent === null ? null : null;",
   },
   {
     name: "a limit that has been lowered, and is not noticed",
     file: "core/budget/budget.ts",
-    from: `    this.#limitsOnPath.clear();
-`,
-    to: "",
+    from: "place.limits = others;",
+    to: "if (others.length > place.limits.length) place.limits = others;",
   },
   {
-    name: "a day whose limit counts for ever",
+    name: "a limit that is taken for far away when it is near",
+    file: "core/budget/budget.ts",
+    from: "* CLEARLY_BELOW",
+    to: "* 2",
+  },
+  {
+    name: "a window whose limit counts for ever",
+    file: "core/budget/budget.ts",
+    from: "return counted === null ? account.total : counted.at(atUs);",
+    to: "return counted === null || counted !== null ? account.total : counted.at(atUs);",
+  },
+  {
+    name: "an answer that gives way to nobody",
+    file: "core/dispatching/preemption.ts",
+    from: " || !this.#isAwaited(attempt)) return;",
+    to: ") return;",
+  },
+  {
+    name: "answers that all give way to the same one",
+    file: "core/dispatching/preemption.ts",
+    from: "let places = this.#leavingOf(packet).size;",
+    to: "let places = 0;",
+  },
+  {
+    name: "a remote answer that thinks unseen, and is charged for what it has said",
+    file: "core/settling/settle.ts",
+    from: "return isBilled && thinksUnseen ?",
+    to: "return isBilled && thinksUnseen && failure !== null ?",
+  },
+  {
+    name: "a rolling window that forgets too soon",
+    file: "core/budget/counted-window.ts",
+    from: "if (startUs < fromUs) continue;",
+    to: "if (startUs <= fromUs) continue;",
+  },
+  {
+    name: "a window that is counted only from when its limit was set",
+    file: "core/budget/budget.ts",
+    from: "posted: used.get(windowOf({ account, window })), ...known",
+    to: "posted: [], ...known",
+  },
+  {
+    name: "a new window in which the last posts do not count",
+    file: "core/budget/budget.ts",
+    from: "{ after: through, startOf }",
+    to: "{ after: through + 1e9, startOf }",
+  },
+  {
+    name: "a new window in which the last posts count twice",
+    file: "core/budget/recent-posts.ts",
+    from: "if (post.sequence <= after || ",
+    to: "if (",
+  },
+  {
+    name: "a new window in which nothing is held",
     file: "core/budget/accounts.ts",
-    from: `const balance = window === "total" ? known?.total`,
-    to: "const balance = window !== null ? known?.total",
+    from: "if (!isAtOrBelow(name, account.name)) continue;",
+    to: "if (name !== account.name + account.name) continue;",
+  },
+  {
+    name: "a threshold that stops nobody",
+    file: "core/budget/thresholds.ts",
+    from: `if (action === "notify") continue;`,
+    to: `if (action === "notify" || action === "stop") continue;`,
+  },
+  {
+    name: "a threshold that holds back those who are urgent enough",
+    file: "core/budget/thresholds.ts",
+    from: "return (rankOf(priority) ?? usual) <= (rankOf(least) ?? 0);",
+    to: "return (rankOf(priority) ?? usual) < (rankOf(least) ?? 0);",
   },
   {
     name: "use that counts when it is posted and not when it was held",
     file: "core/budget/accounts.ts",
-    from: "this.#addPosted(entry.account, part.atUs, share);",
-    to: "this.#addPosted(entry.account, entry.atUs, share);",
+    from: "this.#addPosted(entry, part.atUs, share);",
+    to: "this.#addPosted(entry, entry.atUs, share);",
   },
   {
     name: "a price that is rounded down",
     file: "core/budget/money.ts",
     from: "(tokens + TOKENS_PER_PRICE - 1n) / TOKENS_PER_PRICE",
     to: "tokens / TOKENS_PER_PRICE",
+  },
+  {
+    name: "an answer that goes on elsewhere at the price of short prompts",
+    file: "core/budget/coverage.ts",
+    from: "costOf(forPromptOf(request.price, total.promptTokens), usage, requests)",
+    to: "costOf(request.price, usage, requests)",
+  },
+  {
+    name: "a price for long prompts that begins one token too early",
+    file: "core/budget/money.ts",
+    from: "findLast(({ aboveTokens }) => promptTokens > aboveTokens)",
+    to: "findLast(({ aboveTokens }) => promptTokens >= aboveTokens)",
+  },
+  {
+    name: "a worst case in which nothing is thought",
+    file: "core/budget/money.ts",
+    from: "reasoning > output ? completionTokens : 0",
+    to: "reasoning > output ? 0 : 0",
+  },
+  {
+    name: "a batch that is charged like the rest",
+    file: "core/budget/money.ts",
+    from: "usage.isBatch === true ? (flat.batch ?? flat) : flat",
+    to: "flat",
+  },
+  {
+    name: "a price that is in force before its time",
+    file: "core/budget/money.ts",
+    from: "each.fromUs <= atUs &&",
+    to: "atUs > 0 &&",
+  },
+  {
+    name: "a default price for a model that has one of its own",
+    file: "core/planning/plan.ts",
+    from: "if (price !== null) return price;",
+    to: "if (price !== null) return config.defaultPrice ?? price;",
   },
   {
     name: "a ledger whose clock goes back",
@@ -294,6 +397,7 @@ export const MUTANTS: readonly Mutant[] = [
     from: `if (short && isLastCall) return this.#cut(attempt, stream, short.shortage);
     if (short || isOnItsWay`,
     to: "if (short === null || isOnItsWay",
+    seed: 736,
   },
   {
     name: "the last tokens of a budget, which nobody gets",
@@ -310,20 +414,20 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "midnight that wakes nobody",
     file: "core/budget/funding.ts",
-    from: `shortage.limit.window === "day" ? dayEnd(this.#turn.nowUs) : Infinity`,
-    to: "Infinity",
+    from: "const atUs = Math.min(patienceUs, this.#reservations.endOf(shortage.limit));",
+    to: "const atUs = patienceUs;",
   },
   {
     name: "somebody who waits for a budget without end",
     file: "core/budget/funding.ts",
-    from: "const atUs = Math.min(patienceUs, windowEndUs);",
-    to: "const atUs = windowEndUs;",
+    from: "const atUs = Math.min(patienceUs, this.#reservations.endOf(shortage.limit));",
+    to: "const atUs = this.#reservations.endOf(shortage.limit);",
   },
   {
     name: "limits that are forgotten in a crash",
     file: "core/budget/reservations.ts",
-    from: "    this.#budget = new Budget(state);\n    this.#budget.setLimits(limits);\n",
-    to: "    this.#budget = new Budget(state);\n",
+    from: "this.#budget.setLimits(limits, { zones: state.zones,",
+    to: "this.#budget.setLimits([], { zones: state.zones,",
   },
   {
     name: "a hold of an earlier life that is left open",
@@ -343,6 +447,7 @@ export const MUTANTS: readonly Mutant[] = [
     file: "core/budget/reservations.ts",
     from: "post === undefined || !this.#mayCover(hold, attempt)",
     to: "post === undefined",
+    seed: 403,
   },
   {
     name: "entries that are called durable before they are",
@@ -389,8 +494,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "a prompt that is charged twice, for tokens that are charged once",
     file: "core/budget/coverage.ts",
-    from: "return { promptTokens: 0, cachedTokens: 0, completionTokens };",
-    to: "return { ...total, completionTokens };",
+    from: "return { ...total, promptTokens: 0, cachedTokens: 0, completionTokens, reasoningTokens };",
+    to: "return { ...total, completionTokens, reasoningTokens };",
   },
   {
     name: "an answer that goes on from where it was long ago",
@@ -398,6 +503,7 @@ export const MUTANTS: readonly Mutant[] = [
     from: `      packet.carried = null;
 `,
     to: "",
+    seed: 321,
   },
   {
     name: "an answer that goes on with another model",
@@ -478,6 +584,7 @@ export const MUTANTS: readonly Mutant[] = [
     from: `  if (packet.rival !== null && packet.rival.attempt?.endpoint === endpoint) return false;
 `,
     to: "",
+    seed: 544,
   },
   {
     name: "a race that both win",
@@ -534,6 +641,7 @@ export const MUTANTS: readonly Mutant[] = [
     file: "core/queueing/waiting-room.ts",
     from: "for (let i = this.#shelves.length - 1; i > band; i--) {",
     to: "for (let i = band + 1; i < this.#shelves.length; i++) {",
+    seed: 494,
   },
   {
     name: "an eviction among equals",

@@ -147,6 +147,7 @@ const CORE_ERRORS: readonly string[] = [
 test("the errors looked for are those of the table, less the gateway's own", () => {
   const gateways = [
     "invalid_api_key",
+    "key_not_allowed",
     "origin_not_allowed",
     "not_found",
     "method_not_allowed",

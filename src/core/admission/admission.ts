@@ -5,6 +5,7 @@ import type { Endpoint } from "../fleet/endpoint.ts";
 import type { Fleet } from "../fleet/fleet.ts";
 import { hasLabels } from "../fleet/worker.ts";
 import { createPolicy } from "../policy.ts";
+import { keyOf } from "../queueing/flow-of.ts";
 import type { Queue } from "../queueing/queue.ts";
 import type { Random } from "../random.ts";
 import { MICROS_PER_SECOND, type Micros } from "../units.ts";
@@ -50,29 +51,32 @@ export class Admission {
   readonly #queue: Queue;
   readonly #random: Random;
   readonly #rates: Rates;
+  readonly #payerRates: Rates;
   #saturation: Saturation;
   #shedding: Shedding;
 
   constructor(config: CoreConfig, world: { fleet: Fleet; queue: Queue; random: Random }) {
-    const { saturation, shedding, rates } = config.scheduling.admission;
+    const { saturation, shedding, rates, payerRates } = config.scheduling.admission;
     this.#config = config;
     this.#fleet = world.fleet;
     this.#queue = world.queue;
     this.#random = world.random;
     this.#rates = new Rates(rates);
+    this.#payerRates = new Rates(payerRates);
     this.#saturation = createPolicy(SATURATION, saturation);
     this.#shedding = createPolicy(SHEDDING, shedding);
   }
 
   /** Other policies and rates from now on. */
-  reconfigure({ saturation, shedding, rates }: AdmissionConfig): void {
+  reconfigure({ saturation, shedding, rates, payerRates }: AdmissionConfig): void {
     this.#saturation = createPolicy(SATURATION, saturation);
     this.#shedding = createPolicy(SHEDDING, shedding);
     this.#rates.reconfigure(rates);
+    this.#payerRates.reconfigure(payerRates);
   }
 
   /**
-   * Why the request is refused; null when it is not, in which case it counts against its model's rate.
+   * Why the request is refused; null when it is not, in which case it counts against the rates of its model, tenant and key.
    *
    * @param state.openPackets how many packets there are that don't wait for their budgets
    */
@@ -131,13 +135,29 @@ export class Admission {
       const probability = this.#shedding.probability(this.#saturation.of(this.#load(model)));
       if (probability > 0 && this.#random.chance(probability)) return noCapacity("shed");
     }
-    const waitUs = this.#rates.take(model, nowUs);
-    if (waitUs === 0) return null;
-    return {
-      code: "rate_limited",
-      message: `More requests for ${quoted(model)} come than its rate allows.`,
-      retryAfterSeconds: Math.ceil(waitUs / MICROS_PER_SECOND),
-    };
+    return this.#takeTurn({ arrival, model }, nowUs);
+  }
+
+  /** A request out of each bucket that it counts in, or out of none. */
+  #takeTurn(
+    { arrival, model }: { arrival: RequestArrived; model: string },
+    nowUs: Micros,
+  ): HeadgateError | null {
+    const { tenant, key } = arrival;
+    const payers = key === null ? [tenant] : [tenant, keyOf(tenant, key)];
+    let whose = quoted(model);
+    let waitUs = this.#rates.waitUs(model, nowUs);
+    for (const payer of payers) {
+      const otherUs = this.#payerRates.waitUs(payer, nowUs);
+      if (otherUs > waitUs) [whose, waitUs] = [payer, otherUs];
+    }
+    if (waitUs > 0) {
+      const message = `More requests come than the rate of ${whose} allows.`;
+      return { code: "rate_limited", message, retryAfterSeconds: Math.ceil(waitUs / MICROS_PER_SECOND) };
+    }
+    this.#rates.take(model, nowUs);
+    for (const payer of payers) this.#payerRates.take(payer, nowUs);
+    return null;
   }
 
   #load(model: string): Load {

@@ -1,20 +1,19 @@
 import { assert } from "../assert.ts";
-import type { Micros } from "../units.ts";
+import { MICROS_PER_SECOND, type Micros } from "../units.ts";
+import { Calendar, type ZoneRules } from "./calendar.ts";
 import { type Charge, least, minus, NOTHING, plus } from "./charge.ts";
+import { CountedWindow } from "./counted-window.ts";
+import { CountsTable, HELD, POSTED, type Slot } from "./counts.ts";
 import type { LedgerEntry } from "./ledger-entry.ts";
-import { dayStart, type LimitWindow, type Sum } from "./limits.ts";
-
-/** What has been used and what is promised, in one window of one account and all accounts below it. */
-export interface Balance {
-  readonly posted: Sum;
-  readonly held: Sum;
-}
+import { type Balance, newBalance, rowOf } from "./sums.ts";
+import type { LimitWindow } from "./windows.ts";
 
 /** An open hold. Each part counts in the windows of the instant it was taken at. */
 export interface Hold {
   readonly id: string;
   readonly account: string;
-  /** In order of time: what was taken on one day is one part. */
+  readonly model: string;
+  /** In order of time: what counts in the same windows is one part. */
   readonly parts: readonly HoldPart[];
   readonly charge: Charge;
 }
@@ -28,6 +27,7 @@ export interface HoldPart {
 export interface DoubtfulPost {
   readonly hold: string;
   readonly account: string;
+  readonly model: string;
   readonly heldAtUs: Micros;
   readonly charge: Charge;
 }
@@ -37,61 +37,89 @@ export interface LedgerState {
   /** Of the last entry that is counted in. */
   sequence: number;
   clockUs: Micros;
+  zones: ZoneRules[];
+  /** Windows besides `total` that are counted for an account. */
+  tracked: TrackedWindow[];
   balances: BalanceRow[];
   holds: Hold[];
   inDoubt: DoubtfulPost[];
 }
 
-/** One window of one account; `startUs` is 0 for `total`. What is held follows from the holds. */
-export interface BalanceRow {
+export interface TrackedWindow {
   account: string;
   window: LimitWindow;
+}
+
+/** One instance of a window of one account; `startUs` is 0 for `total`. What is held follows from the holds. */
+export interface BalanceRow extends TrackedWindow {
   startUs: Micros;
   nanoUsd: string;
   inputTokens: number;
+  cachedTokens: number;
   outputTokens: number;
+  reasoningTokens: number;
   requests: number;
 }
 
 /** Posts in doubt that are remembered, the latest: older ones stay posted as they are. */
 export const IN_DOUBT_MAX = 10_000;
 
-interface Account {
+export interface Account {
   readonly name: string;
-  readonly total: Balance;
-  /** By the day's first instant. */
-  readonly days: Map<Micros, Balance>;
+  /** Null for the root; undefined until something below it, or it itself, is charged. */
+  above: Account | null | undefined;
+  readonly total: Slot;
+  /** Those that are tracked. */
+  readonly windows: CountedWindow[];
 }
 
-export const EMPTY_LEDGER: LedgerState = { sequence: 0, clockUs: 0, balances: [], holds: [], inDoubt: [] };
+/** Told what was posted, part by part: `atUs` is when it was held. */
+export type OnPosted = (entry: LedgerEntry, atUs: Micros, share: Charge) => void;
+
+export const EMPTY_LEDGER: LedgerState = {
+  sequence: 0,
+  clockUs: 0,
+  zones: [],
+  tracked: [],
+  balances: [],
+  holds: [],
+  inDoubt: [],
+};
 
 /**
  * Every balance, from ledger entries and nothing else. The supervisor keeps one to decide with, the
  * ledger's store one to write summaries from, and whoever reads the ledger builds one: all three
  * agree because this is the only code that counts.
  *
+ * Each account is counted in total, and in the windows that somebody has set a limit for (`track`).
+ *
  * Invariant: what an account holds in a window is the sum of the parts of open holds that were
  * taken in it, by the account or one below it, and is never negative.
  */
 export class Accounts {
+  readonly calendar: Calendar;
+  /** What the accounts' slots are in. */
+  readonly counts = new CountsTable();
+  readonly #zones = new Map<string, ZoneRules>();
+  readonly #onPosted: OnPosted | null;
   readonly #accounts = new Map<string, Account>();
-  /** From the root down, by the account at the end. */
-  readonly #paths = new Map<string, readonly Account[]>();
+  /** Accounts with tracked windows. */
+  readonly #tracked = new Set<Account>();
+  /** Those whose turn it is to forget. */
+  #forgetting = this.#tracked.values();
   readonly #holds = new Map<string, Hold>();
   readonly #inDoubt = new Map<string, DoubtfulPost>();
   #sequence: number;
   #clockUs: Micros;
 
-  constructor(state: LedgerState = EMPTY_LEDGER) {
+  constructor(state: LedgerState = EMPTY_LEDGER, onPosted: OnPosted | null = null) {
     this.#sequence = state.sequence;
     this.#clockUs = state.clockUs;
-    for (const row of state.balances) {
-      const { posted } = this.#balance(this.#account(row.account), row.window, row.startUs);
-      posted.nanoUsd = BigInt(row.nanoUsd);
-      posted.inputTokens = row.inputTokens;
-      posted.outputTokens = row.outputTokens;
-      posted.requests = row.requests;
-    }
+    this.#onPosted = onPosted;
+    this.calendar = new Calendar();
+    this.learn(state.zones);
+    for (const { account, window } of state.tracked) this.#track(this.#account(account), window);
+    for (const row of state.balances) this.counts.addRow(this.#slotOf(row), row);
     for (const hold of state.holds) {
       this.#holds.set(hold.id, hold);
       for (const { atUs, charge } of hold.parts) this.#addHeld(hold.account, atUs, charge, 1);
@@ -119,6 +147,32 @@ export class Accounts {
     return this.#accounts.keys();
   }
 
+  /** Time zones that windows are in have to be known before them. */
+  learn(zones: readonly ZoneRules[]): void {
+    for (const rules of zones) this.#zones.set(rules.zone, rules);
+    this.calendar.learn(zones);
+  }
+
+  isTracked({ account, window }: TrackedWindow): boolean {
+    const known = this.#accounts.get(account);
+    return window === "total" || (known !== undefined && windowOf(known, window) !== null);
+  }
+
+  /**
+   * Counts a window of an account from now on: with what open holds hold in it, and what was posted in it until now, as
+   * rows say. Nothing where it is counted already.
+   */
+  track(tracked: TrackedWindow, posted: readonly BalanceRow[]): void {
+    if (this.isTracked(tracked)) return;
+    const account = this.#account(tracked.account);
+    const counted = this.#track(account, tracked.window);
+    for (const row of posted) this.counts.addRow(this.#slotOf(row), row);
+    for (const { account: name, parts } of this.#holds.values()) {
+      if (!isAtOrBelow(name, account.name)) continue;
+      for (const { atUs, charge } of parts) this.counts.add(counted.instance(atUs), HELD, charge, 1);
+    }
+  }
+
   /** Counts the entry in; it has to be the next one. */
   apply(entry: LedgerEntry): void {
     assert(entry.sequence === this.#sequence + 1, `entry ${entry.sequence} follows ${this.#sequence}`);
@@ -140,15 +194,20 @@ export class Accounts {
         return;
       case "adjust":
         assert(this.#inDoubt.delete(entry.hold), `${entry.hold} is in doubt`);
-        return this.#addPosted(entry.account, entry.heldAtUs, entry.charge);
+        return this.#addPosted(entry, entry.heldAtUs, entry.charge);
     }
   }
 
-  /** In the window that contains that instant. */
+  /** In the instance that contains that instant, of a window that is tracked; of a rolling one, in all that still counts. */
   balance(account: string, window: LimitWindow, atUs: Micros): Balance {
     const known = this.#accounts.get(account);
-    const balance = window === "total" ? known?.total : known?.days.get(dayStart(atUs));
-    return balance ?? newBalance();
+    if (known === undefined) return newBalance();
+    return this.counts.balance(window === "total" ? known.total : trackedOf(known, window).at(atUs));
+  }
+
+  /** The account of that name, to be asked about often. */
+  account(name: string): Account {
+    return this.#account(name);
   }
 
   /** All of it as plain data. */
@@ -156,33 +215,52 @@ export class Accounts {
     return {
       sequence: this.#sequence,
       clockUs: this.#clockUs,
+      zones: [...this.#zones.values()],
+      tracked: [...this.#tracked].flatMap(({ name, windows }) => {
+        return windows.map(({ window }) => ({ account: name, window }));
+      }),
       balances: [...this.names].flatMap((name) => this.rowsOf(name)),
       holds: [...this.#holds.values()],
       inDoubt: [...this.#inDoubt.values()],
     };
   }
 
-  /** The account's windows as rows: `total`, and the days that have not been forgotten. */
+  /** The account's windows as rows: `total`, and the instances that have not been forgotten. */
   rowsOf(account: string): BalanceRow[] {
-    const { name, total, days } = this.#account(account);
-    const rows = [rowOf(name, "total", 0, total)];
-    for (const [startUs, balance] of days) rows.push(rowOf(name, "day", startUs, balance));
+    const { name, total, windows } = this.#account(account);
+    const rows = [rowOf({ account: name, window: "total", startUs: 0 }, this.counts.balance(total))];
+    for (const { window, instances } of windows) {
+      for (const { startUs, slot } of instances)
+        rows.push(rowOf({ account: name, window, startUs }, this.counts.balance(slot)));
+    }
     return rows;
   }
 
-  /** Drops days that are over and in which nothing is held any more; whoever reports on them reads the store. */
-  forgetDaysBefore(atUs: Micros): void {
-    for (const { days } of this.#accounts.values()) {
-      for (const [startUs, { held }] of days) {
-        if (startUs < dayStart(atUs) && isZero(held)) days.delete(startUs);
-      }
+  /** Drops instances that are over and in which nothing is held any more; whoever reports on them reads the store. */
+  forgetBefore(atUs: Micros): void {
+    for (const { windows } of this.#tracked) {
+      for (const counted of windows) counted.forgetBefore(atUs);
     }
   }
 
-  #hold({ hold: id, account, charge, atUs }: LedgerEntry, before: Charge, parts: readonly HoldPart[]): void {
+  /** The same for so many accounts, and for the next ones when it is asked again: nobody waits for all of them. */
+  forgetSome(atUs: Micros, count: number): void {
+    for (let i = 0; i < count; i++) {
+      const { value: account } = this.#forgetting.next();
+      if (account === undefined) {
+        this.#forgetting = this.#tracked.values();
+        return;
+      }
+      for (const counted of account.windows) counted.forgetBefore(atUs);
+    }
+  }
+
+  #hold(entry: LedgerEntry, before: Charge, parts: readonly HoldPart[]): void {
+    const { hold: id, account, model, charge, atUs } = entry;
     this.#holds.set(id, {
       id,
       account,
+      model,
       parts: withPart(parts, { atUs, charge }),
       charge: plus(before, charge),
     });
@@ -207,63 +285,104 @@ export class Accounts {
     let left = entry.charge;
     for (const [i, part] of parts.entries()) {
       const share = i === parts.length - 1 ? left : least(left, part.charge);
-      this.#addPosted(entry.account, part.atUs, share);
+      this.#addPosted(entry, part.atUs, share);
       left = minus(left, share);
     }
     if (!entry.inDoubt) return;
-    const { hold, account, heldAtUs, charge } = entry;
-    this.#inDoubt.set(hold, { hold, account, heldAtUs, charge });
+    const { hold, account, model, heldAtUs, charge } = entry;
+    this.#inDoubt.set(hold, { hold, account, model, heldAtUs, charge });
     if (this.#inDoubt.size <= IN_DOUBT_MAX) return;
     const [oldest] = this.#inDoubt.keys();
     this.#inDoubt.delete(oldest!);
   }
 
   #addHeld(name: string, atUs: Micros, charge: Charge, sign: 1 | -1): void {
-    const startUs = dayStart(atUs);
-    for (const account of this.#path(name)) {
-      add(account.total.held, charge, sign);
-      add(this.#balance(account, "day", startUs).held, charge, sign);
-      assert(isPositive(account.total.held), `${account.name} never holds less than nothing`);
+    let at: Account | null | undefined = this.#charged(name);
+    for (; at; at = at.above) {
+      this.counts.add(at.total, HELD, charge, sign);
+      for (const counted of at.windows) this.counts.add(counted.instance(atUs), HELD, charge, sign);
+      assert(this.counts.isHeldPositive(at.total), "an account never holds less than nothing");
     }
   }
 
-  #addPosted(name: string, atUs: Micros, charge: Charge): void {
-    const startUs = dayStart(atUs);
-    for (const account of this.#path(name)) {
-      add(account.total.posted, charge, 1);
-      add(this.#balance(account, "day", startUs).posted, charge, 1);
+  #addPosted(entry: LedgerEntry, atUs: Micros, charge: Charge): void {
+    let at: Account | null | undefined = this.#charged(entry.account);
+    for (; at; at = at.above) {
+      this.counts.add(at.total, POSTED, charge, 1);
+      for (const counted of at.windows) this.counts.add(counted.instance(atUs), POSTED, charge, 1);
     }
+    this.#onPosted?.(entry, atUs, charge);
   }
 
-  #balance(account: Account, window: LimitWindow, startUs: Micros): Balance {
-    if (window === "total") return account.total;
-    let day = account.days.get(startUs);
-    if (day === undefined) account.days.set(startUs, (day = newBalance()));
-    return day;
+  #slotOf({ account: name, window, startUs }: BalanceRow): Slot {
+    const account = this.#account(name);
+    return window === "total" ? account.total : trackedOf(account, window).instance(startUs);
+  }
+
+  #track(account: Account, window: LimitWindow): CountedWindow {
+    const known = windowOf(account, window);
+    if (known !== null) return known;
+    const counted = new CountedWindow(window, this);
+    account.windows.push(counted);
+    this.#tracked.add(account);
+    return counted;
   }
 
   #account(name: string): Account {
     let account = this.#accounts.get(name);
     if (account === undefined) {
-      this.#accounts.set(name, (account = { name, total: newBalance(), days: new Map() }));
+      this.#accounts.set(
+        name,
+        (account = { name, above: undefined, total: this.counts.take(), windows: [] }),
+      );
     }
     return account;
   }
 
-  #path(name: string): readonly Account[] {
-    let path = this.#paths.get(name);
-    if (path === undefined) {
-      this.#paths.set(name, (path = pathOf(name).map((node) => this.#account(node))));
-    }
-    return path;
+  /** The account of that name, with the way up to the root. */
+  #charged(name: string): Account {
+    const known = this.#accounts.get(name);
+    if (known !== undefined && known.above !== undefined) return known;
+    const parent = parentOf(name);
+    const above = parent === null ? null : this.#charged(parent);
+    const account = this.#account(name);
+    account.above = above;
+    return account;
   }
 }
 
-/** An answer may be extended many times a day: what counts in the same windows is kept together. */
-function withPart(parts: readonly HoldPart[], part: HoldPart): HoldPart[] {
+/** Null where it is not tracked. */
+function windowOf({ windows }: Account, window: LimitWindow): CountedWindow | null {
+  return windows.find((counted) => counted.window === window) ?? null;
+}
+
+/** A window that is tracked. */
+export function trackedOf(account: Account, window: LimitWindow): CountedWindow {
+  const counted = windowOf(account, window);
+  assert(counted !== null, `${window} of ${account.name} is counted`);
+  return counted;
+}
+
+/** Windows begin and end at whole seconds: what is taken within one counts in the same instance of all of them. */
+function withPart(parts: readonly HoldPart[], { atUs, charge }: HoldPart): HoldPart[] {
   const last = parts.at(-1);
-  if (last === undefined || dayStart(last.atUs) !== dayStart(part.atUs)) return [...parts, part];
-  return [...parts.slice(0, -1), { atUs: last.atUs, charge: plus(last.charge, part.charge) }];
+  const isSameSecond = last !== undefined && secondOf(last.atUs) === secondOf(atUs);
+  if (!isSameSecond) return [...parts, { atUs, charge }];
+  return [...parts.slice(0, -1), { atUs: last.atUs, charge: plus(last.charge, charge) }];
+}
+
+function secondOf(atUs: Micros): number {
+  return Math.floor(atUs / MICROS_PER_SECOND);
+}
+
+function isAtOrBelow(name: string, account: string): boolean {
+  return name === account || name.startsWith(`${account}/`);
+}
+
+/** The account above it; null for the root. */
+export function parentOf(account: string): string | null {
+  const end = account.lastIndexOf("/");
+  return end < 0 ? null : account.slice(0, end);
 }
 
 /** `a/b/c` names the accounts `a`, `a/b` and `a/b/c`, from the root down. */
@@ -273,31 +392,4 @@ export function pathOf(account: string): string[] {
     path.push(account.slice(0, end));
   }
   return [...path, account];
-}
-
-function newBalance(): Balance {
-  return { posted: newSum(), held: newSum() };
-}
-
-function newSum(): Sum {
-  return { nanoUsd: 0n, inputTokens: 0, outputTokens: 0, requests: 0 };
-}
-
-function add(sum: Sum, charge: Charge, sign: 1 | -1): void {
-  if (charge.nanoUsd !== 0) sum.nanoUsd += BigInt(sign * charge.nanoUsd);
-  sum.inputTokens += sign * charge.inputTokens;
-  sum.outputTokens += sign * charge.outputTokens;
-  sum.requests += sign * charge.requests;
-}
-
-function isZero({ nanoUsd, inputTokens, outputTokens, requests }: Sum): boolean {
-  return nanoUsd === 0n && inputTokens === 0 && outputTokens === 0 && requests === 0;
-}
-
-function isPositive({ nanoUsd, inputTokens, outputTokens, requests }: Sum): boolean {
-  return nanoUsd >= 0n && inputTokens >= 0 && outputTokens >= 0 && requests >= 0;
-}
-
-function rowOf(account: string, window: LimitWindow, startUs: Micros, { posted }: Balance): BalanceRow {
-  return { account, window, startUs, ...posted, nanoUsd: posted.nanoUsd.toString() };
 }

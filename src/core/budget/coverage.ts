@@ -1,7 +1,7 @@
 import type { Packet } from "../request.ts";
 import type { TokenUsage } from "../vocabulary.ts";
 import type { Charge } from "./charge.ts";
-import { costOf } from "./money.ts";
+import { costOf, forPromptOf, worstUsage } from "./money.ts";
 
 /**
  * What a packet is charged for that use, as far as it has not been already. The request itself counts
@@ -12,25 +12,28 @@ export function chargeFor(packet: Packet, total: TokenUsage): Charge {
   const requests = choice === 0 && request.charged.requests === 0 ? 1 : 0;
   const usage = paid.promptTokens + paid.completionTokens === 0 ? total : beyond(total, paid);
   return {
-    nanoUsd: costOf(request.price, usage, requests),
+    // The rest of an answer costs what its whole prompt makes it cost.
+    nanoUsd: costOf(forPromptOf(request.price, total.promptTokens), usage, requests),
     inputTokens: usage.promptTokens,
+    cachedTokens: usage.cachedTokens,
     outputTokens: usage.completionTokens,
+    reasoningTokens: usage.reasoningTokens ?? 0,
     requests,
   };
 }
 
 function beyond(total: TokenUsage, paid: TokenUsage): TokenUsage {
   const completionTokens = Math.max(0, total.completionTokens - paid.completionTokens);
-  return { promptTokens: 0, cachedTokens: 0, completionTokens };
+  const thought = Math.max(0, (total.reasoningTokens ?? 0) - (paid.reasoningTokens ?? 0));
+  const reasoningTokens = Math.min(thought, completionTokens);
+  return { ...total, promptTokens: 0, cachedTokens: 0, completionTokens, reasoningTokens };
 }
 
-/** The most a packet can come to with that many output tokens for each choice. */
+/** The most a packet can come to with that many output tokens for each choice. Which of them will be of what kind, it does not say. */
 export function worstCaseOf(packet: Packet, tokens: number): Charge {
-  return chargeFor(packet, {
-    promptTokens: packet.request.arrival.promptTokensMax,
-    cachedTokens: 0,
-    completionTokens: tokens * packet.choices,
-  });
+  const { arrival, price } = packet.request;
+  const most = { promptTokens: arrival.promptTokensMax, completionTokens: tokens * packet.choices };
+  return { ...chargeFor(packet, worstUsage(price, most)), cachedTokens: 0, reasoningTokens: 0 };
 }
 
 /** The largest number from `least` to `most` that fits, where whatever is below one that fits does too; null when none does. */

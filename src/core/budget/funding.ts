@@ -1,7 +1,6 @@
 import { isShown, type Packet } from "../request.ts";
 import type { Turn } from "../turn.ts";
 import type { Shortage } from "./budget.ts";
-import { dayEnd } from "./limits.ts";
 import type { Reservations } from "./reservations.ts";
 
 /** Gets packets their holds: at once, or when the budget that is short has room again. */
@@ -31,8 +30,7 @@ export class Funding {
       return shortage;
     }
     // A new window helps, even where a hold that is released would do.
-    const windowEndUs = shortage.limit.window === "day" ? dayEnd(this.#turn.nowUs) : Infinity;
-    const atUs = Math.min(patienceUs, windowEndUs);
+    const atUs = Math.min(patienceUs, this.#reservations.endOf(shortage.limit));
     if (packet.fundingTimer?.atUs === atUs) return null;
     this.#turn.cancel(packet.fundingTimer);
     packet.fundingTimer = this.#turn.at(atUs, { kind: "packet_unfunded", packet });

@@ -24,6 +24,8 @@ export interface LedgerEntry {
   hold: string;
   /** Path from the root of the account tree, such as `global/acme/key_1`. */
   account: string;
+  /** What it is for, by the name that prices are looked up under. */
+  model: string;
   /**
    * What is held by `reserve`, held in addition by `extend`, used for `post`, freed by `void`; for
    * `adjust` the difference to what was posted, which may be negative.

@@ -3,7 +3,7 @@ import type { HeadgateError } from "../errors.ts";
 import type { Micros } from "../units.ts";
 import { MICROS_PER_SECOND } from "../units.ts";
 import type { Remainder, Shortage } from "./budget.ts";
-import { describeLimit, formatAmount } from "./limits.ts";
+import { describeLimit, formatAmount, type Threshold } from "./limits.ts";
 
 /** How long a client is asked to wait where a hold that is released can help. */
 const RELEASE_SECONDS = 1;
@@ -13,7 +13,7 @@ const RELEASE_SECONDS = 1;
  * needed, what is left, and whose limit it is.
  */
 export function budgetError(shortage: Shortage, nowUs: Micros): HeadgateError {
-  const { account, limit, needed, remaining, isPermanent, resetUs } = shortage;
+  const { account, limit, threshold, needed, remaining, isPermanent, resetUs } = shortage;
   const { unit, window, amount } = limit;
   const facts = {
     account,
@@ -23,11 +23,24 @@ export function budgetError(shortage: Shortage, nowUs: Micros): HeadgateError {
   };
   const message =
     `This needs up to ${facts.needed} of the ${describeLimit(limit)} that account ${account} may use, ` +
-    `of which ${facts.remaining} ${remaining === 1n ? "is" : "are"} left.`;
+    `of which ${describeRest(facts.remaining, remaining)} left${describeThreshold(threshold)}.`;
   if (isPermanent) return { code: "budget_insufficient", message, ...facts };
   const retryAfterSeconds =
     resetUs === null ? RELEASE_SECONDS : Math.max(1, Math.ceil((resetUs - nowUs) / MICROS_PER_SECOND));
   return { code: "budget_exhausted", message, retryAfterSeconds, ...facts };
+}
+
+/** A limit that was lowered, or an overage, leaves less than nothing; people are told that there is none. */
+function describeRest(formatted: string, remaining: bigint): string {
+  if (remaining <= 0n) return "none is";
+  return `${formatted} ${remaining === 1n ? "is" : "are"}`;
+}
+
+function describeThreshold(threshold: Threshold | null): string {
+  if (threshold === null) return "";
+  const { percent, priority } = threshold;
+  if (priority === null) return ` up to the ${percent} % at which it stops`;
+  return ` up to the ${percent} % from which on only priority ${priority} and more urgent is let through`;
 }
 
 /** A limit and what is left of it, for clients to read. */

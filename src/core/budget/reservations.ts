@@ -2,16 +2,18 @@ import { assert } from "../assert.ts";
 import type { CoreConfig } from "../config.ts";
 import { NO_USAGE, type Packet } from "../request.ts";
 import type { Turn } from "../turn.ts";
+import type { Micros } from "../units.ts";
 import type { TokenUsage } from "../vocabulary.ts";
 import { type LedgerState, pathOf } from "./accounts.ts";
-import { Budget, type Remainder, type Shortage } from "./budget.ts";
+import { type Asked, Budget, type Known, type Remainder, type Shortage } from "./budget.ts";
 import { type Charge, isNothing, minus, plus } from "./charge.ts";
 import { chargeFor, mostTokens, worstCaseOf } from "./coverage.ts";
-import { costOf, type Price } from "./money.ts";
+import { costOf, forPromptOf, type Price } from "./money.ts";
 import { attemptsUnder, holdId, holdsOver, isFirstUnder } from "./hold-ids.ts";
 import type { Receipt } from "../events.ts";
 import type { LedgerEntry } from "./ledger-entry.ts";
-import type { LimitRow } from "./limits.ts";
+import type { Limit, LimitRow } from "./limits.ts";
+import type { RankOf } from "./thresholds.ts";
 import type { Use } from "./use.ts";
 import { WaitingLine } from "./waiting-line.ts";
 
@@ -38,7 +40,8 @@ interface Pending {
 export class Reservations {
   readonly #turn: Turn;
   readonly #packetTokens: number;
-  #budget = new Budget();
+  readonly #rankOf: RankOf;
+  #budget: Budget;
   /** Holds that the process before this one had open: each was the last of its packet. */
   readonly #orphans = new Set<string>();
   /** In ledger order; those before `#nextPending` are durable. */
@@ -50,9 +53,12 @@ export class Reservations {
   /** Accounts in which money has come free while packets wait for it. */
   readonly #freed = new Set<string>();
 
-  constructor(turn: Turn, config: CoreConfig) {
+  /** `rankOf` says how urgent a band is. */
+  constructor(turn: Turn, config: CoreConfig, rankOf: RankOf) {
     this.#turn = turn;
     this.#packetTokens = config.packetTokens;
+    this.#rankOf = rankOf;
+    this.#budget = new Budget(undefined, rankOf);
     this.#line = new WaitingLine(config.limits);
   }
 
@@ -62,8 +68,8 @@ export class Reservations {
 
   /** Takes over what the process before this one has left. Nobody knows any more what its open holds came to. */
   restore(state: LedgerState, limits: readonly LimitRow[]): void {
-    this.#budget = new Budget(state);
-    this.#budget.setLimits(limits);
+    this.#budget = new Budget(state, this.#rankOf);
+    this.#budget.setLimits(limits, { zones: state.zones, used: [], through: state.sequence });
     for (const { id } of this.#budget.holds) {
       this.#orphans.add(id);
       this.#append(this.#budget.postInDoubt(id, this.#turn.nowUs));
@@ -77,20 +83,25 @@ export class Reservations {
 
   /**
    * Corrects the post in doubt that the receipt is about, if there is one. A receipt of nothing may not be the last word, and
-   * one of a parked attempt is not: whoever has gone on with the answer knows what it came to.
+   * one of a parked attempt is not: whoever has gone on with the answer knows what it came to. What it costs is asked
+   * as of the instant of the hold; null for what has no price any more.
    */
-  adjust(receipt: Receipt, price: Price): void {
+  adjust(receipt: Receipt, priceAt: (atUs: Micros) => Price | null): void {
     const { attempt, isParked } = receipt;
     if (isParked || receipt.usage.completionTokens === 0) return;
     for (const hold of holdsOver(attempt)) {
       const post = this.#budget.inDoubt.get(hold);
       if (post === undefined || !this.#mayCover(hold, attempt)) continue;
+      const price = priceAt(post.heldAtUs);
+      if (price === null) return;
       const { requests } = post.charge;
       const usage = usageUnder(post.charge, receipt);
       const charge: Charge = {
-        nanoUsd: costOf(price, usage, requests),
+        nanoUsd: costOf(forPromptOf(price, receipt.usage.promptTokens), usage, requests),
         inputTokens: usage.promptTokens,
+        cachedTokens: usage.cachedTokens,
         outputTokens: usage.completionTokens,
+        reasoningTokens: 0,
         requests,
       };
       const entry = this.#budget.adjust(hold, charge, this.#turn.nowUs);
@@ -107,13 +118,18 @@ export class Reservations {
     return this.#orphans.has(hold) || isFirstUnder(hold, attempt);
   }
 
-  setLimits(limits: readonly LimitRow[]): void {
-    this.#budget.setLimits(limits);
+  setLimits(limits: readonly LimitRow[], known: Known): void {
+    this.#budget.setLimits(limits, known);
     for (const account of this.#unfunded.keys()) this.#freed.add(account);
   }
 
   remainders(account: string): Remainder[] {
     return this.#budget.remainders(account, this.#turn.nowUs);
+  }
+
+  /** When the instance of the window that the limit counts in now ends. */
+  endOf(limit: Limit): Micros {
+    return this.#budget.endOf(limit, this.#turn.nowUs);
   }
 
   /**
@@ -124,6 +140,9 @@ export class Reservations {
    */
   reserve(packet: Packet): Shortage | null {
     const { account } = packet.request;
+    const fits = (tokens: number): boolean => {
+      return this.#budget.fits(askedBy(packet, worstCaseOf(packet, tokens)), this.#turn.nowUs);
+    };
     const begun = packet.carried?.tokens ?? 0;
     const first = Math.min(begun + this.#packetTokens, packet.maxTokens);
     const isMetered = this.#budget.isMetered(account);
@@ -132,9 +151,7 @@ export class Reservations {
     // An answer that is shown in part is worth going on with for any number of tokens, and a new one for a packet of them.
     const least = begun === 0 ? first : begun + 1;
     if (shortage === null || wanted === least || shortage.limit.unit === "requests") return shortage;
-    const shorter = mostTokens({ least, most: wanted - 1 }, (tokens) => {
-      return this.#budget.fits(account, worstCaseOf(packet, tokens), this.#turn.nowUs);
-    });
+    const shorter = mostTokens({ least, most: wanted - 1 }, fits);
     if (shorter === null) return this.#hold(packet, least);
     packet.shortage = shortage;
     // What can be stopped at a token may yet be granted more; to the rest that is said from the start.
@@ -144,15 +161,15 @@ export class Reservations {
 
   /** Holds the next packet of its answer, or, at the end of its credit, whatever part of that still fits. */
   extend(packet: Packet, { isLastCall }: { isLastCall: boolean }): Shortage | null {
-    const { hold, heldTokens, maxTokens, request } = packet;
+    const { hold, heldTokens, maxTokens } = packet;
     assert(hold !== null, `${packet.id} has a hold`);
     const held = worstCaseOf(packet, heldTokens);
-    const moreFor = (tokens: number): Charge => minus(worstCaseOf(packet, tokens), held);
+    const moreFor = (tokens: number): Asked => askedBy(packet, minus(worstCaseOf(packet, tokens), held));
     let tokens = Math.min(heldTokens + this.#packetTokens, maxTokens);
     let result = this.#budget.extend(hold, moreFor(tokens), this.#turn.nowUs);
     if ("limit" in result && isLastCall) {
       const shorter = mostTokens({ least: heldTokens + 1, most: tokens - 1 }, (some) => {
-        return this.#budget.fits(request.account, moreFor(some), this.#turn.nowUs);
+        return this.#budget.fits(moreFor(some), this.#turn.nowUs);
       });
       // Where not one token more fits, that is what is refused, by the limit that stands in its way.
       tokens = shorter ?? heldTokens + 1;
@@ -165,6 +182,7 @@ export class Reservations {
 
   /** Packets whose hold, or whose longer hold, is durable now that the ledger is, up to that position. */
   *durable(through: number): Iterable<Packet> {
+    this.#budget.durable(through);
     let next = this.#pending[this.#nextPending];
     while (next !== undefined && next.sequence <= through) {
       this.#nextPending++;
@@ -231,9 +249,8 @@ export class Reservations {
 
   #hold(packet: Packet, tokens: number): Shortage | null {
     const id = holdId(packet.id, packet.attempts);
-    const { account } = packet.request;
-    const charge = worstCaseOf(packet, tokens);
-    const result = this.#budget.reserve({ id, account, charge, nowUs: this.#turn.nowUs });
+    const asked = askedBy(packet, worstCaseOf(packet, tokens));
+    const result = this.#budget.reserve({ id, model: packet.request.model }, asked, this.#turn.nowUs);
     if ("limit" in result) return result;
     packet.hold = id;
     this.#stopWaiting(packet);
@@ -275,6 +292,10 @@ export class Reservations {
   #append(entry: LedgerEntry): void {
     this.#turn.emit({ kind: "append_ledger", entry });
   }
+}
+
+function askedBy({ request }: Packet, charge: Charge): Asked {
+  return { account: request.account, priority: request.arrival.hints.priority, charge };
 }
 
 /**

@@ -1,4 +1,5 @@
 import type { CoreConfig } from "../config.ts";
+import type { ParkAttempt } from "../effects.ts";
 import type { Endpoint } from "../fleet/endpoint.ts";
 import type { Fleet } from "../fleet/fleet.ts";
 import { isRemote } from "../fleet/worker.ts";
@@ -54,14 +55,17 @@ export class Attempts {
       hasStarted: false,
       dispatchedUs: this.#turn.nowUs,
       generatedTokens: carriedTokens,
+      generatedTokensMax: carriedTokens,
       carriedTokens,
       isPrefillOnly,
       isParking: false,
+      isYielding: false,
       isShort: false,
       progressUs: this.#turn.nowUs,
       silence: null,
     };
     packet.attempt = attempt;
+    packet.hasGivenWay = false;
     request.workers.push(endpoint.worker.id);
     this.#running.set(attempt.id, attempt);
     this.#fleet.occupy(attempt);
@@ -86,10 +90,10 @@ export class Attempts {
   }
 
   /** Asks the endpoint to stop and to keep the KV state, so that another one can go on. */
-  park(attempt: Attempt): void {
+  park(attempt: Attempt, reason: ParkAttempt["reason"]): void {
     if (attempt.isParking) return;
     attempt.isParking = true;
-    this.#turn.emit({ kind: "park_attempt", attempt: attempt.id });
+    this.#turn.emit({ kind: "park_attempt", attempt: attempt.id, reason });
   }
 
   /** Its hold has become longer, and is durable. */

@@ -55,7 +55,7 @@ export class Moves {
       for (const attempt of attempts) {
         if (!canMove(attempt)) continue;
         const { packet } = attempt;
-        if (seat(packet, endpointsOf(packet.request.model), taken)) this.#attempts.park(attempt);
+        if (seat(packet, endpointsOf(packet.request.model), taken)) this.#attempts.park(attempt, "draining");
       }
     }
   }
@@ -70,6 +70,7 @@ export class Moves {
     packet.carried = carriedFrom(attempt, hasState ? stateLeftBy(attempt) : null);
     packet.usage = usageSoFar(attempt);
     packet.use = useOf(attempt, null);
+    packet.hasGivenWay = attempt.isYielding;
     if (!attempt.isPrefillOnly) packet.request.migrations++;
     this.#steps.enqueue(packet);
     this.#steps.placeWaitingOn(endpoint.worker);

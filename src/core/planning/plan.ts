@@ -1,4 +1,4 @@
-import type { Price } from "../budget/money.ts";
+import { type Price, priceAt } from "../budget/money.ts";
 import type { CoreConfig } from "../config.ts";
 import type { HeadgateError } from "../errors.ts";
 import type { RequestArrived } from "../events.ts";
@@ -6,6 +6,7 @@ import type { Endpoint } from "../fleet/endpoint.ts";
 import type { Fleet } from "../fleet/fleet.ts";
 import { sessionKvBytes } from "../fleet/kv.ts";
 import { isRemote, takesCredit } from "../fleet/worker.ts";
+import type { Micros } from "../units.ts";
 import { ANY_MODEL } from "../vocabulary.ts";
 
 /** How a request will be carried out: one entry a packet. */
@@ -32,10 +33,14 @@ export function servedModel(model: string, state: { config: CoreConfig; fleet: F
   return isKnown || fleet.known(ANY_MODEL).length === 0 ? model : ANY_MODEL;
 }
 
-/** What the model costs, or why it can't be served: nothing is free in silence. */
-export function priceOf(model: string, config: CoreConfig): Price | HeadgateError {
-  const price = Object.hasOwn(config.prices, model) ? config.prices[model]! : config.defaultPrice;
-  return price ?? { code: "model_unpriced", message: `The model ${JSON.stringify(model)} has no price.` };
+/** What the model costs at that instant, or why it can't be served: nothing is free in silence. */
+export function priceOf(model: string, config: CoreConfig, atUs: Micros): Price | HeadgateError {
+  const own = Object.hasOwn(config.prices, model) ? config.prices[model]! : null;
+  const price = Array.isArray(own) ? priceAt(own, atUs) : own;
+  if (price !== null) return price;
+  if (config.defaultPrice !== null) return config.defaultPrice;
+  const message = `The model ${JSON.stringify(model)} has no price${own === null ? "" : " yet"}.`;
+  return { code: "model_unpriced", message };
 }
 
 /**

@@ -22,13 +22,20 @@ export function keyOf(tenant: string, key: string | null): string {
 }
 
 /** Index of the band that takes it. */
-export function bandOf({ priority }: Hints, { bands }: QueueingConfig): number {
+export function bandOf({ priority }: Pick<Hints, "priority">, { bands }: QueueingConfig): number {
   const named = priority === null ? -1 : bands.findIndex(({ name }) => name === priority);
   if (named >= 0) return named;
   return Math.max(
     0,
     bands.findIndex(({ name }) => name === USUAL_BAND),
   );
+}
+
+/** Place of the band of that name, or of the one that takes what names none; null where there is no such band. */
+export function rankOfBand(name: string | null, config: QueueingConfig): number | null {
+  if (name === null) return bandOf({ priority: null }, config);
+  const index = config.bands.findIndex((band) => band.name === name);
+  return index < 0 ? null : index;
 }
 
 /** Packets of one lane compete for the same endpoints: they ask for the same labels. */

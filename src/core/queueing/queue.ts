@@ -61,6 +61,7 @@ export class Queue {
   readonly #runs: Runs;
   /** Lines in which packets wait, by model. */
   readonly #waiting = new Map<string, Line>();
+  #hasPreemptingBands: boolean;
 
   constructor(config: QueueingConfig, limits: QueueLimits) {
     this.#config = config;
@@ -69,6 +70,7 @@ export class Queue {
     this.#entries = new Entries({ config, slo: limits.slo, flows: this.#flows });
     this.#room = new WaitingRoom(config.bands, limits);
     this.#runs = new Runs(config.caps);
+    this.#hasPreemptingBands = hasPreemptingBands(config);
   }
 
   get packets(): number {
@@ -154,6 +156,35 @@ export class Queue {
   /** Whether what it asks for waits in a band that is shed first. */
   isSheddable({ hints }: Applicant): boolean {
     return this.#config.bands[bandOf(hints, this.#config)]!.isSheddable;
+  }
+
+  /** Place of its band; the most urgent has 0. */
+  bandOf({ request }: Packet): number {
+    return bandOf(request.arrival.hints, this.#config);
+  }
+
+  /** Whether those of any band take places of less urgent ones; where packets go in batches, none does. */
+  get hasPreemptingBands(): boolean {
+    return this.#hasPreemptingBands;
+  }
+
+  /** The first of those who wait for the same model in more urgent bands that preempt, and may run. */
+  moreUrgentThan(packet: Packet, count: number): Packet[] {
+    const line = this.#waiting.get(packet.request.model);
+    if (line === undefined) return [];
+    const own = this.bandOf(packet);
+    const found: Packet[] = [];
+    for (const { index, flows } of line.bands) {
+      if (index >= own || !this.#config.bands[index]!.preempts) continue;
+      for (const flow of flows) {
+        if (!this.#runs.mayRun(flow.name)) continue;
+        for (const entry of flow.entries) {
+          if (found.length === count) return found;
+          found.push(entry.packet);
+        }
+      }
+    }
+    return found;
   }
 
   /** How long a packet of its band may wait in all. */
@@ -257,6 +288,7 @@ export class Queue {
   reconfigure(config: QueueingConfig, nowUs: Micros, limits: QueueLimits = this.#limits): void {
     this.#config = config;
     this.#limits = limits;
+    this.#hasPreemptingBands = hasPreemptingBands(config);
     this.#entries.reconfigure(config, limits.slo);
     this.#room = new WaitingRoom(config.bands, limits);
     const isUncharged = this.#flows.reshape(config, nowUs);
@@ -286,4 +318,8 @@ export class Queue {
     this.#room.add(entry);
     this.#waiting.set(band.line.model, band.line);
   }
+}
+
+function hasPreemptingBands({ bands, batching }: QueueingConfig): boolean {
+  return batching === null && bands.some(({ preempts }) => preempts);
 }

@@ -29,12 +29,15 @@ export function hasUse(attempt: Attempt): boolean {
 
 /**
  * What an attempt that has not come to its end is charged. A remote API that was working without
- * having shown anything bills all the same, and nobody knows how much.
+ * having shown anything bills all the same, and nobody knows how much; nor what one has thought of which a price for
+ * reasoning says that it does.
  */
 export function useOf(attempt: Attempt, failure: FailureReason | null): Use {
-  if (hasUse(attempt)) return chargeFor(attempt.packet, usageSoFar(attempt));
-  const isUnbilled = failure !== null && UNBILLED.has(failure);
-  return isRemote(attempt.endpoint.worker) && !isUnbilled ? "unknown" : "none";
+  const { packet, endpoint } = attempt;
+  const isBilled = isRemote(endpoint.worker) && !(failure !== null && UNBILLED.has(failure));
+  const thinksUnseen = packet.request.price.reasoning !== undefined;
+  if (!hasUse(attempt)) return isBilled ? "unknown" : "none";
+  return isBilled && thinksUnseen ? "unknown" : chargeFor(packet, usageSoFar(attempt));
 }
 
 /** Nobody generates more in one answer, whatever they say. */
@@ -52,13 +55,17 @@ export function credibleUsage(attempt: Attempt, usage: TokenUsage): TokenUsage {
   const prompt = packet.carried?.prompt ?? null;
   const promptTokensMax = isMetered ? packet.request.arrival.promptTokensMax : TOKENS_MAX;
   const promptTokens = Math.min(usage.promptTokens, promptTokensMax);
+  const completionTokensMax = isMetered ? creditTokens * streams.length : TOKENS_MAX;
+  const completionTokens = Math.min(usage.completionTokens, completionTokensMax);
+  const { reasoningTokens } = usage;
   return {
+    ...usage,
     promptTokens: prompt?.tokens ?? promptTokens,
     cachedTokens: prompt?.cached ?? Math.min(usage.cachedTokens, promptTokens),
-    completionTokens: Math.min(
-      usage.completionTokens,
-      isMetered ? creditTokens * streams.length : TOKENS_MAX,
-    ),
+    completionTokens,
+    ...(reasoningTokens === undefined
+      ? {}
+      : { reasoningTokens: Math.min(reasoningTokens, completionTokens) }),
   };
 }
 

@@ -40,6 +40,7 @@ export class Streams {
     packet.request.firstTokenUs ??= this.#turn.nowUs;
     stream.generatedTokens += tokens;
     attempt.generatedTokens += tokens;
+    attempt.generatedTokensMax += Math.max(tokens, event.tokensMax ?? 0);
     if (tokens > 0) this.#relay(attempt, event.choice, tokens);
     if (tokens < event.tokens) return this.#cut(attempt, stream, packet.shortage);
     return needsCredit(attempt, stream, this.#packetTokens) && this.#extend(attempt, stream);

@@ -1,4 +1,4 @@
-import type { AdmissionConfig } from "../../core/config.ts";
+import type { AdmissionConfig, Rate } from "../../core/config.ts";
 import type { Dispatch, Effect, FailRequest } from "../../core/effects.ts";
 import type { RequestArrived, SupervisorEvent } from "../../core/events.ts";
 import type { Micros } from "../../core/units.ts";
@@ -37,8 +37,8 @@ export class AdmissionsChecker implements Checker {
   readonly #violate: Violate;
   readonly #knowledge: Knowledge;
   readonly #waiting: () => ReadonlySet<WatchedPacket>;
-  /** Those before the latest change. */
-  #rates: AdmissionConfig["rates"];
+  /** Those before the latest change; a name begins with whose it is, a model's or a payer's. */
+  #rates: Record<string, Rate>;
   readonly #buckets = new Map<string, Bucket>();
   /** Attempts under way, with the request's flow told anew each time: what makes a flow may change. */
   readonly #running = new Set<string>();
@@ -51,7 +51,7 @@ export class AdmissionsChecker implements Checker {
   ) {
     this.#knowledge = sources.knowledge;
     this.#waiting = sources.waiting;
-    this.#rates = sources.knowledge.scheduling.admission.rates;
+    this.#rates = ratesOf(sources.knowledge.scheduling.admission);
     this.#violate = violate;
   }
 
@@ -59,7 +59,7 @@ export class AdmissionsChecker implements Checker {
     this.#nowUs = nowUs;
     this.#arrival = event.kind === "request_arrived" ? event : null;
     if (isEnd(event)) this.#running.delete(event.attempt);
-    if (event.kind === "policy_set") this.#setRates(this.#knowledge.scheduling.admission.rates);
+    if (event.kind === "policy_set") this.#setRates(ratesOf(this.#knowledge.scheduling.admission));
   }
 
   effects(_nowUs: Micros, effects: readonly Effect[]): void {
@@ -77,9 +77,9 @@ export class AdmissionsChecker implements Checker {
   }
 
   /** A bucket stays as full as it is where its rate does. */
-  #setRates(rates: AdmissionConfig["rates"]): void {
-    for (const model of this.#buckets.keys()) {
-      if (JSON.stringify(rates[model]) !== JSON.stringify(this.#rates[model])) this.#buckets.delete(model);
+  #setRates(rates: Record<string, Rate>): void {
+    for (const name of this.#buckets.keys()) {
+      if (JSON.stringify(rates[name]) !== JSON.stringify(this.#rates[name])) this.#buckets.delete(name);
     }
     this.#rates = rates;
   }
@@ -107,19 +107,25 @@ export class AdmissionsChecker implements Checker {
     if (admission.shedding.name === "none") this.#violate(request, "is shed where nothing is");
   }
 
-  /** Takes a request out of its model's bucket, in whole numbers; false when there is none. */
+  /** Takes a request out of all the buckets it counts in, in whole numbers; false when one of them has none. */
   #takeTurn(request: string): boolean {
-    const { model } = this.#knowledge.requestOf(request)!;
-    const { rates } = this.#knowledge.scheduling.admission;
-    const rate = Object.hasOwn(rates, model) ? rates[model] : undefined;
-    if (rate === undefined) return true;
-    const full = BigInt(rate.burst) * PARTS;
-    const bucket = this.#buckets.get(model) ?? { parts: full, atUs: this.#nowUs };
-    const gained = BigInt(this.#nowUs - bucket.atUs) * BigInt(Math.round(rate.perSecond * 1_000));
-    const parts = bucket.parts + gained < full ? bucket.parts + gained : full;
-    const mayPass = parts >= PARTS;
-    this.#buckets.set(model, { parts: mayPass ? parts - PARTS : parts, atUs: this.#nowUs });
+    const { model, arrival } = this.#knowledge.requestOf(request)!;
+    const { tenant, key } = arrival;
+    const names = [`model ${model}`, `payer ${tenant}`, `payer ${tenant}/${key}`];
+    const limited = names.filter((name) => this.#rates[name] !== undefined);
+    const filled = limited.map((name) => ({ name, parts: this.#partsOf(name, this.#rates[name]!) }));
+    const mayPass = filled.every(({ parts }) => parts >= PARTS);
+    for (const { name, parts } of filled) {
+      this.#buckets.set(name, { parts: mayPass ? parts - PARTS : parts, atUs: this.#nowUs });
+    }
     return mayPass;
+  }
+
+  #partsOf(name: string, { perSecond, burst }: Rate): bigint {
+    const full = BigInt(burst) * PARTS;
+    const bucket = this.#buckets.get(name) ?? { parts: full, atUs: this.#nowUs };
+    const gained = BigInt(this.#nowUs - bucket.atUs) * BigInt(Math.round(perSecond * 1_000));
+    return bucket.parts + gained < full ? bucket.parts + gained : full;
   }
 
   // ── caps ───────────────────────────────────────────────────────────────────────────────
@@ -167,4 +173,10 @@ export class AdmissionsChecker implements Checker {
   #isQueued(id: string): boolean {
     return [...this.#running].every((attempt) => packetOf(attempt) !== id);
   }
+}
+
+function ratesOf({ rates, payerRates }: AdmissionConfig): Record<string, Rate> {
+  const models = Object.entries(rates).map(([name, rate]) => [`model ${name}`, rate] as const);
+  const payers = Object.entries(payerRates).map(([name, rate]) => [`payer ${name}`, rate] as const);
+  return Object.fromEntries([...models, ...payers]);
 }

@@ -1,7 +1,9 @@
+import type { Calendar } from "../../core/budget/calendar.ts";
 import { NOTHING, type Charge } from "../../core/budget/charge.ts";
 import type { LedgerEntry } from "../../core/budget/ledger-entry.ts";
-import { dayStart, type LimitUnit, type LimitWindow } from "../../core/budget/limits.ts";
-import type { Micros } from "../../core/units.ts";
+import type { LimitUnit } from "../../core/budget/limits.ts";
+import type { LimitWindow } from "../../core/budget/windows.ts";
+import { MICROS_PER_SECOND, type Micros } from "../../core/units.ts";
 
 /** A hold as the entries tell it. */
 export interface BookedHold {
@@ -9,16 +11,22 @@ export interface BookedHold {
   readonly parts: { atUs: Micros; charge: Charge }[];
 }
 
-/** What one account has used by itself, accounts below it left out. */
+/** What one account has used by itself, accounts below it left out, in some time. */
 interface Page {
   posted: Charge;
   held: Charge;
 }
 
+/** By the second it was held in, and by the first instant of each instance of the windows that somebody has asked for. */
+interface Pages {
+  seconds: Map<number, Page>;
+  windows: Map<LimitWindow, Map<Micros, Page>>;
+}
+
 /**
  * The ledger added up a second time, in another way than `core/budget/accounts.ts` does it: each
- * account's page has only what was booked on that very account, and what stands above it is added up
- * when somebody asks. So an account is the sum of those below it whatever the supervisor believes.
+ * account's pages have only what was booked on that very account, second by second, and what stands above it, or in a
+ * window, is added up when somebody asks. So an account is the sum of those below it whatever the supervisor believes.
  */
 export class Book {
   readonly open = new Map<string, BookedHold>();
@@ -26,17 +34,21 @@ export class Book {
   readonly inDoubt = new Map<string, BookedHold>();
   /** Output tokens posted for each hold that is closed. */
   readonly outputTokens = new Map<string, number>();
-  /** By account, then by day, with 0 for all days together. */
-  readonly #pages = new Map<string, Map<Micros, Page>>();
+  readonly #calendar: Calendar;
+  readonly #pages = new Map<string, Pages>();
   readonly #below = new Map<string, string[]>();
+
+  constructor(calendar: Calendar) {
+    this.#calendar = calendar;
+  }
 
   get accounts(): Iterable<string> {
     return this.#pages.keys();
   }
 
   get isHolding(): boolean {
-    for (const days of this.#pages.values()) {
-      for (const { held } of days.values()) if (KEYS.some((key) => held[key] !== 0)) return true;
+    for (const { seconds } of this.#pages.values()) {
+      for (const { held } of seconds.values()) if (KEYS.some((key) => held[key] !== 0)) return true;
     }
     return false;
   }
@@ -63,37 +75,62 @@ export class Book {
       case "adjust": {
         const hold = this.inDoubt.get(id)!;
         this.inDoubt.delete(id);
-        for (const page of this.#pagesOf(account, hold.parts[0]!.atUs)) addTo(page.posted, charge, 1);
+        this.#add(account, hold.parts[0]!.atUs, { field: "posted", charge, sign: 1 });
         this.outputTokens.set(id, heldBy(hold).outputTokens + charge.outputTokens);
       }
     }
   }
 
-  /** What an account has used in the window that contains that instant, with all accounts below it. */
+  /** What an account has used of what counts in the window at that instant, with all accounts below it. */
   used(account: string, window: LimitWindow, atUs: Micros): { posted: Charge; held: Charge } {
-    const key = keyOf(window, atUs);
+    const fromUs = this.#calendar.countsFrom(window, atUs);
+    const { endUs } = this.#calendar.span(window, atUs);
     const posted = { ...NOTHING };
     const held = { ...NOTHING };
     for (const name of this.#accountsBelow(account)) {
-      const page = this.#pages.get(name)!.get(key);
-      if (page === undefined) continue;
-      addTo(posted, page.posted, 1);
-      addTo(held, page.held, 1);
+      for (const [startUs, page] of this.#instances(this.#pages.get(name)!, window)) {
+        if (startUs < fromUs || startUs >= endUs) continue;
+        addTo(posted, page.posted, 1);
+        addTo(held, page.held, 1);
+      }
     }
     return { posted, held };
+  }
+
+  /** What was posted in one instance of a window, or in one bucket of one that rolls. */
+  postedIn(account: string, window: LimitWindow, startUs: Micros): Charge {
+    const posted = { ...NOTHING };
+    for (const name of this.#accountsBelow(account)) {
+      const page = this.#instances(this.#pages.get(name)!, window).get(startUs);
+      if (page !== undefined) addTo(posted, page.posted, 1);
+    }
+    return posted;
+  }
+
+  #instances(pages: Pages, window: LimitWindow): Map<Micros, Page> {
+    let instances = pages.windows.get(window);
+    if (instances !== undefined) return instances;
+    pages.windows.set(window, (instances = new Map()));
+    for (const [second, { posted, held }] of pages.seconds) {
+      const { startUs } = this.#calendar.span(window, second * MICROS_PER_SECOND);
+      const page = pageAt(instances, startUs);
+      addTo(page.posted, posted, 1);
+      addTo(page.held, held, 1);
+    }
+    return instances;
   }
 
   #hold(id: string, part: { atUs: Micros; charge: Charge }): void {
     const hold = this.open.get(id)!;
     hold.parts.push(part);
-    for (const page of this.#pagesOf(hold.account, part.atUs)) addTo(page.held, part.charge, 1);
+    this.#add(hold.account, part.atUs, { field: "held", charge: part.charge, sign: 1 });
   }
 
   #release(id: string): BookedHold {
     const hold = this.open.get(id)!;
     this.open.delete(id);
     for (const { atUs, charge } of hold.parts) {
-      for (const page of this.#pagesOf(hold.account, atUs)) addTo(page.held, charge, -1);
+      this.#add(hold.account, atUs, { field: "held", charge, sign: -1 });
     }
     return hold;
   }
@@ -105,21 +142,24 @@ export class Book {
       const isLast = index === parts.length - 1;
       const share = each((key) => (isLast ? left[key] : Math.min(left[key], part.charge[key])));
       addTo(left, share, -1);
-      for (const page of this.#pagesOf(account, part.atUs)) addTo(page.posted, share, 1);
+      this.#add(account, part.atUs, { field: "posted", charge: share, sign: 1 });
     }
   }
 
-  #pagesOf(account: string, atUs: Micros): Page[] {
-    let days = this.#pages.get(account);
-    if (days === undefined) {
-      this.#pages.set(account, (days = new Map()));
+  #add(
+    account: string,
+    atUs: Micros,
+    { field, charge, sign }: { field: keyof Page; charge: Charge; sign: 1 | -1 },
+  ): void {
+    let pages = this.#pages.get(account);
+    if (pages === undefined) {
+      this.#pages.set(account, (pages = { seconds: new Map(), windows: new Map() }));
       this.#below.clear();
     }
-    return [0, keyOf("day", atUs)].map((key) => {
-      let page = days.get(key);
-      if (page === undefined) days.set(key, (page = { posted: { ...NOTHING }, held: { ...NOTHING } }));
-      return page;
-    });
+    addTo(pageAt(pages.seconds, Math.floor(atUs / MICROS_PER_SECOND))[field], charge, sign);
+    for (const [window, instances] of pages.windows) {
+      addTo(pageAt(instances, this.#calendar.span(window, atUs).startUs)[field], charge, sign);
+    }
   }
 
   #accountsBelow(account: string): readonly string[] {
@@ -132,7 +172,17 @@ export class Book {
   }
 }
 
-const KEYS = ["nanoUsd", "inputTokens", "outputTokens", "requests"] as const satisfies (keyof Charge)[];
+const KEYS = [
+  "nanoUsd",
+  "inputTokens",
+  "cachedTokens",
+  "outputTokens",
+  "reasoningTokens",
+  "requests",
+] as const satisfies (keyof Charge)[];
+
+/** Of those, what holds take. */
+const HELD_KEYS: ReadonlySet<keyof Charge> = new Set(["nanoUsd", "inputTokens", "outputTokens", "requests"]);
 
 /** What a hold comes to. */
 export function heldBy({ parts }: BookedHold): Charge {
@@ -164,18 +214,21 @@ export function isSame(a: Charge, b: Charge): boolean {
 
 /** By how much a charge goes beyond what was held, in each unit. */
 export function beyond(charge: Charge, held: Charge): Charge {
-  return each((key) => Math.max(0, charge[key] - held[key]));
+  return each((key) => (HELD_KEYS.has(key) ? Math.max(0, charge[key] - held[key]) : 0));
 }
 
 function each(amount: (key: keyof Charge) => number): Charge {
-  const [nanoUsd, inputTokens, outputTokens, requests] = KEYS.map(amount) as [number, number, number, number];
-  return { nanoUsd, inputTokens, outputTokens, requests };
+  const charge = { ...NOTHING };
+  for (const key of KEYS) charge[key] = amount(key);
+  return charge;
+}
+
+function pageAt(pages: Map<number, Page>, at: number): Page {
+  let page = pages.get(at);
+  if (page === undefined) pages.set(at, (page = { posted: { ...NOTHING }, held: { ...NOTHING } }));
+  return page;
 }
 
 function addTo(sum: Charge, charge: Charge, sign: 1 | -1): void {
   for (const key of KEYS) sum[key] += sign * charge[key];
-}
-
-function keyOf(window: LimitWindow, atUs: Micros): Micros {
-  return window === "total" ? 0 : dayStart(atUs);
 }

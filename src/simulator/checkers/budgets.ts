@@ -1,15 +1,18 @@
+import type { Charge } from "../../core/budget/charge.ts";
 import { formatAmount, type LimitRow, type LimitUnit } from "../../core/budget/limits.ts";
-import { costOf, parseUsd, type Price } from "../../core/budget/money.ts";
+import { parseUsd, type Price } from "../../core/budget/money.ts";
 import type { CoreConfig } from "../../core/config.ts";
 import type { BudgetView, Effect, FailRequest, FinishAnswer } from "../../core/effects.ts";
 import type { HeadgateError } from "../../core/errors.ts";
 import type { RequestArrived, SupervisorEvent } from "../../core/events.ts";
-import { resolveModel } from "../../core/planning/plan.ts";
 import type { Micros } from "../../core/units.ts";
 import { choiceOf, requestOf } from "../ids.ts";
 import { amountOf, type Book } from "./book.ts";
+import { bandIndex } from "./bands.ts";
 import type { Checker, Violate } from "./checker.ts";
+import type { Knowledge } from "./knowledge.ts";
 import type { WatchedPacket } from "./lifecycle.ts";
+import { pricedAtMost, priceInForce } from "./prices.ts";
 
 /** What the ledger's checker knows at any moment. */
 export interface Ledger {
@@ -33,6 +36,7 @@ export class BudgetsChecker implements Checker {
   readonly #config: CoreConfig;
   readonly #violate: Violate;
   readonly #ledger: Ledger;
+  readonly #knowledge: () => Pick<Knowledge, "scheduling">;
   readonly #unfunded: () => ReadonlySet<WatchedPacket>;
   readonly #requests = new Map<string, Watched>();
   /** Credit of each streamed attempt that may be granted more, until one of its choices is cut short. */
@@ -42,11 +46,16 @@ export class BudgetsChecker implements Checker {
 
   constructor(
     config: CoreConfig,
-    sources: { ledger: Ledger; unfunded: () => ReadonlySet<WatchedPacket> },
+    sources: {
+      ledger: Ledger;
+      knowledge: () => Pick<Knowledge, "scheduling">;
+      unfunded: () => ReadonlySet<WatchedPacket>;
+    },
     violate: Violate,
   ) {
     this.#config = config;
     this.#ledger = sources.ledger;
+    this.#knowledge = sources.knowledge;
     this.#unfunded = sources.unfunded;
     this.#violate = violate;
   }
@@ -56,8 +65,8 @@ export class BudgetsChecker implements Checker {
     this.#isOutput = event.kind === "attempt_output";
     if (event.kind !== "request_arrived") return;
     const { tenant, key, model } = event;
-    const account = ["global", tenant, ...(key === null ? [] : [key])].join("/");
-    const price = this.#config.prices[resolveModel(model, this.#config.aliases)] ?? this.#config.defaultPrice;
+    const account = event.account ?? ["global", tenant, ...(key === null ? [] : [key])].join("/");
+    const price = priceInForce(model, this.#config, nowUs);
     if (price !== null) this.#requests.set(event.request, { arrival: event, account, price });
   }
 
@@ -129,7 +138,8 @@ export class BudgetsChecker implements Checker {
     }
     const { unit, window } = limit;
     const needed = parse(unit, error.needed!);
-    const remaining = this.#left(limit);
+    const amount = this.#amountFor(watched, limit);
+    const remaining = this.#leftOf(watched, limit);
     if (needed <= remaining) {
       this.#violate(request, `is refused ${needed} ${unit} where ${remaining} are left`);
     }
@@ -139,8 +149,8 @@ export class BudgetsChecker implements Checker {
     const most = amountOf(unit, this.#firstNeed(watched, watched.arrival.choices));
     if (needed > most) this.#violate(request, `is said to need ${needed} ${unit}, and needs ${most} at most`);
     const { posted } = this.#used(limit);
-    const fitsOncePosted = posted + needed <= Number(limit.amount);
-    const isPermanent = needed > Number(limit.amount) || (window === "total" && !fitsOncePosted);
+    const fitsOncePosted = posted + needed <= amount;
+    const isPermanent = needed > amount || (window === "total" && !fitsOncePosted);
     if (isPermanent !== (error.code === "budget_insufficient")) {
       this.#violate(request, `is told ${error.code} where ${posted} ${unit} of ${limit.amount} are posted`);
     }
@@ -170,9 +180,8 @@ export class BudgetsChecker implements Checker {
     };
     const more = needOf(credit.tokens + 1) - needOf(credit.tokens);
     // What is asked for at once is rounded up once, so one token more can come to a nano-USD less.
-    if (more + 1 < this.#left(limit)) {
-      this.#violate(request, `is cut short of ${more} ${unit} where ${this.#left(limit)} are left`);
-    }
+    const left = this.#leftOf(watched, limit);
+    if (more + 1 < left) this.#violate(request, `is cut short of ${more} ${unit} where ${left} are left`);
   }
 
   // ── those who wait ─────────────────────────────────────────────────────────────────────
@@ -183,12 +192,33 @@ export class BudgetsChecker implements Checker {
     const most = this.#firstNeed(watched, watched.arrival.choices - choiceOf(id));
     return this.#ledger.limitsOf(watched.account).every((limit) => {
       const needed = amountOf(limit.unit, { ...most, requests: attempts === 0 ? most.requests : 0 });
-      return needed === 0 || needed <= this.#left(limit);
+      return needed === 0 || needed <= this.#leftOf(watched, limit);
     });
   }
 
+  /** What is left for requests of its priority. */
+  #leftOf(watched: Watched, limit: LimitRow): number {
+    return this.#left(limit) - (Number(limit.amount) - this.#amountFor(watched, limit));
+  }
+
+  /** What of the limit is there for requests of its priority. */
+  #amountFor({ arrival }: Watched, { amount, thresholds = [] }: LimitRow): number {
+    const { queueing } = this.#knowledge().scheduling;
+    const own = bandIndex(arrival.hints.priority, queueing);
+    const percents = thresholds.map(({ percent, action, priority }) => {
+      // Where nobody knows the band that is named, only the most urgent one is let through.
+      const least = Math.max(
+        0,
+        queueing.bands.findIndex(({ name }) => name === priority),
+      );
+      const isHeld = action === "hold_low_priority" && own > least;
+      return action === "stop" || isHeld ? percent : 100;
+    });
+    return Math.floor((Number(amount) * Math.min(100, ...percents)) / 100);
+  }
+
   /** The most that a packet with so many choices needs to start. */
-  #firstNeed(watched: Watched, choices: number): ReturnType<typeof need> {
+  #firstNeed(watched: Watched, choices: number): Charge {
     const { maxTokens } = watched.arrival;
     const tokens = Math.min(this.#config.packetTokens, maxTokens ?? Infinity);
     return need(watched, { tokens: tokens * choices, requests: 1 });
@@ -209,12 +239,14 @@ export class BudgetsChecker implements Checker {
 function need(
   { arrival, price }: Watched,
   { tokens, requests }: { tokens: number; requests: number },
-): { nanoUsd: number; inputTokens: number; outputTokens: number; requests: number } {
-  const usage = { promptTokens: arrival.promptTokensMax, cachedTokens: 0, completionTokens: tokens };
+): Charge {
+  const { promptTokensMax } = arrival;
   return {
-    nanoUsd: costOf(price, usage, requests),
-    inputTokens: usage.promptTokens,
+    nanoUsd: pricedAtMost(price, promptTokensMax, tokens) + requests * price.request,
+    inputTokens: promptTokensMax,
+    cachedTokens: 0,
     outputTokens: tokens,
+    reasoningTokens: 0,
     requests,
   };
 }

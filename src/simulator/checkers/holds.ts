@@ -4,13 +4,13 @@ import type { Price } from "../../core/budget/money.ts";
 import type { CoreConfig } from "../../core/config.ts";
 import type { Dispatch, Effect, GrantCredit, Relay } from "../../core/effects.ts";
 import type { RequestArrived, SupervisorEvent } from "../../core/events.ts";
-import { resolveModel } from "../../core/planning/plan.ts";
 import type { Micros } from "../../core/units.ts";
 import type { FailureReason, TokenUsage } from "../../core/vocabulary.ts";
 import { choiceOf, packetOf, requestOf } from "../ids.ts";
 import type { Sighting } from "../sightings.ts";
 import { isSame } from "./book.ts";
 import type { Checker, Violate } from "./checker.ts";
+import { priced, priceInForce } from "./prices.ts";
 
 interface OpenHold {
   id: string;
@@ -27,6 +27,8 @@ interface OpenHold {
   hasPrompt: boolean;
   /** It works without a word, and will send a bill. */
   isBilledUnheard: boolean;
+  /** It has said what it came to. */
+  isFinished: boolean;
   /** It runs where tokens are counted by us. */
   isMetered: boolean;
   /** Tokens of an answer that goes on under this hold and were charged, with the prompt, under those before it; null for none. */
@@ -42,6 +44,8 @@ interface Watched {
   counted: number;
   /** Anything was posted for it. */
   isCharged: boolean;
+  /** How long the prompt is by each of its packets, as far as that was said before their answers went on elsewhere. */
+  promptTokens: Map<string, number>;
 }
 
 /** Failures in which a remote endpoint has not taken the work on. */
@@ -76,13 +80,13 @@ export class HoldsChecker implements Checker {
     this.#remotes = new Set(config.remotes.map(({ name }) => name));
   }
 
-  event(_nowUs: Micros, event: SupervisorEvent): void {
+  event(nowUs: Micros, event: SupervisorEvent): void {
     switch (event.kind) {
       case "request_arrived": {
-        const { prices, defaultPrice, aliases } = this.#config;
-        const price = prices[resolveModel(event.model, aliases)] ?? defaultPrice;
-        if (price !== null)
-          this.#requests.set(event.request, { arrival: event, price, counted: 0, isCharged: false });
+        const price = priceInForce(event.model, this.#config, nowUs);
+        if (price === null) return;
+        const watched = { arrival: event, price, counted: 0, isCharged: false, promptTokens: new Map() };
+        this.#requests.set(event.request, watched);
         return;
       }
       case "attempt_started": {
@@ -97,7 +101,7 @@ export class HoldsChecker implements Checker {
         const hold = this.#holdOf(event.attempt);
         if (hold === undefined) return;
         hold.usage = this.#credible(hold, event.usage);
-        hold.hasBegun = true;
+        hold.hasBegun = hold.isFinished = true;
         return;
       }
       case "heartbeat_received":
@@ -133,7 +137,10 @@ export class HoldsChecker implements Checker {
           break;
         case "cancel_attempt": {
           const hold = this.#holdOf(effect.attempt);
-          if (hold !== undefined) hold.attempt = null;
+          if (hold === undefined) break;
+          hold.attempt = null;
+          // It has used all that it was granted.
+          if (effect.reason === "credit_exhausted") hold.isFinished = true;
           break;
         }
         case "finish_request":
@@ -158,7 +165,7 @@ export class HoldsChecker implements Checker {
     }
   }
 
-  #append({ operation, hold: id, charge, inDoubt }: LedgerEntry): void {
+  #append({ operation, hold: id, charge, overage, inDoubt }: LedgerEntry): void {
     const packet = packetOf(id);
     switch (operation) {
       case "reserve":
@@ -175,6 +182,7 @@ export class HoldsChecker implements Checker {
         // Those of earlier lives are the ledger's affair.
         if (hold?.id !== id) return;
         this.#open.delete(packet);
+        if (overage !== null) this.#checkOverage(hold, charge);
         return this.#checkEnd(hold, { operation, charge, inDoubt });
       }
       case "adjust":
@@ -194,6 +202,7 @@ export class HoldsChecker implements Checker {
       usage: NO_USAGE,
       hasBegun: false,
       isBilledUnheard: false,
+      isFinished: false,
       isMetered: false,
       paidTokens: null,
       attempts: 0,
@@ -216,23 +225,35 @@ export class HoldsChecker implements Checker {
     };
   }
 
+  /** Only tokens beyond those that were held may cost more than was held, of whatever kind they turn out to be. */
+  #checkOverage({ id, outputTokens }: OpenHold, charge: Charge): void {
+    const watched = this.#requests.get(requestOf(id));
+    if (watched === undefined || charge.inputTokens > watched.arrival.promptTokensMax) return;
+    if (charge.outputTokens > outputTokens) return;
+    this.#violate(requestOf(id), `hold ${id} covers ${charge.outputTokens} tokens, and not their price`);
+  }
+
   #checkEnd(
     hold: OpenHold,
     { operation, charge, inDoubt }: Pick<LedgerEntry, "operation" | "charge" | "inDoubt">,
   ): void {
-    const { id, usage, hasBegun, isBilledUnheard, paidTokens } = hold;
+    const { id, usage, hasBegun, isBilledUnheard, isFinished, paidTokens } = hold;
     const request = requestOf(id);
     const watched = this.#requests.get(request);
     if (watched === undefined) return this.#violate(request, `hold ${id} ends after its request`);
     const isUsed = hasBegun || usage.completionTokens > 0;
     // The first packet counts the request, which others of it may have made cost something.
     const countsRequest = choiceOf(id) === 0 && watched.isCharged && watched.counted === 0;
-    const expected = isUsed ? "post" : isBilledUnheard ? "post in doubt" : countsRequest ? "post" : "void";
+    // It may have thought more than it has said.
+    const isInDoubt = isBilledUnheard && !isFinished && watched.price.reasoning !== undefined;
+    const expected =
+      isUsed && !isInDoubt ? "post" : isBilledUnheard ? "post in doubt" : countsRequest ? "post" : "void";
     const seen = inDoubt ? `${operation} in doubt` : operation;
     if (seen !== expected) return this.#violate(request, `hold ${id} ends in ${seen}, not in ${expected}`);
     if (expected === "post")
       this.#checkCharge(id, { watched, usage: isUsed ? usage : null, charge, paidTokens });
     if (operation !== "post") return;
+    if (usage.promptTokens > 0) watched.promptTokens.set(packetOf(id), usage.promptTokens);
     watched.counted += charge.requests;
     watched.isCharged = true;
   }
@@ -255,10 +276,15 @@ export class HoldsChecker implements Checker {
     const completionTokens = isPaid
       ? Math.max(0, usage.completionTokens - paidTokens)
       : usage.completionTokens;
+    // Only who says it at the end has thought, and only remote endpoints do.
+    const reasoningTokens = Math.min(usage.reasoningTokens ?? 0, completionTokens);
+    const use = { ...usage, promptTokens, cachedTokens, completionTokens, reasoningTokens };
     const expected: Charge = {
-      nanoUsd: priced(price, { promptTokens, cachedTokens, completionTokens }) + requests * price.request,
+      nanoUsd: priced(price, use, readTokens) + requests * price.request,
       inputTokens: promptTokens,
+      cachedTokens,
       outputTokens: completionTokens,
+      reasoningTokens,
       requests,
     };
     if (isSame(charge, expected)) return;
@@ -272,7 +298,10 @@ export class HoldsChecker implements Checker {
     const isRemote = this.#remotes.has(worker);
     const isFirst = hold.attempts++ === 0;
     // What has been used before under the same hold stays so: the answer goes on.
-    const before = isFirst ? { ...NO_USAGE, completionTokens: resume?.tokens ?? 0 } : hold.usage;
+    const promptTokens = this.#requests.get(request)?.promptTokens.get(packetOf(attempt)) ?? 0;
+    const before = isFirst
+      ? { ...NO_USAGE, promptTokens, completionTokens: resume?.tokens ?? 0 }
+      : hold.usage;
     if (resume !== null && isFirst) {
       hold.paidTokens = resume.tokens;
       hold.hasPrompt = true;
@@ -321,15 +350,4 @@ export class HoldsChecker implements Checker {
     const hold = this.#open.get(packetOf(attempt));
     return hold?.attempt === attempt ? hold : undefined;
   }
-}
-
-/** The price of tokens in nano-USD, rounded up once. */
-function priced(price: Price, { promptTokens, cachedTokens, completionTokens }: TokenUsage): number {
-  const cached = BigInt(Math.min(cachedTokens, promptTokens));
-  const exact =
-    (BigInt(promptTokens) - cached) * BigInt(price.input) +
-    cached * BigInt(price.cachedInput) +
-    BigInt(completionTokens) * BigInt(price.output);
-  const whole = exact / 1_000_000n;
-  return Number(whole * 1_000_000n === exact ? whole : whole + 1n);
 }

@@ -1,4 +1,5 @@
 import type { LedgerState } from "../../core/budget/accounts.ts";
+import { Calendar } from "../../core/budget/calendar.ts";
 import { NOTHING } from "../../core/budget/charge.ts";
 import type { LedgerEntry } from "../../core/budget/ledger-entry.ts";
 import type { LimitRow } from "../../core/budget/limits.ts";
@@ -21,7 +22,8 @@ export class LedgerChecker implements Checker {
   /** All there is: what is on the disk, then what this life has appended and not yet made durable. */
   readonly #entries: LedgerEntry[] = [];
   #durable = 0;
-  #book = new Book();
+  readonly #calendar = new Calendar();
+  #book = new Book(this.#calendar);
   readonly #everOpened = new Set<string>();
   readonly #limits = new Map<string, LimitRow>();
   #isRestoring = false;
@@ -50,7 +52,10 @@ export class LedgerChecker implements Checker {
   event(_nowUs: Micros, event: SupervisorEvent): void {
     this.#isRestoring = event.kind === "ledger_restored";
     if (event.kind === "ledger_restored") this.#restore(event);
-    if (event.kind === "limits_changed") this.#setLimits(event.limits);
+    if (event.kind === "limits_changed") {
+      this.#calendar.learn(event.known.zones);
+      this.#setLimits(event.limits);
+    }
     if (event.kind === "ledger_durable" && event.through > this.#durable) {
       this.#violate(null, `entry ${event.through} is called durable, and ${this.#durable} are`);
     }
@@ -93,19 +98,25 @@ export class LedgerChecker implements Checker {
     for (const lost of this.#entries.splice(this.#durable)) {
       if (lost.operation === "reserve") this.#everOpened.delete(lost.hold);
     }
-    this.#book = new Book();
+    this.#calendar.learn(state.zones);
+    this.#book = new Book(this.#calendar);
     for (const entry of this.#entries) this.#book.apply(entry);
     this.#limits.clear();
     this.#setLimits(limits);
     this.#compare(state);
+    const counted = new Set(state.tracked.map(({ account, window }) => `${account} ${window}`));
+    for (const { account, window } of limits) {
+      if (window === "total" || counted.has(`${account} ${window}`)) continue;
+      this.#violate(null, `${account} has a limit per ${window}, which is not counted`);
+    }
   }
 
   /** What is read from the disk is what the entries on it say. */
-  #compare({ sequence, balances, holds, inDoubt }: LedgerState): void {
+  #compare({ sequence, balances, holds, inDoubt }: Omit<LedgerState, "tracked">): void {
     if (sequence !== this.#durable) this.#violate(null, `${sequence} entries are read of ${this.#durable}`);
     for (const { account, window, startUs, ...row } of balances) {
       const read = { ...row, nanoUsd: Number(row.nanoUsd) };
-      const { posted } = this.#book.used(account, window, startUs);
+      const posted = this.#book.postedIn(account, window, startUs);
       if (isSame(read, posted)) continue;
       const place = `${account} in window ${window} from ${startUs}`;
       this.#violate(null, `${place} is read as ${JSON.stringify(read)}, not ${JSON.stringify(posted)}`);
@@ -179,10 +190,16 @@ export class LedgerChecker implements Checker {
       if (amountOf(limit.unit, charge) === 0) continue;
       const { posted, held } = this.#book.used(limit.account, limit.window, atUs);
       const used = amountOf(limit.unit, posted) + amountOf(limit.unit, held);
-      if (used > Number(limit.amount)) {
+      if (used > mostUnder(limit)) {
         const which = `${limit.unit} per ${limit.window} of ${limit.account}`;
-        this.#violate(requestOf(hold), `hold ${hold} takes the ${which} to ${used} of ${limit.amount}`);
+        this.#violate(requestOf(hold), `hold ${hold} takes the ${which} to ${used} of ${mostUnder(limit)}`);
       }
     }
   }
+}
+
+/** What anybody may take a limit to: where it has a threshold that stops, the part before that. */
+function mostUnder({ amount, thresholds = [] }: LimitRow): number {
+  const stops = thresholds.filter(({ action }) => action === "stop").map(({ percent }) => percent);
+  return Math.floor((Number(amount) * Math.min(100, ...stops)) / 100);
 }

@@ -24,6 +24,8 @@ export interface WatchedPacket {
   queuedUs: Micros;
   /** It goes on with an answer, and does not begin one. */
   isBegun: boolean;
+  /** It stands back for somebody more urgent, for as long as its request may last. */
+  hasGivenWay: boolean;
   /** The client has been told that its answer ends. */
   isAnswered: boolean;
 }
@@ -49,6 +51,8 @@ export class LifecycleChecker implements Checker {
   /** Until when each request would wait for its budget. */
   readonly #patienceUs = new Map<string, Micros>();
   #arriving: string | null = null;
+  /** Attempts that were asked to give way. */
+  readonly #yielding = new Set<string>();
   #nowUs: Micros = 0;
   /** How long one that has failed may stay out of the line. */
   #pauseUs: Micros = 0;
@@ -93,6 +97,8 @@ export class LifecycleChecker implements Checker {
         this.#touched.add(packet);
         if (isEnd(event)) packet.attempt = null;
         if (event.kind === "attempt_parked" || packet.stage === "stream") packet.isBegun = true;
+        const wasYielding = isEnd(event) && this.#yielding.delete(event.attempt);
+        packet.hasGivenWay = wasYielding && event.kind === "attempt_parked";
         // Only what can be moved can be parked.
         packet.hasFailed = event.kind === "attempt_failed" || event.kind === "attempt_parked";
         if (!packet.hasFailed && packet.stage === "dispatch") this.#move(packet, "stream");
@@ -119,9 +125,13 @@ export class LifecycleChecker implements Checker {
         this.#move(packet, "place");
         this.#move(packet, "dispatch");
         packet.attempt = effect.attempt;
+        packet.hasGivenWay = false;
         packet.attempts++;
         return;
       }
+      case "park_attempt":
+        if (effect.reason === "preempted") this.#yielding.add(effect.attempt);
+        return;
       case "cancel_attempt": {
         const packet = this.#packet(packetOf(effect.attempt));
         if (packet.attempt !== effect.attempt) {
@@ -273,6 +283,7 @@ export class LifecycleChecker implements Checker {
         hasFailed: false,
         isAnswered: false,
         isBegun: false,
+        hasGivenWay: false,
         queuedUs: 0,
         attempt: null,
         attempts: 0,
@@ -299,7 +310,9 @@ export class LifecycleChecker implements Checker {
   }
 
   /** Time in line counts over all attempts, unless an answer has begun, which waits anew. One that has failed waits for a while before it stands in line again. */
-  #checkWait({ id, attempts, queuedUs, isBegun }: WatchedPacket, latestUs: Micros): void {
+  #checkWait(packet: WatchedPacket, latestUs: Micros): void {
+    const { id, attempts, queuedUs, isBegun, hasGivenWay } = packet;
+    if (hasGivenWay) return;
     const { mostUs } = this.#ttlOf(id);
     const waitedUs = isBegun ? latestUs : queuedUs;
     if (waitedUs <= mostUs + attempts * this.#pauseUs) return;

@@ -62,6 +62,7 @@ export class OvertakingChecker implements Checker {
     // One with a longer context may have been chosen for the other, for which the whole system then had no room.
     const tokens = Math.min(served.arrival.promptTokensMax + maxTokens, endpoint?.contextTokens ?? 0);
     const seen = new Map<string, number>();
+    const heldLanes = new Set<string>();
     let isInFront = true;
     for (const { id, attempts, sinceUs } of this.#waiting()) {
       if (id === packet) isInFront = false;
@@ -71,11 +72,21 @@ export class OvertakingChecker implements Checker {
       const flow = `${this.#knowledge.bandOf(other)} ${this.#knowledge.flowOf(other)}`;
       const place = (seen.get(flow) ?? 0) + 1;
       seen.set(flow, place);
+      const lane = JSON.stringify(other.arrival.hints.labels);
+      if (heldLanes.has(lane)) continue;
+      if (this.#isImpatient(sinceUs)) heldLanes.add(lane);
       const need = this.#knowledge.needOf(id, other);
       if (place > LOOKED_AT || need.places > choices || need.tokens > tokens) continue;
       if (!this.#knowledge.hasLabels(worker, other)) continue;
       this.#violate(request, `${packet} is served before ${id}, which came first or is more urgent`);
     }
+  }
+
+  /** Whether it may have been overtaken so often that none with the same labels goes before it any more. */
+  #isImpatient(sinceUs: Micros): boolean {
+    const { config, scheduling } = this.#knowledge;
+    const ttls = scheduling.queueing.bands.map(({ ttlUs }) => ttlUs ?? config.timeouts.queueUs);
+    return this.#nowUs - sinceUs >= Math.min(...ttls) / 8;
   }
 
   /** Only workers that stop at a token take whatever is sent to any of them, and not all profiles send everything to all. */

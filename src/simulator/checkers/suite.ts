@@ -22,6 +22,7 @@ import { LifecycleChecker, type WatchedPacket } from "./lifecycle.ts";
 import { Knowledge } from "./knowledge.ts";
 import { LittleChecker } from "./little.ts";
 import { OvertakingChecker } from "./overtaking.ts";
+import { PreemptionsChecker } from "./preemptions.ts";
 import { SilenceChecker } from "./silence.ts";
 import { SlowClientsChecker } from "./slow-clients.ts";
 import { SpreadChecker } from "./spread.ts";
@@ -127,13 +128,18 @@ export class CheckerSuite {
     this.#knowledge = knowledge;
     const waiting = (): ReadonlySet<WatchedPacket> => lifecycle.waiting;
     const unfunded = (): ReadonlySet<WatchedPacket> => lifecycle.unfunded;
-    this.#budgets = new BudgetsChecker(config, { ledger: this.#ledger, unfunded }, this.#as("budgets"));
+    this.#budgets = new BudgetsChecker(
+      config,
+      { ledger: this.#ledger, knowledge: () => knowledge, unfunded },
+      this.#as("budgets"),
+    );
     const checkers: Checker[] = [
       new EndingsChecker(config, this.#as("endings")),
       new StreamsChecker(this.#as("streams")),
       new HoldsChecker(config, this.#as("holds")),
       new OvertakingChecker({ knowledge, waiting }, this.#as("overtaking")),
       new AdmissionsChecker({ knowledge, waiting }, this.#as("admissions")),
+      new PreemptionsChecker({ knowledge, waiting }, this.#as("preemptions")),
       lifecycle,
       attempts,
       new SilenceChecker(config, this.#as("silence")),

@@ -1,3 +1,4 @@
+import type { LimitRow } from "../../core/budget/limits.ts";
 import type { CoreConfig } from "../../core/config.ts";
 import type { Micros } from "../../core/units.ts";
 import type { EngineProfile } from "../engine-profiles/engine-profile.ts";
@@ -38,6 +39,8 @@ export interface Experiment {
   workload: Workload;
   /** Parts of the configuration that differ from the laboratory's, such as the policies under test. */
   config?: Partial<CoreConfig>;
+  /** Budgets of tenants, whose accounts are `global/<tenant>`; none if absent. Windows are of the calendar in UTC. */
+  limits?: readonly LimitRow[];
   /** Multiplies the rate of arrivals: 2 halves all gaps. */
   load?: number;
   /** Relative standard deviation of the duration of a step; 0 if absent. */

@@ -2,6 +2,7 @@ import type { CoreConfig } from "../../core/config.ts";
 import { type Micros, seconds } from "../../core/units.ts";
 import { type EngineSpec, LARGE_PARKING, type Scenario, type WorkerSpec } from "../scenario.ts";
 import type { Experiment, WorkerGroup } from "./experiment.ts";
+import { ZONE } from "../money.ts";
 import { LAB_MODEL, labConfig } from "./lab-config.ts";
 
 const NETWORK_US = 250;
@@ -25,7 +26,9 @@ export function scenarioOf(experiment: Experiment): Scenario {
   return {
     startUs: MORNING_US,
     config: configOf(experiment, models),
-    limits: [],
+    limits: [...(experiment.limits ?? [])],
+    // For limits that somebody sets where faults are on.
+    zones: [{ zone: ZONE, offsets: [{ fromUs: 0, aheadUs: 0 }] }],
     workers: fleet.flatMap((group, index) => {
       return Array.from({ length: group.count }, (_, each) => workerOf(experiment, { group, index, each }));
     }),

@@ -142,7 +142,7 @@ export class WorkloadClients implements Clients {
 }
 
 function arrivalOf(id: string, request: WorkloadRequest): RequestArrived {
-  const { tenant, promptTokens, maxTokens, blocks, session, priority, slo } = request;
+  const { tenant, promptTokens, maxTokens, blocks, session, priority, slo, budgetWaitUs = 0 } = request;
   return {
     kind: "request_arrived",
     request: id,
@@ -153,7 +153,7 @@ function arrivalOf(id: string, request: WorkloadRequest): RequestArrived {
     bodyBytes: promptTokens * BYTES_PER_TOKEN,
     maxTokens,
     choices: 1,
-    budgetWaitUs: 0,
+    budgetWaitUs,
     streamed: true,
     hints: { ...NO_HINTS, priority, session, blocks, slo },
   };

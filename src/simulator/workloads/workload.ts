@@ -22,6 +22,8 @@ export interface WorkloadRequest {
   priority: string | null;
   /** What the client hopes for; null where it does not say. */
   slo: { ttftUs: Micros; tpotUs: Micros } | null;
+  /** How long it would rather wait for its budget than be refused; not at all if absent. */
+  budgetWaitUs?: Micros;
 }
 
 /** Requests in the order of their arrival, from a trace or from a seed. */

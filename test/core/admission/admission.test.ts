@@ -147,3 +147,28 @@ test("a full band refuses its own, and a full queue whoever finds nobody less ur
   }
   assert.equal(ask(admission), "capacity/queue_full");
 });
+
+test("a request takes its turn in the rates of its model, its tenant and its key, or in none of them", () => {
+  const { admission } = world(({ scheduling }) => {
+    scheduling.admission.rates = { m: { perSecond: 1, burst: 3 } };
+    scheduling.admission.payerRates = {
+      acme: { perSecond: 0.5, burst: 2 },
+      "acme/alice": { perSecond: 0.25, burst: 1 },
+    };
+  });
+  const call = (tenant: string, key: string | null): string => {
+    const arrival = { ...requestArrived("r"), tenant, key };
+    const refusal = admission.admit({ arrival, model: "m" }, { nowUs: 0, openPackets: 0, draining: false });
+    return refusal === null ? "admitted" : `${refusal.code}: ${refusal.message} ${refusal.retryAfterSeconds}`;
+  };
+  assert.equal(call("acme", "alice"), "admitted");
+  assert.equal(
+    call("acme", "alice"),
+    "rate_limited: More requests come than the rate of acme/alice allows. 4",
+  );
+  // Who was refused has taken nothing from the others.
+  assert.equal(call("acme", "bob"), "admitted");
+  assert.equal(call("acme", "bob"), "rate_limited: More requests come than the rate of acme allows. 2");
+  assert.equal(call("local", null), "admitted");
+  assert.equal(call("local", null), 'rate_limited: More requests come than the rate of "m" allows. 1');
+});

@@ -204,6 +204,7 @@ function band(text: string): BandConfig {
     bytesMax: null,
     ttlUs: null,
     isSheddable: false,
+    preempts: false,
   };
 }
 

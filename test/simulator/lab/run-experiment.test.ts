@@ -197,3 +197,30 @@ test("a run can be watched, and stopped", () => {
   assert.deepEqual(seen, [100, 200]);
   assert(result.requests.length < 300);
 });
+
+/** How many were answered with all of the 50 tokens there are. */
+function whole({ requests, violations }: ExperimentResult): number {
+  assert.deepEqual(violations, []);
+  return requests.filter(({ outcome, outputTokens }) => outcome === "completed" && outputTokens === 50)
+    .length;
+}
+
+test("a tenant's budget refuses and cuts; who waits for it gets what others give back", () => {
+  const [one] = workload(1).requests;
+  // All in one instant, with answers of a quarter of what they might be.
+  const together = (budgetWaitUs: number): Workload => {
+    const request = { ...one!, tenant: "red", blocks: [], outputTokens: 50, maxTokens: 200, budgetWaitUs };
+    return { ...workload(0), requests: Array.from({ length: 8 }, () => request) };
+  };
+  const limits = [{ account: "global/red", unit: "output_tokens", window: "day", amount: "450" } as const];
+  const inFull = run({ workload: together(0), limits, config: { packetTokens: 200 } });
+  assert.equal(whole(inFull), 2);
+  assert.equal(inFull.requests.filter(({ error }) => error === "budget_exhausted").length, 6);
+  assert.equal(whole(run({ workload: together(0), limits, config: { packetTokens: 50 } })), 8);
+  // The fifth and sixth come when a hold of 200 fits beside 250 that are posted; then no other does.
+  assert.equal(whole(run({ workload: together(60e6), limits, config: { packetTokens: 200 } })), 6);
+
+  const cut = run({ workload: together(0), limits, config: { packetTokens: 40 } });
+  const lengths = cut.requests.map(({ outputTokens }) => outputTokens);
+  assert(lengths.some((tokens) => tokens === 40) && lengths.every((tokens) => tokens <= 50));
+});
