@@ -1,7 +1,6 @@
-import { dayStart } from "../core/budget/limits.ts";
 import { MICROS_PER_MILLI, type Micros, seconds } from "../core/units.ts";
 
-/** Less is what clocks that are set over the network differ by, and makes no difference to a day. */
+/** Less is what clocks that are set over the network differ by, and makes little difference to an hour. */
 const AHEAD_US_MAX: Micros = seconds(300);
 
 /**
@@ -10,12 +9,11 @@ const AHEAD_US_MAX: Micros = seconds(300);
  */
 export function describeClockAhead(ledgerUs: Micros, machineUs: Micros): string | null {
   if (ledgerUs - machineUs <= AHEAD_US_MAX) return null;
-  const day = isoTime(dayStart(ledgerUs)).slice(0, "2026-01-01".length);
   return (
     `The ledger's last entry is of ${isoTime(ledgerUs)}, but this machine's clock says ${isoTime(machineUs)}. ` +
-    `The ledger's clock never goes back: everything counts under the day limits of ${day}, which do not ` +
-    "reset until the machine's clock has passed that day. If the machine's clock is wrong now, stop and set it. " +
-    "If it was wrong before, raise the limits per day with `headgate budgets set`, or begin a new ledger with another `state` folder."
+    "The ledger's clock never goes back: everything counts in the hours, days and months of that instant, and " +
+    "their limits do not reset until the machine's clock has passed them. If the machine's clock is wrong now, stop and set it. " +
+    "If it was wrong before, raise those limits with `headgate budgets set`, or begin a new ledger with another `state` folder."
   );
 }
 

@@ -1,99 +1,18 @@
 import { mkdirSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { beginAudit } from "./audit/begin.ts";
+import { migrateFrom1 } from "./migration.ts";
+import { type Ownership, takeOwnership } from "./ownership.ts";
+import { SCHEMA, SCHEMA_VERSION } from "./schema.ts";
+import { inTransaction } from "./transaction.ts";
 
-/** Of the tables below; a file made by a later Headgate is refused. */
-const SCHEMA_VERSION = 1;
 /** Marks the file as ours: "HGLG". */
 const APPLICATION_ID = 0x48474c47;
 /** Others hold the file for milliseconds: a command that sets a limit, the supervisor that writes a group. */
 const BUSY_MS = 5_000;
 /** What the write-ahead log may keep on disk after it was folded into the file, in bytes. */
 const LOG_BYTES_MAX = 16 * 1024 * 1024;
-
-/**
- * `entries` is the truth: one row for each ledger entry, never changed. What it adds up to, up to
- * the sequence in `snapshot`, stands in `balances`, so that nobody has to add it all up again; money
- * is in nano-USD and times are in µs.
- *
- * `limits` and `keys` are as they stand now, with the version of their last change, by which a
- * running supervisor finds what is new; `limit_changes` is how the limits came about.
- */
-const SCHEMA = `
-  CREATE TABLE accounts (
-    id INTEGER PRIMARY KEY,
-    name TEXT NOT NULL UNIQUE
-  ) STRICT;
-
-  CREATE TABLE entries (
-    sequence INTEGER PRIMARY KEY,
-    at_us INTEGER NOT NULL,
-    operation TEXT NOT NULL,
-    hold TEXT NOT NULL,
-    account INTEGER NOT NULL REFERENCES accounts,
-    nano_usd INTEGER NOT NULL,
-    input_tokens INTEGER NOT NULL,
-    output_tokens INTEGER NOT NULL,
-    requests INTEGER NOT NULL,
-    held_at_us INTEGER NOT NULL,
-    in_doubt INTEGER NOT NULL,
-    overage TEXT
-  ) STRICT;
-  CREATE INDEX entries_in_doubt ON entries (hold) WHERE in_doubt = 1;
-  CREATE INDEX entries_adjusting ON entries (hold) WHERE operation = 'adjust';
-  CREATE INDEX entries_with_overage ON entries (account) WHERE overage IS NOT NULL;
-
-  CREATE TABLE snapshot (
-    only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
-    sequence INTEGER NOT NULL,
-    clock_us INTEGER NOT NULL,
-    holds TEXT NOT NULL
-  ) STRICT;
-  INSERT INTO snapshot VALUES (1, 0, 0, '[]');
-
-  CREATE TABLE balances (
-    account INTEGER NOT NULL REFERENCES accounts,
-    window TEXT NOT NULL,
-    start_us INTEGER NOT NULL,
-    nano_usd INTEGER NOT NULL,
-    input_tokens INTEGER NOT NULL,
-    output_tokens INTEGER NOT NULL,
-    requests INTEGER NOT NULL,
-    PRIMARY KEY (account, window, start_us)
-  ) STRICT, WITHOUT ROWID;
-
-  CREATE TABLE limits (
-    account TEXT NOT NULL,
-    unit TEXT NOT NULL,
-    window TEXT NOT NULL,
-    amount INTEGER,
-    version INTEGER NOT NULL REFERENCES limit_changes,
-    PRIMARY KEY (account, unit, window)
-  ) STRICT, WITHOUT ROWID;
-  CREATE INDEX limits_by_version ON limits (version);
-
-  CREATE TABLE limit_changes (
-    version INTEGER PRIMARY KEY,
-    at_us INTEGER NOT NULL,
-    changed_by TEXT NOT NULL,
-    account TEXT NOT NULL,
-    unit TEXT NOT NULL,
-    window TEXT NOT NULL,
-    amount_before INTEGER,
-    amount_after INTEGER
-  ) STRICT;
-
-  CREATE TABLE keys (
-    tenant TEXT NOT NULL,
-    name TEXT NOT NULL,
-    hash TEXT NOT NULL UNIQUE,
-    start TEXT NOT NULL,
-    created_us INTEGER NOT NULL,
-    disabled_us INTEGER,
-    version INTEGER NOT NULL UNIQUE,
-    PRIMARY KEY (tenant, name)
-  ) STRICT, WITHOUT ROWID;
-`;
 
 /** Where the ledger is in the state folder. */
 export function ledgerPath(stateFolder: string): string {
@@ -107,10 +26,11 @@ export function createStateFolder(stateFolder: string): void {
 
 /**
  * Opens the ledger's file, and makes it where there is none; any number of processes may have it
- * open. A commit returns once it would survive a loss of power. Throws when the file is something
- * else, or was made by a later version.
+ * open. A commit returns once it would survive a loss of power. A file of an earlier version is brought up to this one,
+ * which takes its ownership for the time, unless the caller has it. Throws when the file is something
+ * else, was made by a later version, or is of an earlier one and in use.
  */
-export function openDatabase(path: string): DatabaseSync {
+export function openDatabase(path: string, ownership: Ownership | null = null): DatabaseSync {
   const database = new DatabaseSync(path, { timeout: BUSY_MS });
   try {
     // Asked before anything is changed: the file may not be ours.
@@ -118,7 +38,7 @@ export function openDatabase(path: string): DatabaseSync {
     database.exec("PRAGMA journal_mode = WAL");
     database.exec("PRAGMA synchronous = FULL");
     database.exec(`PRAGMA journal_size_limit = ${LOG_BYTES_MAX}`);
-    prepareSchema(database, path);
+    prepareSchema(database, path, ownership);
   } catch (error) {
     database.close();
     throw error;
@@ -126,46 +46,32 @@ export function openDatabase(path: string): DatabaseSync {
   return database;
 }
 
-/** All of `work` or nothing. Nobody else writes meanwhile. Within another transaction it is a part of that one. */
-export function inTransaction<T>(database: DatabaseSync, work: () => T): T {
-  if (database.isTransaction) return work();
-  database.exec("BEGIN IMMEDIATE");
-  try {
-    const result = work();
-    database.exec("COMMIT");
-    return result;
-  } catch (error) {
-    // A failed write may have rolled back by itself.
-    if (database.isTransaction) database.exec("ROLLBACK");
-    throw error;
-  }
-}
-
-/** Everything that `read` reads is as of the same commit, while others write. */
-export function consistently<T>(database: DatabaseSync, read: () => T): T {
-  database.exec("BEGIN");
-  try {
-    return read();
-  } finally {
-    // A failed read may have rolled back by itself.
-    if (database.isTransaction) database.exec("COMMIT");
-  }
-}
-
 /** How long a look into the file may wait for others from now on. */
 export function setBusyTimeout(database: DatabaseSync, timeoutMs: number): void {
   database.exec(`PRAGMA busy_timeout = ${timeoutMs}`);
 }
 
-function prepareSchema(database: DatabaseSync, path: string): void {
-  if (versionOf(database, path) === SCHEMA_VERSION) return;
-  inTransaction(database, () => {
-    // Another process may have been faster.
-    if (versionOf(database, path) === SCHEMA_VERSION) return;
-    database.exec(SCHEMA);
-    database.exec(`PRAGMA application_id = ${APPLICATION_ID}`);
-    database.exec(`PRAGMA user_version = ${SCHEMA_VERSION}`);
-  });
+function prepareSchema(database: DatabaseSync, path: string, ownership: Ownership | null): void {
+  const version = versionOf(database, path);
+  if (version === SCHEMA_VERSION) return;
+  // A supervisor of that version would write what is not true any more.
+  const taken = version > 0 && ownership === null ? takeOwnership(dirname(path)) : null;
+  try {
+    inTransaction(database, () => bringUp(database, path));
+  } finally {
+    taken?.release();
+  }
+}
+
+function bringUp(database: DatabaseSync, path: string): void {
+  // Another process may have been faster.
+  const version = versionOf(database, path);
+  if (version === SCHEMA_VERSION) return;
+  if (version === 0) database.exec(SCHEMA);
+  else migrateFrom1(database);
+  beginAudit(database);
+  database.exec(`PRAGMA application_id = ${APPLICATION_ID}`);
+  database.exec(`PRAGMA user_version = ${SCHEMA_VERSION}`);
 }
 
 /** 0 for a new file. */

@@ -1,11 +1,11 @@
-import type { Charge } from "../core/budget/charge.ts";
+import { type Charge, NOTHING } from "../core/budget/charge.ts";
 import type { LedgerEntry } from "../core/budget/ledger-entry.ts";
 
 /** One value of one column. */
 export type Field = number | string | null;
 
 /** Fields of one entry. */
-export const FIELDS_PER_ENTRY = 12;
+export const FIELDS_PER_ENTRY = 15;
 
 /**
  * Entries as one flat list, field after field in the order of `EntryRow`: it crosses from thread to
@@ -13,15 +13,27 @@ export const FIELDS_PER_ENTRY = 12;
  */
 export function toFields(group: readonly LedgerEntry[]): Field[] {
   const fields: Field[] = [];
-  for (const { sequence, atUs, operation, hold, account, charge, heldAtUs, inDoubt, overage } of group) {
-    const { nanoUsd, inputTokens, outputTokens, requests } = charge;
+  for (const {
+    sequence,
+    atUs,
+    operation,
+    hold,
+    account,
+    model,
+    charge,
+    heldAtUs,
+    inDoubt,
+    overage,
+  } of group) {
+    const { nanoUsd, inputTokens, cachedTokens, outputTokens, reasoningTokens, requests } = charge;
     fields.push(sequence, atUs, operation, hold, account, nanoUsd, inputTokens, outputTokens, requests);
     fields.push(heldAtUs, inDoubt ? 1 : 0, overage === null ? null : JSON.stringify(overage));
+    fields.push(model, cachedTokens, reasoningTokens);
   }
   return fields;
 }
 
-/** An entry as it is stored, but for the account, which is stored by its number. */
+/** An entry as it is stored, but for the account, which is stored by its number. What version 1 did not have comes last. */
 export type EntryRow = [
   sequence: number,
   atUs: number,
@@ -35,19 +47,24 @@ export type EntryRow = [
   heldAtUs: number,
   inDoubt: number,
   overage: string | null,
+  model: string,
+  cachedTokens: number,
+  reasoningTokens: number,
 ];
 
 export function toEntry(row: EntryRow): LedgerEntry {
   const [sequence, atUs, operation, hold, account, nanoUsd, inputTokens, outputTokens, requests] = row;
-  const [, , , , , , , , , heldAtUs, inDoubt, overage] = row;
+  const [, , , , , , , , , heldAtUs, inDoubt, overage, model, cachedTokens, reasoningTokens] = row;
   return {
     sequence,
     atUs,
     operation,
     hold,
     account,
-    charge: { nanoUsd, inputTokens, outputTokens, requests },
-    overage: overage === null ? null : (JSON.parse(overage) as Charge),
+    model,
+    charge: { nanoUsd, inputTokens, cachedTokens, outputTokens, reasoningTokens, requests },
+    // One of version 1 does not name every unit.
+    overage: overage === null ? null : { ...NOTHING, ...(JSON.parse(overage) as Partial<Charge>) },
     inDoubt: inDoubt === 1,
     heldAtUs,
   };

@@ -1,127 +1,115 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import { Accounts } from "../core/budget/accounts.ts";
+import type { TrackedWindow } from "../core/budget/accounts.ts";
+import type { Known } from "../core/budget/budget.ts";
+import { AccountIds } from "./account-ids.ts";
 import { type EntryRow, FIELDS_PER_ENTRY, type Field, toEntry } from "./entry-fields.ts";
-import { readSinceSnapshot } from "./restore.ts";
+import type { Share } from "./shares.ts";
+import { Summary } from "./summary.ts";
+import { trackLimits } from "./tracking.ts";
+import { zonesOf } from "./window-use.ts";
 
 /** Entries that whoever opens the file has to add up at most, more or less: a few milliseconds' work. */
 const ENTRIES_PER_SNAPSHOT = 4_096;
 
-/**
- * Writes groups of entries into the file, and now and then what they add up to.
- *
- * Only what has been posted since the last snapshot is in memory, and the open holds; a snapshot
- * adds it to the balances in the file. So days long over cost nothing and stay right when an adjust
- * comes for one of them.
- */
+/** What makes entries an audit can trust: told of each group, within the transaction that writes it. */
+export interface Chain {
+  /** Entries that were just written, in order, as flat as they come. */
+  extend(rows: readonly Field[]): void;
+}
+
+/** Writes groups of entries into the file, and now and then what they add up to. */
 export class EntryWriter {
+  readonly #database: DatabaseSync;
+  readonly #chain: Chain | null;
+  readonly #ids: AccountIds;
   readonly #statements: Statements;
-  readonly #accountIds = new Map<string, number>();
-  #sinceSnapshot: Accounts;
-  #snapshotSequence: number;
+  readonly #summary: Summary;
 
   /** Nobody else may append to the file as long as this exists. */
-  constructor(database: DatabaseSync) {
+  constructor(database: DatabaseSync, chain: Chain | null = null) {
+    this.#database = database;
+    this.#chain = chain;
+    this.#ids = new AccountIds(database);
     this.#statements = prepare(database);
-    this.#sinceSnapshot = readSinceSnapshot(database);
-    this.#snapshotSequence = this.#statements.readSnapshot.get()!["sequence"] as number;
-    for (const { id, name } of this.#statements.readAccounts.iterate()) {
-      this.#accountIds.set(name as string, id as number);
-    }
+    this.#summary = new Summary(database, this.#ids);
+    this.#summary.catchUp();
+  }
+
+  /** What was counted so far, to look into. */
+  get accounts(): Summary["accounts"] {
+    return this.#summary.accounts;
   }
 
   /**
-   * Writes the group; it is durable on return. What the file has already is left out, so a group
+   * Writes the group, and returns what was posted by it; it is durable then. What the file has already is left out, so a group
    * whose first writing is in doubt can be written again. Throws when it cannot be written, and must
    * not be used any more then.
    */
-  write(group: readonly Field[]): void {
+  write(group: readonly Field[]): readonly Share[] {
     const { begin, commit } = this.#statements;
     begin.run();
-    for (let i = 0; i < group.length; i += FIELDS_PER_ENTRY) {
+    const before = this.#summary.posts;
+    const first = this.#firstNew(group);
+    for (let i = first; i < group.length; i += FIELDS_PER_ENTRY) {
       this.#insert(group.slice(i, i + FIELDS_PER_ENTRY) as EntryRow);
     }
-    if (this.#sinceSnapshot.sequence - this.#snapshotSequence >= ENTRIES_PER_SNAPSHOT) this.#snapshot();
+    if (first < group.length) this.#chain?.extend(group.slice(first));
+    const posted = this.#summary.sharesFrom(before);
+    if (this.#summary.unsummed >= ENTRIES_PER_SNAPSHOT) this.#summary.writeSnapshot();
     commit.run();
+    return posted;
+  }
+
+  /**
+   * From here on counts the windows of limits that were set after that version, too. Within a transaction: after a failure
+   * it must not be used any more.
+   */
+  track({ after, nowUs }: { after: number; nowUs: number }): void {
+    const { windows, rows, zones } = trackLimits(this.#database, { after, nowUs });
+    if (windows.length > 0) this.#summary.track(windows, { rows, zones });
+  }
+
+  /**
+   * What was posted in windows through the last entry that was written. They have to be counted; so nothing is added up for
+   * it, however much was posted.
+   */
+  known(windows: readonly TrackedWindow[]): Known {
+    const { sequence: through } = this.#summary.accounts;
+    return { zones: zonesOf(this.#database, windows), used: this.#summary.rowsOf(windows), through };
   }
 
   /** Leaves nothing to add up for the next one to open the file. */
   close(): void {
     const { begin, commit } = this.#statements;
     begin.run();
-    this.#snapshot();
+    this.#summary.writeSnapshot();
     commit.run();
+  }
+
+  #firstNew(group: readonly Field[]): number {
+    const { sequence } = this.#summary.accounts;
+    let i = 0;
+    while (i < group.length && (group[i] as number) <= sequence) i += FIELDS_PER_ENTRY;
+    return i;
   }
 
   #insert(row: EntryRow): void {
     const [sequence, atUs, operation, hold, account, ...rest] = row;
-    if (sequence <= this.#sinceSnapshot.sequence) return;
-    this.#statements.insertEntry.run(sequence, atUs, operation, hold, this.#accountId(account), ...rest);
-    this.#sinceSnapshot.apply(toEntry(row));
-  }
-
-  #accountId(name: string): number {
-    let id = this.#accountIds.get(name);
-    if (id === undefined) {
-      id = Number(this.#statements.insertAccount.run(name).lastInsertRowid);
-      this.#accountIds.set(name, id);
-    }
-    return id;
-  }
-
-  #snapshot(): void {
-    const { addBalance, writeSnapshot } = this.#statements;
-    const { sequence, clockUs, names, holds, inDoubt } = this.#sinceSnapshot;
-    for (const name of names) {
-      for (const row of this.#sinceSnapshot.rowsOf(name)) {
-        const { window, startUs, nanoUsd, inputTokens, outputTokens, requests } = row;
-        const account = this.#accountId(name);
-        addBalance.run(account, window, startUs, BigInt(nanoUsd), inputTokens, outputTokens, requests);
-      }
-    }
-    const open = [...holds.values()];
-    writeSnapshot.run(sequence, clockUs, JSON.stringify(open));
-    this.#sinceSnapshot = new Accounts({
-      sequence,
-      clockUs,
-      balances: [],
-      holds: open,
-      inDoubt: [...inDoubt.values()],
-    });
-    this.#snapshotSequence = sequence;
+    this.#statements.insertEntry.run(sequence, atUs, operation, hold, this.#ids.idOf(account), ...rest);
+    this.#summary.apply(toEntry(row));
   }
 }
 
-type Statements = ReturnType<typeof prepare>;
+type Statements = Record<"begin" | "commit" | "insertEntry", StatementSync>;
 
-function prepare(
-  database: DatabaseSync,
-): Record<
-  | "begin"
-  | "commit"
-  | "readAccounts"
-  | "readSnapshot"
-  | "insertAccount"
-  | "insertEntry"
-  | "addBalance"
-  | "writeSnapshot",
-  StatementSync
-> {
-  const twelve = Array.from({ length: FIELDS_PER_ENTRY }, () => "?").join(", ");
+function prepare(database: DatabaseSync): Statements {
+  const fields = Array.from({ length: FIELDS_PER_ENTRY }, () => "?").join(", ");
   return {
     begin: database.prepare("BEGIN IMMEDIATE"),
     commit: database.prepare("COMMIT"),
-    readAccounts: database.prepare("SELECT id, name FROM accounts"),
-    readSnapshot: database.prepare("SELECT sequence FROM snapshot"),
-    insertAccount: database.prepare("INSERT INTO accounts (name) VALUES (?)"),
-    insertEntry: database.prepare(`INSERT INTO entries VALUES (${twelve})`),
-    addBalance: database.prepare(
-      `INSERT INTO balances VALUES (?, ?, ?, ?, ?, ?, ?)
-       ON CONFLICT DO UPDATE SET
-         nano_usd = nano_usd + excluded.nano_usd,
-         input_tokens = input_tokens + excluded.input_tokens,
-         output_tokens = output_tokens + excluded.output_tokens,
-         requests = requests + excluded.requests`,
+    insertEntry: database.prepare(
+      `INSERT INTO entries (sequence, at_us, operation, hold, account, nano_usd, input_tokens, output_tokens, requests,
+         held_at_us, in_doubt, overage, model, cached_tokens, reasoning_tokens) VALUES (${fields})`,
     ),
-    writeSnapshot: database.prepare("UPDATE snapshot SET sequence = ?, clock_us = ?, holds = ?"),
   };
 }

@@ -1,16 +1,20 @@
 import type { LedgerState } from "../core/budget/accounts.ts";
 import type { LimitRow } from "../core/budget/limits.ts";
-import { MILLIS_PER_SECOND } from "../core/units.ts";
+import { MICROS_PER_MILLI, MILLIS_PER_SECOND } from "../core/units.ts";
 import { KeyBook } from "../keys/key-book.ts";
+import { readKeys } from "../keys/key-table.ts";
 import type { Log } from "../observability/log.ts";
 import type { Submit } from "../supervisor/loop.ts";
 import type { LedgerPort } from "../supervisor/ports.ts";
-import { ChangeTeller, NO_VERSIONS, readChanges } from "./changes.ts";
+import { ChangeTeller, readPlainChanges, readVersions } from "./changes.ts";
 import { createStateFolder, ledgerPath, openDatabase, setBusyTimeout } from "./database.ts";
 import { GroupCommit } from "./group-commit.ts";
+import { readLimits } from "./limit-table.ts";
 import { type Ownership, takeOwnership } from "./ownership.ts";
 import { readState } from "./restore.ts";
 import { SqliteStore } from "./sqlite-store.ts";
+import { tidyTracking } from "./tracking.ts";
+import { inTransaction } from "./transaction.ts";
 
 /** What is appended and not durable yet, in entries; beyond it, nothing new may start. */
 const PENDING_MAX = 50_000;
@@ -54,17 +58,25 @@ export function openLedger({ stateFolder, ...options }: LedgerOptions): Ledger {
 }
 
 function openOwned(path: string, { ownership, log, closeMsMax = CLOSE_MS_MAX }: OwnedOptions): Ledger {
-  const database = openDatabase(path);
-  const first = readChanges(database, NO_VERSIONS);
+  const database = openDatabase(path, ownership);
+  const first = inTransaction(database, () => {
+    tidyTracking(database, Date.now() * MICROS_PER_MILLI);
+    const { limits } = readLimits(database, { after: 0 });
+    return { limits, keys: readKeys(database, { after: 0 }), through: readVersions(database) };
+  });
   setBusyTimeout(database, LOOK_MS_MAX);
 
   let commits: GroupCommit | null = null;
   let submit: Submit | null = null;
   const teller = new ChangeTeller(first.through, {
-    limits: (limits) => submit?.({ kind: "limits_changed", limits }),
+    limits: (limits, known) => submit?.({ kind: "limits_changed", limits, known }),
     keys: (changed) => keys.update(changed),
   });
-  const look = guardedLook(() => teller.tell(readChanges(database, teller.told)), log);
+  const look = guardedLook(() => {
+    const changes = readPlainChanges(database, teller.told);
+    if (changes !== null) teller.tell(changes);
+    return changes !== null;
+  }, log);
   const keys = new KeyBook(first.keys, look);
   const store = new SqliteStore({
     path,
@@ -99,18 +111,22 @@ function openOwned(path: string, { ownership, log, closeMsMax = CLOSE_MS_MAX }: 
   };
 }
 
-/** False when the file could not be read: the key is unknown for now. A request must not fail by that, nor fill the log. */
-function guardedLook(look: () => void, log: Log): () => boolean {
+/**
+ * False when the file could not be read, or what it says has to be added up first, which is left to the thread that writes:
+ * the key is unknown for now. A request must not fail by that, nor fill the log.
+ */
+function guardedLook(look: () => boolean, log: Log): () => boolean {
   let isFailing = false;
   return () => {
     try {
-      look();
+      const isAllTold = look();
       isFailing = false;
+      return isAllTold;
     } catch (error) {
       if (!isFailing) log.error({ error: (error as Error).message }, "new keys can't be looked for");
       isFailing = true;
+      return false;
     }
-    return !isFailing;
   };
 }
 

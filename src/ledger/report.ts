@@ -1,10 +1,16 @@
 import type { DatabaseSync } from "node:sqlite";
-import { Budget, type Remainder } from "../core/budget/budget.ts";
-import { Accounts } from "../core/budget/accounts.ts";
+import { Accounts, type LedgerState } from "../core/budget/accounts.ts";
+import { Budget, type Known, type Remainder } from "../core/budget/budget.ts";
+import type { LimitRow } from "../core/budget/limits.ts";
 import { formatUsd } from "../core/budget/money.ts";
 import type { Micros } from "../core/units.ts";
+import { isWithin, ROOT } from "../keys/account-path.ts";
+import { subtree } from "./known-account.ts";
 import { readLimits } from "./limit-table.ts";
 import { readState } from "./restore.ts";
+import { groupWindows } from "./shares.ts";
+import { consistently } from "./transaction.ts";
+import { readKnown } from "./window-use.ts";
 
 /** What was used under every limit, and by whom there is none for. */
 export interface BudgetReport {
@@ -17,37 +23,54 @@ export interface BudgetReport {
   overage: { posts: number; usd: string };
 }
 
-/** Reads the file as it stands; a supervisor may be writing to it. */
-export function reportBudgets(database: DatabaseSync, nowUs: Micros): BudgetReport {
-  const state = readState(database);
-  const { limits } = readLimits(database, { after: 0 });
-  const budget = new Budget(state);
-  budget.setLimits(limits);
-  const accounts = new Accounts(state);
-  const limited = new Set(limits.filter(({ amount }) => amount !== null).map(({ account }) => account));
-  const others = [...accounts.names].filter((name) => !limited.has(name)).sort();
-  return {
-    limits: [...limited].sort().flatMap((account) => {
-      return budget.remainders(account, nowUs).filter((remainder) => remainder.account === account);
-    }),
-    unlimited: others.map((account) => {
-      const { posted, held } = accounts.balance(account, "total", nowUs);
-      return { account, posted: posted.nanoUsd, held: held.nanoUsd };
-    }),
-    inDoubt: {
-      posts: state.inDoubt.length,
-      usd: formatUsd(state.inDoubt.reduce((sum, { charge }) => sum + BigInt(charge.nanoUsd), 0n)),
-    },
-    overage: readOverage(database),
-  };
+/** Reads the file as it stands, for that account and all below it; a supervisor may be writing to it. */
+export function reportBudgets(database: DatabaseSync, nowUs: Micros, top: string = ROOT): BudgetReport {
+  return consistently(database, () => {
+    const state = readState(database);
+    const { limits } = readLimits(database, { after: 0 });
+    const budget = new Budget(state);
+    budget.setLimits(limits, readUntracked(database, { state, limits, nowUs }));
+    const accounts = new Accounts(state);
+    const limited = new Set(limits.filter(({ amount }) => amount !== null).map(({ account }) => account));
+    const others = [...accounts.names].filter((name) => !limited.has(name) && isWithin(name, top)).sort();
+    const inDoubt = state.inDoubt.filter(({ account }) => isWithin(account, top));
+    return {
+      limits: [...limited].sort().flatMap((account) => {
+        if (!isWithin(account, top)) return [];
+        return budget.remainders(account, nowUs).filter((remainder) => remainder.account === account);
+      }),
+      unlimited: others.map((account) => {
+        const { posted, held } = accounts.balance(account, "total", nowUs);
+        return { account, posted: posted.nanoUsd, held: held.nanoUsd };
+      }),
+      inDoubt: {
+        posts: inDoubt.length,
+        usd: formatUsd(inDoubt.reduce((sum, { charge }) => sum + BigInt(charge.nanoUsd), 0n)),
+      },
+      overage: readOverage(database, top),
+    };
+  });
 }
 
-function readOverage(database: DatabaseSync): BudgetReport["overage"] {
+/** Of limits that no supervisor has seen yet: their windows are not counted so far. */
+function readUntracked(
+  database: DatabaseSync,
+  { state, limits, nowUs }: { state: LedgerState; limits: readonly LimitRow[]; nowUs: Micros },
+): Known {
+  const tracked = groupWindows(state.tracked);
+  const windows = limits.filter(({ account, window, amount }) => {
+    return amount !== null && window !== "total" && tracked.get(account)?.includes(window) !== true;
+  });
+  return readKnown(database, { windows, nowUs });
+}
+
+function readOverage(database: DatabaseSync, account: string): BudgetReport["overage"] {
   const row = database
     .prepare(
       `SELECT count(*) AS posts, CAST(coalesce(sum(overage ->> 'nanoUsd'), 0) AS TEXT) AS nanoUsd
-       FROM entries WHERE overage IS NOT NULL`,
+       FROM entries JOIN accounts ON accounts.id = entries.account
+       WHERE overage IS NOT NULL AND ${subtree("name")}`,
     )
-    .get()!;
+    .get({ account })!;
   return { posts: row["posts"] as number, usd: formatUsd(BigInt(row["nanoUsd"] as string)) };
 }

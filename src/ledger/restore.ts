@@ -1,4 +1,4 @@
-import type { DatabaseSync } from "node:sqlite";
+import type { DatabaseSync, StatementSync } from "node:sqlite";
 import {
   Accounts,
   type BalanceRow,
@@ -6,63 +6,182 @@ import {
   type Hold,
   IN_DOUBT_MAX,
   type LedgerState,
+  type OnPosted,
+  type TrackedWindow,
 } from "../core/budget/accounts.ts";
+import { Calendar, type ZoneRules } from "../core/budget/calendar.ts";
 import type { LedgerEntry } from "../core/budget/ledger-entry.ts";
-import { dayStart } from "../core/budget/limits.ts";
-import { consistently } from "./database.ts";
+import { addSum, newSum, rowOf, sumOf } from "../core/budget/sums.ts";
+import type { LimitWindow } from "../core/budget/windows.ts";
+import type { Micros } from "../core/units.ts";
 import { type EntryRow, toEntry } from "./entry-fields.ts";
+import { groupWindows, type Share, sumByWindow } from "./shares.ts";
+import type { SumRow } from "./sum-row.ts";
+import { consistently } from "./transaction.ts";
+import { readZones } from "./zone-table.ts";
 
 const ENTRY_COLUMNS = `sequence, at_us, operation, hold, name, nano_usd, input_tokens, output_tokens, requests,
-  held_at_us, in_doubt, overage`;
+  held_at_us, in_doubt, overage, model, cached_tokens, reasoning_tokens`;
 const WITH_ACCOUNT = "JOIN accounts ON accounts.id = entries.account";
+const BALANCE_COLUMNS = `name, balances.window, start_us, CAST(nano_usd AS TEXT), input_tokens, cached_tokens,
+  output_tokens, reasoning_tokens, requests`;
 
-/** What the file adds up to now. Days that are over stand in the file only. */
+/** What the file adds up to now. What windows were before the snapshot and are no more stands in `usage` only. */
 export function readState(database: DatabaseSync): LedgerState {
-  return consistently(database, () => restore(database, { balances: readBalances(database) }).state);
+  return consistently(database, () => {
+    const snapshot = readSnapshotState(database);
+    const { shares, ...now } = readSince(database, snapshot);
+    return { ...snapshot, ...now, balances: withShares(snapshot, shares) };
+  });
 }
 
-/** What has been added since the snapshot, on open holds of that time: what the next snapshot has to add to it. */
-export function readSinceSnapshot(database: DatabaseSync): Accounts {
-  return consistently(database, () => restore(database, { balances: [] }));
+/** The accounts as of the snapshot. */
+export function readSnapshot(database: DatabaseSync, onPosted: OnPosted | null = null): Accounts {
+  return new Accounts(readSnapshotState(database), onPosted);
 }
 
-/** Every entry in order, as an audit reads them. */
-export function* readEntries(database: DatabaseSync, { after }: { after: number }): Generator<LedgerEntry> {
-  const statement = database.prepare(
-    `SELECT ${ENTRY_COLUMNS} FROM entries ${WITH_ACCOUNT} WHERE sequence > ? ORDER BY sequence`,
-  );
-  statement.setReturnArrays(true);
-  for (const row of statement.iterate(after)) yield toEntry(row as unknown as EntryRow);
+/** What was posted since the snapshot, and the last entry of all. */
+export function readSinceSnapshot(database: DatabaseSync): { shares: Share[]; sequence: number } {
+  return readSince(database, readSnapshotRow(database));
 }
 
-/** The snapshot, and the entries after it counted in. */
-function restore(database: DatabaseSync, { balances }: { balances: BalanceRow[] }): Accounts {
-  const { sequence, clockUs, holds } = readSnapshot(database);
-  const inDoubt = readDoubtful(database, sequence);
-  const accounts = new Accounts({ sequence, clockUs, balances, holds, inDoubt });
+function readSnapshotState(database: DatabaseSync): LedgerState {
+  const snapshot = readSnapshotRow(database);
+  const zones = readZones(database);
+  const tracked = database
+    .prepare("SELECT account, window FROM tracked")
+    .all()
+    .map((row) => ({ ...row }));
+  const balances = readBalances(database, { zones, clockUs: snapshot.clockUs });
+  return { ...snapshot, zones, tracked: tracked as unknown as TrackedWindow[], balances };
+}
+
+/** Counts the entries since the snapshot, without the balances before it: those may be many. */
+function readSince(
+  database: DatabaseSync,
+  { sequence, clockUs, holds, inDoubt }: SnapshotRow,
+): SnapshotRow & { shares: Share[] } {
+  const shares: Share[] = [];
+  const start = { sequence, clockUs, holds, inDoubt, zones: [], tracked: [], balances: [] };
+  const accounts = new Accounts(start, collect(shares));
   for (const entry of readEntries(database, { after: sequence })) accounts.apply(entry);
-  return accounts;
-}
-
-function readSnapshot(database: DatabaseSync): Pick<LedgerState, "sequence" | "clockUs" | "holds"> {
-  const row = database.prepare("SELECT sequence, clock_us, holds FROM snapshot").get()!;
   return {
-    sequence: row["sequence"] as number,
-    clockUs: row["clock_us"] as number,
-    holds: JSON.parse(row["holds"] as string) as Hold[],
+    shares,
+    sequence: accounts.sequence,
+    clockUs: accounts.clockUs,
+    holds: [...accounts.holds.values()],
+    inDoubt: [...accounts.inDoubt.values()],
   };
 }
 
-function readBalances(database: DatabaseSync): BalanceRow[] {
-  const { clockUs } = readSnapshot(database);
-  return database
-    .prepare(
-      `SELECT name AS account, window, start_us AS startUs, CAST(nano_usd AS TEXT) AS nanoUsd,
-         input_tokens AS inputTokens, output_tokens AS outputTokens, requests
-       FROM balances JOIN accounts ON accounts.id = balances.account
-       WHERE window = 'total' OR start_us >= ?`,
-    )
-    .all(dayStart(clockUs)) as unknown as BalanceRow[];
+/** The balances of a snapshot, and what was posted since. */
+function withShares({ zones, tracked, balances }: LedgerState, shares: readonly Share[]): BalanceRow[] {
+  if (shares.length === 0) return balances;
+  const windows = groupWindows(tracked);
+  const since = sumByWindow(shares, {
+    calendar: new Calendar(zones),
+    windowsOf: (account) => ["total", ...(windows.get(account) ?? [])],
+  });
+  const grown = new Map(since.map((row) => [placeOf(row), row]));
+  const both = balances.map((row) => {
+    const place = placeOf(row);
+    const more = grown.get(place);
+    if (more === undefined) return row;
+    grown.delete(place);
+    const posted = sumOf(row);
+    addSum(posted, sumOf(more));
+    return rowOf(row, { posted, held: newSum() });
+  });
+  return [...both, ...grown.values()];
+}
+
+/** For `Accounts`: adds what is posted to the list. */
+export function collect(shares: Share[]): OnPosted {
+  return ({ account, model }, atUs, charge) => void shares.push({ account, model, atUs, charge });
+}
+
+/** Every entry in order. */
+export function* readEntries(database: DatabaseSync, after: { after: number }): Generator<LedgerEntry> {
+  for (const row of readEntryRows(database, after)) yield toEntry(row);
+}
+
+/** The same as they are stored, as an audit reads them. */
+export function readEntryRows(database: DatabaseSync, { after }: { after: number }): Iterable<EntryRow> {
+  return prepareEntryRows(database).iterate(after, Number.MAX_SAFE_INTEGER) as unknown as Iterable<EntryRow>;
+}
+
+/** Takes the sequence to begin after and the one to end with; its rows are `EntryRow`s. */
+export function prepareEntryRows(database: DatabaseSync): StatementSync {
+  const statement = database.prepare(
+    `SELECT ${ENTRY_COLUMNS} FROM entries ${WITH_ACCOUNT} WHERE sequence > ? AND sequence <= ? ORDER BY sequence`,
+  );
+  statement.setReturnArrays(true);
+  return statement;
+}
+
+function placeOf({ account, window, startUs }: BalanceRow): string {
+  return `${startUs} ${window} ${account}`;
+}
+
+type SnapshotRow = Pick<LedgerState, "sequence" | "clockUs" | "holds" | "inDoubt">;
+
+function readSnapshotRow(database: DatabaseSync): SnapshotRow {
+  const row = database.prepare("SELECT sequence, clock_us, holds FROM snapshot").get()!;
+  const sequence = row["sequence"] as number;
+  return {
+    sequence,
+    clockUs: row["clock_us"] as number,
+    holds: JSON.parse(row["holds"] as string) as Hold[],
+    inDoubt: readDoubtful(database, sequence),
+  };
+}
+
+function readBalances(
+  database: DatabaseSync,
+  { zones, clockUs }: { zones: ZoneRules[]; clockUs: Micros },
+): BalanceRow[] {
+  const calendar = new Calendar(zones);
+  const totals = database.prepare(
+    `SELECT ${BALANCE_COLUMNS} FROM accounts CROSS JOIN balances ON balances.account = accounts.id
+     WHERE balances.window = 'total'`,
+  );
+  const counting = database.prepare(
+    `SELECT ${BALANCE_COLUMNS} FROM tracked CROSS JOIN accounts ON accounts.name = tracked.account
+     CROSS JOIN balances ON balances.account = accounts.id AND balances.window = tracked.window
+     WHERE tracked.window = ? AND start_us >= ?`,
+  );
+  for (const statement of [totals, counting]) statement.setReturnArrays(true);
+  const windows = database.prepare("SELECT DISTINCT window FROM tracked").all() as { window: LimitWindow }[];
+  const rows = [
+    totals.all(),
+    ...windows.map(({ window }) => counting.all(window, calendar.countsFrom(window, clockUs))),
+  ];
+  return rows.flat().map((row) => toBalance(row as unknown as BalanceFields));
+}
+
+type BalanceFields = [account: string, window: LimitWindow, startUs: Micros, ...sum: SumRow];
+
+function toBalance([
+  account,
+  window,
+  startUs,
+  nanoUsd,
+  inputTokens,
+  cachedTokens,
+  ...rest
+]: BalanceFields): BalanceRow {
+  const [outputTokens, reasoningTokens, requests] = rest;
+  return {
+    account,
+    window,
+    startUs,
+    nanoUsd,
+    inputTokens,
+    cachedTokens,
+    outputTokens,
+    reasoningTokens,
+    requests,
+  };
 }
 
 /**
@@ -80,7 +199,7 @@ function readDoubtful(database: DatabaseSync, through: number): DoubtfulPost[] {
   statement.setReturnArrays(true);
   const latestFirst = statement.all({ through }) as unknown as EntryRow[];
   return latestFirst.toReversed().map((row) => {
-    const { hold, account, heldAtUs, charge } = toEntry(row);
-    return { hold, account, heldAtUs, charge };
+    const { hold, account, model, heldAtUs, charge } = toEntry(row);
+    return { hold, account, model, heldAtUs, charge };
   });
 }

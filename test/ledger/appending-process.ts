@@ -1,6 +1,7 @@
 import { writeSync } from "node:fs";
 import { pino } from "pino";
 import { Budget } from "../../src/core/budget/budget.ts";
+import { NOTHING } from "../../src/core/budget/charge.ts";
 import type { LedgerEntry } from "../../src/core/budget/ledger-entry.ts";
 import { openLedger } from "../../src/ledger/ledger.ts";
 
@@ -9,7 +10,7 @@ import { openLedger } from "../../src/ledger/ledger.ts";
  * sequence of what is durable to standard output, one a line. It is meant to be killed.
  */
 const AT_ONCE = 20;
-const charge = { nanoUsd: 1_000, inputTokens: 10, outputTokens: 20, requests: 1 };
+const charge = { ...NOTHING, nanoUsd: 1_000, inputTokens: 10, outputTokens: 20, requests: 1 };
 
 const ledger = openLedger({ stateFolder: process.argv[2]!, log: pino({ level: "silent" }) });
 const { state } = ledger.restore();
@@ -31,8 +32,8 @@ function append(entry: LedgerEntry): void {
 }
 
 function reserve(): void {
-  const options = { id: `h${count++}`, account: `global/acme/key${count % 7}`, charge, nowUs: nowUs() };
-  const entry = budget.reserve(options) as LedgerEntry;
+  const asked = { account: `global/acme/key${count % 7}`, priority: null, charge };
+  const entry = budget.reserve({ id: `h${count++}`, model: "m" }, asked, nowUs()) as LedgerEntry;
   open.push(entry);
   append(entry);
 }

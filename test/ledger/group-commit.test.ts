@@ -53,10 +53,10 @@ function setUp(): {
   const append = (...operations: Operation[]): void => {
     for (const operation of operations) {
       sequence++;
-      const entry = { sequence, atUs: sequence, operation, hold: "h", account: "global", heldAtUs: sequence };
+      const entry = { sequence, atUs: sequence, operation, hold: "h", account: "global", model: "m" };
       commits.append({
         kind: "append_ledger",
-        entry: { ...entry, charge: NOTHING, overage: null, inDoubt: false },
+        entry: { ...entry, heldAtUs: sequence, charge: NOTHING, overage: null, inDoubt: false },
       });
     }
   };

@@ -10,7 +10,8 @@ import { afterEach, beforeEach, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { pino } from "pino";
-import { Budget } from "../../src/core/budget/budget.ts";
+import { type Asked, Budget } from "../../src/core/budget/budget.ts";
+import { NOTHING } from "../../src/core/budget/charge.ts";
 import type { LedgerEntry } from "../../src/core/budget/ledger-entry.ts";
 import type { SupervisorEvent } from "../../src/core/events.ts";
 import { createKey, rotateKey, setKeyEnabled } from "../../src/keys/key-table.ts";
@@ -18,11 +19,13 @@ import { createStateFolder, ledgerPath, openDatabase } from "../../src/ledger/da
 import { type Ledger, openLedger } from "../../src/ledger/ledger.ts";
 import { readLimits, writeLimit } from "../../src/ledger/limit-table.ts";
 import { readEntries, readState } from "../../src/ledger/restore.ts";
-import { foldAll, sorted, stateOf, withoutPast } from "./folded.ts";
+import { inTransaction } from "../../src/ledger/transaction.ts";
+import { foldAll, sorted, withoutPast } from "./folded.ts";
 
 const APPENDING = fileURLToPath(new URL("appending-process.ts", import.meta.url));
 const POLL_MS = 10;
-const charge = { nanoUsd: 1_000, inputTokens: 10, outputTokens: 20, requests: 1 };
+const charge = { ...NOTHING, nanoUsd: 1_000, inputTokens: 10, outputTokens: 20, requests: 1 };
+const asked = (account: string): Asked => ({ account, priority: null, charge });
 
 let stateFolder: string;
 beforeEach(() => {
@@ -77,10 +80,8 @@ test("what was durable survives kill -9, and nothing is there by half", async ()
         entries.map(({ sequence }) => sequence),
         entries.map((_, i) => i + 1),
       );
-      assert.deepEqual(
-        sorted(withoutPast(readState(database))),
-        sorted(withoutPast(stateOf(foldAll(database)))),
-      );
+      const state = readState(database);
+      assert.deepEqual(sorted(withoutPast(state)), sorted(withoutPast(foldAll(database, state).state)));
     });
   }
 });
@@ -90,11 +91,11 @@ test("a ledger has one supervisor; what it wrote is there for the next one", asy
   assert.throws(() => open(), /Another supervisor is using .*Stop it/);
   assert.equal(statSync(stateFolder).mode & 0o777, 0o700);
   const budget = new Budget(first.ledger.restore().state);
-  const reserve = { id: "r/0:0", account: "global/acme", charge, nowUs: Date.now() * 1_000 };
-  first.append(budget.reserve(reserve));
+  const nowUs = Date.now() * 1_000;
+  first.append(budget.reserve({ id: "r/0:0", model: "m" }, asked("global/acme"), nowUs));
   await until(() => first.events.length > 0);
   assert.deepEqual(first.events, [{ kind: "ledger_durable", through: 1 }]);
-  first.append(budget.post("r/0:0", charge, reserve.nowUs));
+  first.append(budget.post("r/0:0", charge, nowUs));
   await first.ledger.close();
 
   const second = open();
@@ -112,9 +113,10 @@ test("limits that are set beside a running supervisor reach it, and every change
   await until(() => events.length === 1);
   asOther((database) => assert.ok(writeLimit(database, { ...limit, amount: null })));
   await until(() => events.length === 2);
+  const known = { zones: [], used: [], through: 0 };
   assert.deepEqual(events, [
-    { kind: "limits_changed", limits: [{ ...limit, amount: "5000000000" }] },
-    { kind: "limits_changed", limits: [{ ...limit, amount: null }] },
+    { kind: "limits_changed", limits: [{ ...limit, amount: "5000000000" }], known },
+    { kind: "limits_changed", limits: [{ ...limit, amount: null }], known },
   ]);
   asOther((database) => {
     assert.ok(!writeLimit(database, { ...limit, amount: null }), "nothing to remove");
@@ -148,31 +150,94 @@ test("limits that were set before are there from the beginning; those that were 
 test("a key works as soon as it was created, and no longer than it should", async () => {
   const { ledger } = open();
   const { keys } = ledger;
-  const alice = { tenant: "acme", name: "alice" };
+  const alice = { account: "global/acme/alice", role: "spend" } as const;
+  const owner = { account: alice.account, tenant: "acme", key: "alice", role: "spend" };
   assert.ok(keys.isEmpty);
-  const secret = asOther((database) => createKey(database, alice))!;
-  assert.deepEqual(keys.find(secret), { tenant: "acme", key: "alice" });
-  assert.equal(
+  const secret = asOther((database) => createKey(database, alice)) as string;
+  assert.deepEqual(keys.find(secret), owner);
+  assert.deepEqual(
     asOther((database) => createKey(database, alice)),
-    null,
+    { conflict: alice.account },
   );
-  asOther((database) => setKeyEnabled(database, alice, false));
+  asOther((database) => setKeyEnabled(database, alice.account, false));
   await until(() => keys.find(secret) === null);
-  asOther((database) => setKeyEnabled(database, alice, true));
+  asOther((database) => setKeyEnabled(database, alice.account, true));
   await until(() => keys.find(secret) !== null);
-  const next = asOther((database) => rotateKey(database, alice))!;
-  assert.deepEqual(keys.find(next), { tenant: "acme", key: "alice" });
+  const next = asOther((database) => rotateKey(database, alice.account))!;
+  assert.deepEqual(keys.find(next), owner);
   assert.equal(keys.find(secret), null);
   await ledger.close();
 });
 
 test("a key that can't be looked for because the file can't be read is unknown, and found again later", async () => {
   const { ledger } = open();
-  const secret = asOther((database) => createKey(database, { tenant: "acme", name: "alice" }))!;
+  const secret = asOther((database) =>
+    createKey(database, { account: "global/acme/alice", role: "spend" }),
+  ) as string;
   asOther((database) => database.exec("ALTER TABLE keys RENAME TO away"));
   assert.equal(ledger.keys.find(secret), null);
   asOther((database) => database.exec("ALTER TABLE away RENAME TO keys"));
-  assert.deepEqual(ledger.keys.find(secret), { tenant: "acme", key: "alice" });
+  assert.equal(ledger.keys.find(secret)?.account, "global/acme/alice");
+  await ledger.close();
+});
+
+test("a limit that was found with a key, while the thread that writes could not count it, is counted once it can", async () => {
+  const { ledger, events, append } = open();
+  const budget = new Budget(ledger.restore().state);
+  const tracked = (): number => asOther((database) => readState(database).tracked.length);
+  asOther((database) =>
+    database.exec("CREATE TRIGGER full BEFORE INSERT ON tracked BEGIN SELECT RAISE(ABORT, 'disk full'); END"),
+  );
+  const secret = asOther((database) =>
+    inTransaction(database, () => {
+      writeLimit(database, { account: "global/acme/alice", unit: "usd", window: "day", amount: "5" });
+      return createKey(database, { account: "global/acme/alice", role: "spend" });
+    }),
+  ) as string;
+  assert.equal(ledger.keys.find(secret)?.account, "global/acme/alice");
+  assert.deepEqual(
+    events.map(({ kind }) => kind),
+    ["limits_changed"],
+  );
+  append(budget.reserve({ id: "a", model: "m" }, asked("global/acme/alice"), Date.now() * 1_000));
+  await until(() => ledger.trouble() !== null);
+  assert.equal(tracked(), 0);
+  asOther((database) => database.exec("DROP TRIGGER full"));
+  await until(() => tracked() === 1);
+  await ledger.close();
+});
+
+test("a key whose limits come with one that has to be added up is unknown until the thread that writes has done so", async () => {
+  const { ledger, events, append } = open();
+  const budget = new Budget(ledger.restore().state);
+  const nowUs = Date.now() * 1_000;
+  append(budget.reserve({ id: "a", model: "m" }, asked("global/acme/bob"), nowUs));
+  append(budget.post("a", charge, nowUs));
+  await until(() => asOther((database) => readState(database).sequence === 2));
+  asOther((database) =>
+    database.exec("CREATE TRIGGER full BEFORE INSERT ON tracked BEGIN SELECT RAISE(ABORT, 'disk full'); END"),
+  );
+  const limit = { unit: "usd", window: "month", amount: "5" } as const;
+  const secret = asOther((database) =>
+    inTransaction(database, () => {
+      writeLimit(database, { ...limit, account: "global/acme" });
+      writeLimit(database, { ...limit, account: "global/acme/alice" });
+      return createKey(database, { account: "global/acme/alice", role: "spend" });
+    }),
+  ) as string;
+  assert.equal(ledger.keys.find(secret), null);
+  assert.deepEqual(
+    events.filter(({ kind }) => kind === "limits_changed"),
+    [],
+  );
+  asOther((database) => database.exec("DROP TRIGGER full"));
+  await until(() => ledger.keys.find(secret) !== null);
+  const told = events.find((event) => event.kind === "limits_changed")!;
+  assert.equal(told.limits.length, 2);
+  assert.deepEqual(
+    told.known.used.map(({ account, nanoUsd }) => [account, nanoUsd]),
+    [["global/acme", "1000"]],
+  );
   await ledger.close();
 });
 
@@ -182,7 +247,7 @@ test("what could not be written at the end is said, and the file is free for the
   asOther((database) =>
     database.exec("CREATE TRIGGER full BEFORE INSERT ON entries BEGIN SELECT RAISE(ABORT, 'disk full'); END"),
   );
-  append(budget.reserve({ id: "a", account: "global", charge, nowUs: Date.now() * 1_000 }));
+  append(budget.reserve({ id: "a", model: "m" }, asked("global"), Date.now() * 1_000));
   await until(() => ledger.trouble() !== null);
   await assert.rejects(ledger.close(), /The last 1 ledger entries could not be written \(disk full\)/);
   await open().ledger.close();
@@ -192,7 +257,7 @@ test("while the file can't be written nothing counts as durable, and then everyt
   const { ledger, events, append } = open();
   const budget = new Budget(ledger.restore().state);
   const reserve = (id: string): void => {
-    append(budget.reserve({ id, account: "global/acme", charge, nowUs: Date.now() * 1_000 }));
+    append(budget.reserve({ id, model: "m" }, asked("global/acme"), Date.now() * 1_000));
   };
   asOther((database) =>
     database.exec("CREATE TRIGGER full BEFORE INSERT ON entries BEGIN SELECT RAISE(ABORT, 'disk full'); END"),

@@ -1,206 +1,232 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
+import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { DatabaseSync } from "node:sqlite";
-import { test } from "node:test";
+import { after, before, test } from "node:test";
 import fc from "fast-check";
-import { Accounts, type BalanceRow } from "../../src/core/budget/accounts.ts";
+import { Accounts } from "../../src/core/budget/accounts.ts";
 import { Budget } from "../../src/core/budget/budget.ts";
-import type { Charge } from "../../src/core/budget/charge.ts";
+import { type Charge, NOTHING } from "../../src/core/budget/charge.ts";
 import type { LedgerEntry } from "../../src/core/budget/ledger-entry.ts";
 import { openDatabase } from "../../src/ledger/database.ts";
-import { toFields } from "../../src/ledger/entry-fields.ts";
+import { type Field, toFields } from "../../src/ledger/entry-fields.ts";
+import { NANO_PER_USD } from "../../src/core/budget/money.ts";
+import { seconds } from "../../src/core/units.ts";
 import { EntryWriter } from "../../src/ledger/entry-writer.ts";
 import { readEntries, readState } from "../../src/ledger/restore.ts";
-import { foldAll, sorted, stateOf, withoutPast } from "./folded.ts";
+import { readUsage } from "../../src/ledger/usage-table.ts";
+import { foldAll, sorted, withoutPast } from "./folded.ts";
+import { LedgerBench, LIMITED, NOON_US, steps } from "./ledger-bench.ts";
 
-const ACCOUNTS = ["global/local", "global/acme", "global/acme/alice", "global/acme/bob"];
-const NOON_US = Date.UTC(2026, 0, 1, 12) * 1_000;
-const HOUR_US = 3_600 * 1_000_000;
+/** Those that begin with a quarter of an hour, and those that need not. */
+const EVEN = [
+  "hour",
+  "day",
+  "week",
+  "month",
+  "day@Europe/Berlin",
+  "day@Asia/Kolkata",
+  "month@Australia/Lord_Howe",
+];
+const UNEVEN = ["minute", "rolling:90", "rolling:5400", "rolling:100000"];
 
-const count = fc.integer({ min: 0, max: 1_000_000 });
-const charge: fc.Arbitrary<Charge> = fc.record(
-  {
-    nanoUsd: fc.integer({ min: 0, max: 5_000_000_000 }),
-    inputTokens: count,
-    outputTokens: count,
-    requests: fc.integer({ min: 0, max: 3 }),
-  },
-  { noNullPrototype: true },
-);
-/** Which of the holds, or posts in doubt, that there are. */
-const choice = fc.nat();
+let folder: string;
+before(() => {
+  folder = mkdtempSync(join(tmpdir(), "headgate-ledger-"));
+});
+after(() => rmSync(folder, { recursive: true, force: true }));
 
-const step = fc.oneof(
-  { weight: 4, arbitrary: fc.record({ do: fc.constant("reserve" as const), account: choice, charge }) },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant("extend" as const), which: choice, charge }) },
-  { weight: 3, arbitrary: fc.record({ do: fc.constant("post" as const), which: choice, charge }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant("void" as const), which: choice }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant("doubt" as const), which: choice }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant("adjust" as const), which: choice, charge }) },
-  {
-    weight: 1,
-    arbitrary: fc.record({ do: fc.constant("wait" as const), hours: fc.integer({ min: 1, max: 40 }) }),
-  },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant("write" as const) }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant("crash" as const) }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant("close" as const) }) },
-);
-
-type Step = typeof step extends fc.Arbitrary<infer Value> ? Value : never;
-
-/** A ledger file beside a budget that nothing ever happens to. */
-class Bench {
-  readonly #path: string;
-  readonly budget = new Budget();
-  /** Counts the same entries, in memory only. */
-  readonly live = new Accounts();
-  nowUs = NOON_US;
-  database: DatabaseSync;
-  #writer: EntryWriter;
-  #group: LedgerEntry[] = [];
-  #holds = 0;
-
-  constructor(path: string) {
-    this.#path = path;
-    this.database = openDatabase(path);
-    this.#writer = new EntryWriter(this.database);
-  }
-
-  take(next: Step): void {
-    const holds = [...this.live.holds.keys()];
-    const doubtful = [...this.live.inDoubt.keys()];
-    switch (next.do) {
-      case "reserve": {
-        const account = ACCOUNTS[next.account % ACCOUNTS.length]!;
-        const id = `h${this.#holds++}`;
-        return this.#add(this.budget.reserve({ id, account, charge: next.charge, nowUs: this.nowUs }));
-      }
-      case "extend":
-        if (holds.length === 0) return;
-        return this.#add(this.budget.extend(pick(holds, next.which), next.charge, this.nowUs));
-      case "post":
-        if (holds.length === 0) return;
-        return this.#add(this.budget.post(pick(holds, next.which), next.charge, this.nowUs));
-      case "void":
-        if (holds.length === 0) return;
-        return this.#add(this.budget.void(pick(holds, next.which), this.nowUs));
-      case "doubt":
-        if (holds.length === 0) return;
-        return this.#add(this.budget.postInDoubt(pick(holds, next.which), this.nowUs));
-      case "adjust":
-        if (doubtful.length === 0) return;
-        return this.#add(this.budget.adjust(pick(doubtful, next.which), next.charge, this.nowUs)!);
-      case "wait":
-        this.nowUs += next.hours * HOUR_US;
-        return;
-      case "write":
-        return this.write();
-      case "crash":
-        return this.reopen();
-      case "close":
-        this.write();
-        this.#writer.close();
-        return this.reopen();
-    }
-  }
-
-  write(): void {
-    this.#writer.write(toFields(this.#group));
-    this.#group = [];
-  }
-
-  /** As after a crash: what was written is all there is, and nobody has summed it up. */
-  reopen(): void {
-    this.write();
-    this.database.close();
-    this.database = openDatabase(this.#path);
-    this.#writer = new EntryWriter(this.database);
-  }
-
-  summarize(): void {
-    this.write();
-    this.#writer.close();
-  }
-
-  #add(entry: LedgerEntry | object): void {
-    assert.ok("sequence" in entry);
-    this.live.apply(entry);
-    this.#group.push(entry);
-  }
+function dollars(count: number): Charge {
+  return { ...NOTHING, nanoUsd: count * 1e9, outputTokens: count };
 }
 
-function pick<T>(items: readonly T[], which: number): T {
-  return items[which % items.length]!;
+let files = 0;
+function newPath(): string {
+  return join(folder, `${files++}.db`);
 }
 
-test("whatever happens, the file adds up to what was counted in memory", () => {
-  const folder = mkdtempSync(join(tmpdir(), "headgate-ledger-"));
-  let run = 0;
-  try {
-    fc.assert(
-      fc.property(fc.array(step, { maxLength: 80 }), (steps) => {
-        const bench = new Bench(join(folder, `${run++}.db`));
-        for (const next of steps) bench.take(next);
-        bench.write();
-        const expected = sorted(withoutPast(stateOf(bench.live)));
-        assert.deepEqual(sorted(withoutPast(readState(bench.database))), expected, "reopened");
-        assert.deepEqual(sorted(stateOf(foldAll(bench.database))), sorted(stateOf(bench.live)), "audited");
-        bench.summarize();
-        assert.deepEqual(sorted(withoutPast(readState(bench.database))), expected, "summed up");
-        assert.deepEqual(
-          everyDay(bench.database),
-          sorted(stateOf(bench.live)).balances,
-          "days that are over",
-        );
-        bench.database.close();
-      }),
-      { numRuns: 150 },
-    );
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
+function newBench(): LedgerBench {
+  return new LedgerBench(newPath());
+}
+
+test("whatever happens, the file says what all its entries add up to in windows that were always counted", () => {
+  const template = newPath();
+  const empty = new LedgerBench(template);
+  for (const window of [...EVEN, ...UNEVEN]) empty.limit("global/acme", window, { isRunning: true });
+  empty.database.close();
+  fc.assert(
+    fc.property(steps([]), (happening) => {
+      const path = newPath();
+      copyFileSync(template, path);
+      const bench = new LedgerBench(path);
+      for (const next of happening) bench.take(next);
+      bench.write();
+      const { tracked } = readState(bench.database);
+      assert.equal(tracked.length, EVEN.length + UNEVEN.length);
+      const expected = sorted(withoutPast(foldAll(bench.database, { tracked }).state));
+      assert.deepEqual(sorted(withoutPast(readState(bench.database))), expected, "as it was left");
+      bench.reopen();
+      assert.deepEqual(sorted(withoutPast(readState(bench.database))), expected, "reopened");
+      bench.summarize();
+      assert.deepEqual(sorted(withoutPast(readState(bench.database))), expected, "summed up");
+      bench.database.close();
+    }),
+    { numRuns: 60 },
+  );
 });
 
-/** Every balance in the file, in the order of `sorted`. */
-function everyDay(database: DatabaseSync): BalanceRow[] {
-  const rows = database
-    .prepare(
-      `SELECT name AS account, window, start_us AS startUs, CAST(nano_usd AS TEXT) AS nanoUsd,
-         input_tokens AS inputTokens, output_tokens AS outputTokens, requests
-       FROM balances JOIN accounts ON accounts.id = balances.account`,
-    )
-    .all()
-    .map((row) => ({ ...row })) as unknown as BalanceRow[];
-  return sorted({ sequence: 0, clockUs: 0, balances: rows, holds: [], inDoubt: [] }).balances;
-}
+test("a limit that is set at any time counts what was used since its window began, in the file and in the supervisor", () => {
+  fc.assert(
+    fc.property(steps([...EVEN, ...UNEVEN]), (happening) => {
+      const bench = newBench();
+      for (const next of happening) bench.take(next);
+      bench.write();
+      const state = readState(bench.database);
+      const all = foldAll(bench.database, { tracked: state.tracked });
+      const restored = new Accounts(state);
+      const remainders = LIMITED.flatMap((account) => {
+        return bench.budget
+          .remainders(account, bench.nowUs)
+          .filter((remainder) => remainder.account === account);
+      });
+      assert.equal(remainders.length, state.tracked.length);
+      for (const { account, limit, posted, held } of remainders) {
+        const what = `${limit.window} of ${account}`;
+        const expected = all.balance(account, limit.window, bench.nowUs);
+        const inFile = restored.balance(account, limit.window, bench.nowUs);
+        const written = bench.written.balance(account, limit.window, bench.nowUs);
+        assert.deepEqual(inFile.held, expected.held, what);
+        assert.deepEqual(written.held, expected.held, what);
+        assert.equal(held, expected.held.nanoUsd, what);
+        if (EVEN.includes(limit.window)) {
+          assert.deepEqual(inFile.posted, expected.posted, what);
+          assert.deepEqual(written.posted, expected.posted, what);
+          assert.equal(posted, expected.posted.nanoUsd, what);
+        } else {
+          // What was held before the window began and posted after it may count, too.
+          assert.ok(inFile.posted.nanoUsd >= expected.posted.nanoUsd, what);
+          assert.deepEqual(written.posted, inFile.posted, what);
+          assert.ok(posted >= expected.posted.nanoUsd, what);
+        }
+      }
+      bench.database.close();
+    }),
+    { numRuns: 300 },
+  );
+});
 
-test("an entry comes back as it was written", () => {
+test("what was posted before a window began is not counted in it, though it was in the same quarter of an hour", () => {
+  const bench = newBench();
+  const once = (usd: number): void => {
+    bench.take({ do: "reserve", account: 2, model: 0, charge: dollars(usd) });
+    bench.take({ do: "post", which: 0, charge: dollars(usd) });
+  };
+  const wait = (sec: number): void => bench.take({ do: "wait", us: seconds(sec) });
+  bench.nowUs = NOON_US - seconds(10);
+  bench.take({ do: "reserve", account: 2, model: 0, charge: dollars(32) });
+  wait(20);
+  bench.take({ do: "post", which: 0, charge: dollars(32) });
+  wait(20);
+  once(1);
+  bench.take({ do: "close" });
+  wait(60);
+  once(16);
+  wait(155);
+  once(2);
+  wait(5);
+  once(4);
+  wait(5);
+  once(8);
+  const windows = ["minute", "rolling:30", "rolling:60"];
+  for (const window of windows) bench.limit("global/acme", window, { isRunning: window === "minute" });
+  bench.write();
+  const posted = bench.budget.remainders("global/acme", bench.nowUs).map(({ posted: nanoUsd }) => nanoUsd);
+  assert.deepEqual(posted, [14n * NANO_PER_USD, 14n * NANO_PER_USD, 14n * NANO_PER_USD]);
+  const restored = new Accounts(readState(bench.database));
+  for (const window of windows) {
+    const { outputTokens } = restored.balance("global/acme", window, bench.nowUs).posted;
+    assert.equal(outputTokens, 14, window);
+  }
+  bench.database.close();
+});
+
+test("what corrects a post from before a window began takes nothing off what the window counts", () => {
+  const bench = newBench();
+  bench.take({ do: "reserve", account: 2, model: 0, charge: dollars(1_000) });
+  bench.take({ do: "doubt", which: 0 });
+  bench.take({ do: "wait", us: seconds(65) });
+  bench.take({ do: "adjust", which: 0, charge: dollars(10) });
+  bench.take({ do: "reserve", account: 2, model: 0, charge: dollars(3) });
+  bench.take({ do: "post", which: 0, charge: dollars(3) });
+  bench.take({ do: "close" });
+  for (const window of ["minute", "rolling:30"]) bench.limit("global/acme", window, { isRunning: true });
+  assert.deepEqual(
+    bench.budget.remainders("global/acme", bench.nowUs).map(({ posted }) => posted),
+    [3n * NANO_PER_USD, 3n * NANO_PER_USD],
+  );
+  bench.database.close();
+});
+
+test("of windows that are over, nothing stays in the balances; in what was used, everything does", () => {
+  const bench = newBench();
+  for (const window of ["minute", "day", "rolling:5"])
+    bench.limit("global/acme", window, { isRunning: true });
+  const charge = { ...NOTHING, nanoUsd: 1 };
+  for (let i = 0; i < 20; i++) {
+    bench.take({ do: "reserve", account: 2, model: 0, charge });
+    bench.take({ do: "post", which: 0, charge });
+    bench.take({ do: "wait", us: seconds(7_000) });
+    bench.take({ do: "close" });
+  }
+  const rows = bench.database
+    .prepare("SELECT window FROM balances WHERE window <> 'total' ORDER BY window")
+    .all();
+  assert.deepEqual(
+    rows.map(({ window }) => window),
+    ["day", "minute", "rolling:5"],
+  );
+  const [use] = readUsage(bench.database, {
+    account: "global",
+    fromUs: NOON_US,
+    untilUs: bench.nowUs,
+    by: { depth: null, model: false, daysIn: null },
+  });
+  assert.equal(use?.nanoUsd, 20n);
+  bench.database.close();
+});
+
+test("an entry comes back as it was written, and the chain is told of each once", () => {
   const database = openDatabase(":memory:");
   const budget = new Budget();
-  const held = { nanoUsd: 9_000_000_000_000_000, inputTokens: 3, outputTokens: 4, requests: 1 };
-  const used = { nanoUsd: 9_000_000_000_000_001, inputTokens: 3, outputTokens: 5, requests: 1 };
+  const held = { ...NOTHING, nanoUsd: 9_000_000_000_000_000, inputTokens: 3, outputTokens: 4, requests: 1 };
+  const used = {
+    ...held,
+    nanoUsd: 9_000_000_000_000_001,
+    cachedTokens: 2,
+    outputTokens: 5,
+    reasoningTokens: 1,
+  };
+  const asked = { account: "global/local", priority: null, charge: held };
   const entries = [
-    budget.reserve({ id: "r/0:0", account: "global/local", charge: held, nowUs: NOON_US }) as LedgerEntry,
+    budget.reserve({ id: "r/0:0", model: "large" }, asked, NOON_US) as LedgerEntry,
     budget.post("r/0:0", used, NOON_US + 1),
   ];
   assert.notEqual(entries[1]!.overage, null);
-  new EntryWriter(database).write(toFields(entries));
+  const chained: Field[] = [];
+  const writer = new EntryWriter(database, { extend: (rows) => void chained.push(...rows) });
+  writer.write(toFields(entries.slice(0, 1)));
+  writer.write(toFields(entries));
   assert.deepEqual([...readEntries(database, { after: 0 })], entries);
+  assert.deepEqual(chained, toFields(entries));
   database.close();
 });
 
 test("a group whose first writing is in doubt is not written twice", () => {
   const database = openDatabase(":memory:");
   const budget = new Budget();
+  const asked = { account: "global/local", priority: null, charge: { ...NOTHING, nanoUsd: 1 } };
   const reserve = (id: string): LedgerEntry =>
-    budget.reserve({
-      id,
-      account: "global/local",
-      charge: { nanoUsd: 1, inputTokens: 1, outputTokens: 1, requests: 1 },
-      nowUs: NOON_US,
-    }) as LedgerEntry;
+    budget.reserve({ id, model: "small" }, asked, NOON_US) as LedgerEntry;
   const [first, second] = [reserve("a"), reserve("b")];
   new EntryWriter(database).write(toFields([first]));
   new EntryWriter(database).write(toFields([first, second]));
