@@ -232,8 +232,9 @@ class Attempt implements GenerationListener {
   output(choice: number, piece: Piece): void {
     if (this.#over) return;
     this.#outboxes[choice]?.push(piece);
-    const { tokens } = piece;
-    if (tokens > 0) this.#submit({ kind: "attempt_output", attempt: this.#id, choice, tokens });
+    const { tokens, tokensMax = tokens } = piece;
+    const bound = tokensMax > tokens ? { tokensMax } : {};
+    if (tokens > 0) this.#submit({ kind: "attempt_output", attempt: this.#id, choice, tokens, ...bound });
   }
 
   choiceFinished(choice: number, finishReason: string): void {

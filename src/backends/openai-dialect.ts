@@ -45,7 +45,7 @@ export function generateOnRemote(
 
   const { creditTokens } = generation.dispatch;
   const reader = asked.stream
-    ? new RemoteStream(listener, asked)
+    ? new RemoteStream(listener, asked, creditTokens)
     : new RemoteDocument(listener, asked, creditTokens);
   const call = upstream.post(
     {
@@ -89,8 +89,13 @@ function ceilingNames({ surface, document }: ClientRequest, { maxTokensName }: R
 interface RemoteAnswer {
   choices: Document[];
   usage: Document | null;
+  /** What the server says it has billed the work as; null when it does not. */
+  serviceTier: string | null;
   error: unknown;
 }
+
+/** OpenAI bills its tier `flex` as its batch interface. */
+const BATCH_TIERS: ReadonlySet<string | null> = new Set(["flex", "batch"]);
 
 /** Once a server has accepted a request it bills it, whatever becomes of the answer: what can't be read is a broken one. */
 abstract class RemoteReader implements ResponseReader {
@@ -154,22 +159,41 @@ abstract class RemoteReader implements ResponseReader {
   }
 
   /** What the server counted; where it did not count, an upper bound for the prompt and what we saw of the answer. */
-  protected usageOf(usage: Document | null, tokensSeen: number): TokenUsage {
-    const details = usage?.["prompt_tokens_details"];
-    const cachedTokens = isObject(details) ? details["cached_tokens"] : undefined;
+  protected usageOf(
+    { usage, serviceTier }: Pick<RemoteAnswer, "usage" | "serviceTier">,
+    tokensSeen: number,
+  ): TokenUsage {
+    const reasoningTokens = detailOf(usage, "completion_tokens_details", "reasoning_tokens");
     return {
       promptTokens: countOr(this.promptTokensMax, usage?.["prompt_tokens"]),
-      cachedTokens: countOr(0, cachedTokens),
+      cachedTokens: detailOf(usage, "prompt_tokens_details", "cached_tokens"),
       completionTokens: countOr(tokensSeen, usage?.["completion_tokens"]),
+      ...(reasoningTokens === 0 ? {} : { reasoningTokens }),
+      ...(BATCH_TIERS.has(serviceTier) ? { isBatch: true } : {}),
     };
   }
 }
 
 class RemoteStream extends RemoteReader {
   readonly #parser = new EventStreamParser((data) => this.#read(data));
+  /** Of all choices together. */
+  readonly #creditTokens: number;
+  /** Chunks that carry something, and the bytes of text in them. */
   #tokens = 0;
+  #bytes = 0;
   #finishReason: string | null = null;
   #usage: Document | null = null;
+  #serviceTier: string | null = null;
+
+  constructor(listener: GenerationListener, asked: ClientRequest, creditTokens: number) {
+    super(listener, asked);
+    this.#creditTokens = creditTokens;
+  }
+
+  /** What has come, where nobody has counted it. */
+  get #tokensAtMost(): number {
+    return Math.max(this.#tokens, Math.min(this.#bytes, this.#creditTokens));
+  }
 
   protected override accept(chunk: Buffer): void {
     if (!this.#parser.push(chunk)) this.fail("stream_broken", "the upstream sent an endless event");
@@ -182,7 +206,10 @@ class RemoteStream extends RemoteReader {
   #read(data: string): void {
     if (this.over) return;
     if (data === "[DONE]") {
-      this.finish(this.#finishReason ?? "stop", this.usageOf(this.#usage, this.#tokens));
+      this.finish(
+        this.#finishReason ?? "stop",
+        this.usageOf({ usage: this.#usage, serviceTier: this.#serviceTier }, this.#tokensAtMost),
+      );
       return;
     }
     const chunk = readAnswer(data);
@@ -196,19 +223,25 @@ class RemoteStream extends RemoteReader {
     }
     const { choices, usage } = chunk;
     this.#usage = usage ?? this.#usage;
+    this.#serviceTier = chunk.serviceTier ?? this.#serviceTier;
     if (choices.length === 0 && usage !== null) {
       this.listener.usageChunk(data);
       return;
     }
 
     let tokens = 0;
+    let bytes = 0;
     for (const choice of choices) {
+      bytes += textBytes(choice["delta"] ?? choice["text"]);
       if (choice["text"] || carriesToken(choice["delta"])) tokens += 1;
       this.#finishReason = finishReasonOf(choice) ?? this.#finishReason;
     }
     if (tokens > 0 && this.#tokens === 0) this.listener.started(this.promptTokensMax, 0);
     this.#tokens += tokens;
-    this.listener.output(0, { tokens, text: eventFrame(data), logprobs: null });
+    this.#bytes += bytes;
+    // Nobody says how many tokens a chunk has, but each of them has a byte at least.
+    const tokensMax = Math.max(tokens, bytes);
+    this.listener.output(0, { tokens, tokensMax, text: eventFrame(data), logprobs: null });
   }
 }
 
@@ -235,7 +268,7 @@ class RemoteDocument extends RemoteReader {
     }
     // No tokenizer makes more tokens of a text than it has bytes.
     const tokensMax = Math.min(Buffer.byteLength(text), this.#creditTokens);
-    const usage = this.usageOf(answer.usage, tokensMax);
+    const usage = this.usageOf(answer, tokensMax);
     this.listener.started(usage.promptTokens, usage.cachedTokens);
     // One that is longer than it was allowed to be has come all the same, and its excess is charged as overage.
     const tokens = Math.min(usage.completionTokens, this.#creditTokens);
@@ -253,8 +286,25 @@ function carriesToken(delta: unknown): boolean {
   return false;
 }
 
+/** What a chunk says beside the text. */
+const LABELS: ReadonlySet<string> = new Set(["role", "id", "type", "index"]);
+
+/** Bytes of text in what a chunk adds to an answer, whatever kind of text: said, thought, or arguments of a tool. */
+function textBytes(added: unknown): number {
+  if (typeof added === "string") return Buffer.byteLength(added);
+  if (typeof added !== "object" || added === null) return 0;
+  let bytes = 0;
+  for (const [name, value] of Object.entries(added)) if (!LABELS.has(name)) bytes += textBytes(value);
+  return bytes;
+}
+
 function finishReasonOf({ finish_reason: reason }: Document): string | null {
   return typeof reason === "string" ? reason : null;
+}
+
+function detailOf(usage: Document | null, group: string, name: string): number {
+  const details = usage?.[group];
+  return countOr(0, isObject(details) ? details[name] : undefined);
 }
 
 function countOr(fallback: number, value: unknown): number {
@@ -267,6 +317,11 @@ function readAnswer(text: string): RemoteAnswer | null {
   if (!isObject(document)) return null;
   const choices = document["choices"] ?? [];
   if (!Array.isArray(choices) || !choices.every(isObject)) return null;
-  const { usage } = document;
-  return { choices, usage: isObject(usage) ? usage : null, error: document["error"] ?? null };
+  const { usage, service_tier: tier } = document;
+  return {
+    choices,
+    usage: isObject(usage) ? usage : null,
+    serviceTier: typeof tier === "string" ? tier : null,
+    error: document["error"] ?? null,
+  };
 }

@@ -1,6 +1,8 @@
 import { randomInt } from "node:crypto";
+import type { Price, PriceFrom } from "../core/budget/money.ts";
 import type { CoreConfig } from "../core/config.ts";
 import { MILLIS_PER_SECOND, seconds } from "../core/units.ts";
+import type { PriceEntry } from "../prices/price-entry.ts";
 import { toScheduling } from "./scheduling.ts";
 import type { Config } from "./schema.ts";
 
@@ -21,7 +23,9 @@ export function toCoreConfig(config: Config): CoreConfig {
     })),
     scheduling: toScheduling(config),
     seed: config.seed ?? randomInt(SEEDS),
-    prices: config.prices,
+    prices: Object.fromEntries(
+      Object.entries(config.prices).map(([model, entries]) => [model, toCorePrices(entries)]),
+    ),
     defaultPrice: config.default_price ?? null,
     packetTokens: config.budgets.packet_tokens,
     limits: {
@@ -48,6 +52,12 @@ export function toCoreConfig(config: Config): CoreConfig {
     },
     retriesMax: limits.retries_max,
   };
+}
+
+function toCorePrices(entries: readonly PriceEntry[]): Price | PriceFrom[] {
+  const [only] = entries;
+  if (entries.length === 1 && only!.fromUs === 0) return only!.price;
+  return entries.map(({ fromUs, price }) => ({ fromUs, price }));
 }
 
 /** What embedded workers and remotes answer at most when they are not told; a model of our own decides for both. */

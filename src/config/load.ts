@@ -2,6 +2,9 @@ import { existsSync, readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { isMap, isPair, LineCounter, parseDocument, type Document, type Node } from "yaml";
 import { z } from "zod";
+import type { Prices } from "../prices/price-entry.ts";
+import { catalogueSchema } from "./price-schema.ts";
+import { readPrices, unpricedProblems } from "./prices.ts";
 import { type Problem, problemsOf } from "./problem.ts";
 import { type Config, configSchema } from "./schema.ts";
 
@@ -40,10 +43,25 @@ export function stateFolder(config: Pick<Config, "state">, configPath: string): 
 /** `path` is used in messages only; with a folder, the files that the configuration names have to be there. */
 export function parseConfig(text: string, { path, folder }: { path: string; folder?: string }): Config {
   const parsed = parseYaml(text, path);
-  const config = check(parsed, configSchema, path);
-  const missing = missingFiles(config, folder);
-  if (missing.length > 0) throw problemsIn(parsed, missing, path);
+  const settings = check(parsed, configSchema, path);
+  const { price_catalogue: catalogue } = settings;
+  const listed =
+    catalogue === undefined || folder === undefined ? {} : loadCatalogue(resolve(folder, catalogue));
+  const { prices, problems } = readPrices(settings.prices, folder ?? "");
+  const config = { ...settings, prices: { ...listed, ...prices } };
+  problems.push(...missingFiles(config, folder));
+  // A catalogue that can't be looked for may have them.
+  if (catalogue === undefined || folder !== undefined) problems.push(...unpricedProblems(config));
+  if (problems.length > 0) throw problemsIn(parsed, problems, path);
   return config;
+}
+
+/** Reads and checks a file of prices, such as `headgate prices import` writes; throws `ConfigError`. */
+export function loadCatalogue(path: string): Prices {
+  const parsed = parseYaml(readText(path), path);
+  const { prices, problems } = readPrices(check(parsed, catalogueSchema, path).prices, dirname(path));
+  if (problems.length > 0) throw problemsIn(parsed, problems, path);
+  return prices;
 }
 
 /** Where in a text the setting stands, or the closest thing around it that is there: `path:line:column`. */
@@ -109,7 +127,7 @@ export function isHubAddress(path: string): boolean {
   return /^(?:hf|huggingface|https?):/.test(path);
 }
 
-function missingFiles({ models }: Config, folder: string | undefined): Problem[] {
+function missingFiles({ models }: Pick<Config, "models">, folder: string | undefined): Problem[] {
   if (folder === undefined) return [];
   return Object.entries(models)
     .filter(([, { path }]) => !isHubAddress(path) && !existsSync(resolve(folder, path)))

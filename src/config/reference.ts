@@ -27,8 +27,9 @@ sizes in bytes. \`<name>\` stands for a name of your choice, \`[]\` for each ent
 
 const FOOTER = `
 Every model that is configured needs a price, or falls under \`default_price\`. \`prices\` may also name models that
-only workers started elsewhere will serve. Limits and keys are not settings: \`headgate budgets\` and \`headgate keys\`
-keep them in the ledger, where they bind without a restart.
+only workers started elsewhere will serve. [prices.md](prices.md) says how prices change with time, and how they are taken over
+from LiteLLM's file or reckoned from the GPU-hour. Limits and keys are not settings: \`headgate budgets\` and
+\`headgate keys\` keep them in the ledger, where they bind without a restart.
 
 [policies.md](policies.md) lists the policies and their parameters. Without \`queue.bands\` there are three: \`high\` (weight
 4), \`normal\` (2) and \`low\` (1, sheddable). \`headgate policy set\` replaces \`placement\`, \`queue\`, \`admission\` and \`tail\`
@@ -37,7 +38,8 @@ while requests run, but for \`placement.prefix\` and \`placement.signals\`, and 
 A call that a proxy has passed on, which its headers tell, counts as coming from elsewhere even where the proxy runs on
 this machine: it needs a key, and can't report as a worker. Where a proxy adds no such headers, set \`server.keyless\` to
 \`never\`, and keep \`/coordinator/health/*\` and
-\`/admin/*\` from being passed on. \`headgate status\` then needs a key in \`HEADGATE_KEY\`.
+\`/admin/*\` from being passed on. \`headgate status\` then needs a key in \`HEADGATE_KEY\`, and
+\`headgate policy set\` one with the role \`admin\` that was made in \`global\`.
 
 Environment variables: \`HOST\` and \`PORT\` stand for \`server.host\` and \`server.port\`; for \`headgate worker\`,
 \`MODEL_PATH\`, \`HOST\`, \`PORT\`, \`WORKER_ID\`, \`WORKER_URL\` and \`COORDINATOR_URL\` stand for its options. A

@@ -98,6 +98,18 @@ const placement = z.strictObject({
     .describe("what is hoped for where a request does not say"),
 });
 
+const rate = z.strictObject({
+  per_second: z.number().positive().max(1_000_000).describe("requests"),
+  burst: count.max(1_000_000).default(1).describe("requests that may come at once"),
+});
+
+const keyName = z
+  .string()
+  .regex(
+    /^[\w.-]+(?:\/[\w.-]+)+$/,
+    "write it as tenant/key, with projects between them: acme/research/alice",
+  );
+
 const flow = z.strictObject({
   weight: weight.default(1).describe("share against others"),
   concurrency_max: count.optional().describe("requests that run at the same time; no cap if absent"),
@@ -118,14 +130,20 @@ const queue = z.strictObject({
         bytes_max: bytes.optional().describe("bodies of this band that may wait; all that fit if absent"),
         ttl: seconds.optional().describe("how long a packet may wait; `timeouts.queue` if absent"),
         sheddable: z.boolean().default(false).describe("turned away first when the fleet is saturated"),
+        preempts: z
+          .boolean()
+          .default(false)
+          .describe(
+            "takes places of less urgent answers on embedded workers; these are parked and go on later",
+          ),
       }),
     )
     .min(1)
     .max(BANDS_MAX)
     .default([
-      { name: "high", weight: 4, sheddable: false },
-      { name: "normal", weight: 2, sheddable: false },
-      { name: "low", weight: 1, sheddable: true },
+      { name: "high", weight: 4, sheddable: false, preempts: false },
+      { name: "normal", weight: 2, sheddable: false, preempts: false },
+      { name: "low", weight: 1, sheddable: true, preempts: false },
     ])
     .describe("from the most urgent on; `normal`, or else the first, takes what names none"),
   band_policy: policy.default("strict").describe("which band is next"),
@@ -142,21 +160,15 @@ const queue = z.strictObject({
     .default("x-headgate-flow")
     .describe("names the flow where `flow_by` is `header`"),
   tenants: z.record(name, flow).default({}),
-  keys: z.record(z.string().regex(/^[\w.-]+\/[\w.-]+$/, "write it as tenant/key"), flow).default({}),
+  keys: z.record(keyName, flow).default({}),
 });
 
 const admission = z.strictObject({
   saturation: policy.default("utilisation").describe("how full the fleet is"),
   shedding: policy.default("none").describe("what that means for a request that comes now"),
-  rates: z
-    .record(
-      name,
-      z.strictObject({
-        per_second: z.number().positive().max(1_000_000).describe("requests for the model"),
-        burst: count.max(1_000_000).default(1).describe("that may come at once"),
-      }),
-    )
-    .default({}),
+  rates: z.record(name, rate).default({}).describe("by model"),
+  tenant_rates: z.record(name, rate).default({}),
+  key_rates: z.record(keyName, rate).default({}),
 });
 
 const tail = z.strictObject({

@@ -2,6 +2,7 @@ import type {
   PlacementConfig,
   ProfileConfig,
   QueueingConfig,
+  Rate,
   Scheduling,
   TailConfig,
 } from "../core/config.ts";
@@ -17,10 +18,16 @@ export function toScheduling({ placement, queue, admission, tail }: SchedulingSe
     admission: {
       saturation: toChoice(admission.saturation),
       shedding: toChoice(admission.shedding),
-      rates: mapValues(admission.rates, ({ per_second: perSecond, burst }) => ({ perSecond, burst })),
+      rates: mapValues(admission.rates, toRate),
+      // Tenants and keys can't be mistaken for each other: only a key's name has a stroke.
+      payerRates: mapValues({ ...admission.tenant_rates, ...admission.key_rates }, toRate),
     },
     tail: toTail(tail),
   };
+}
+
+function toRate({ per_second: perSecond, burst }: { per_second: number; burst: number }): Rate {
+  return { perSecond, burst };
 }
 
 /** A policy with the parameters that were given; those that were not have their defaults later. */
@@ -68,13 +75,14 @@ function toQueueing(queue: SchedulingSettings["queue"]): QueueingConfig {
   // Tenants and keys can't be mistaken for each other: only a key's name has a stroke.
   const flows = Object.entries({ ...queue.tenants, ...queue.keys });
   return {
-    bands: queue.bands.map(({ name, weight, packets_max, bytes_max, ttl, sheddable }) => ({
+    bands: queue.bands.map(({ name, weight, packets_max, bytes_max, ttl, sheddable, preempts }) => ({
       name,
       weight,
       packetsMax: packets_max ?? null,
       bytesMax: bytes_max ?? null,
       ttlUs: ttl === undefined ? null : seconds(ttl),
       isSheddable: sheddable,
+      preempts,
     })),
     bandPolicy: toChoice(queue.band_policy),
     fairness: toChoice(queue.fairness),

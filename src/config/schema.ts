@@ -1,32 +1,15 @@
 import { z } from "zod";
-import { NANO_PER_USD, parseUsd, type Price } from "../core/budget/money.ts";
 import { WORKER_ROLES } from "../core/vocabulary.ts";
+import type { Prices } from "../prices/price-entry.ts";
 import { labelsSchema } from "./labels.ts";
+import { defaultPriceSchema, priceSchema } from "./price-schema.ts";
 import type { Problem } from "./problem.ts";
 import { schedulingProblems, type SignalSources } from "./scheduling-check.ts";
 import { bytes, count, name, schedulingSchema, seconds } from "./scheduling-schema.ts";
 
 const MIB = 1024 * 1024;
 const GIB = 1024 * MIB;
-
-/** Decimal digits that a YAML number keeps. */
-const NUMBER_DIGITS_MAX = 15;
-const NANO_USD_MAX = 1_000_000n * NANO_PER_USD;
-
-/** USD as a decimal, exact to the nano-USD: a number, or text where a number would be rounded. */
-const usd = z
-  .union([z.number(), z.string()], "give USD as a decimal, such as 0.15")
-  .transform((given, context) => {
-    const text = String(given);
-    const nanoUsd = parseUsd(text);
-    const isExact = typeof given === "string" || significantDigits(text) <= NUMBER_DIGITS_MAX;
-    if (nanoUsd !== null && nanoUsd <= NANO_USD_MAX && isExact) return Number(nanoUsd);
-    const problem = isExact
-      ? "give USD as a decimal, such as 0.15, at most a million and with at most 9 digits after the point"
-      : "a number this long is rounded: write it in quotes";
-    context.addIssue({ code: "custom", message: problem });
-    return z.NEVER;
-  });
+const WEBHOOKS_MAX = 16;
 
 /** A model that an embedded worker loads. */
 const model = z.strictObject({
@@ -76,23 +59,18 @@ const remote = z.strictObject({
   labels: labelsSchema.prefault({}).describe("as those of workers"),
 });
 
-/** What a model costs, in nano-USD for a million tokens and for each request. */
-const price = z
-  .strictObject({
-    input: usd.describe("USD for a million tokens of prompt, such as `0.15`"),
-    output: usd.describe("USD for a million generated tokens"),
-    cached_input: usd
-      .optional()
-      .describe("USD for a million tokens of prompt found in a cache; as `input` if absent"),
-    request: usd.prefault(0).describe("USD for each request, whatever its length"),
-  })
-  .superRefine((given, context) => {
-    if (given.cached_input === undefined || given.cached_input <= given.input) return;
-    context.addIssue({ code: "custom", path: ["cached_input"], message: "must not be above input" });
-  })
-  .transform(({ input, output, cached_input: cachedInput = input, request }): Price => {
-    return { input, cachedInput, output, request };
-  });
+/** Where alerts are sent. */
+const webhook = z.strictObject({
+  url: z.url({ protocol: /^https?$/ }).describe("address that alerts are posted to"),
+  secret_env: z
+    .string()
+    .min(1)
+    .describe("environment variable with the secret that signs them: `whsec_` and base64, or any text"),
+  events: z
+    .array(z.enum(["alert"]))
+    .default(["alert"])
+    .describe("what it is told; there are only alerts"),
+});
 
 /** The whole of `headgate.yaml`; sizes are in bytes and times in seconds. */
 export const configSchema = z
@@ -118,8 +96,13 @@ export const configSchema = z
       .describe("folder of the ledger and the keys, relative to the configuration file; made if absent"),
     models: z.record(name, model).default({}),
     aliases: z.record(name, name).default({}).describe("other names for models; `default` is one"),
-    prices: z.record(name, price).default({}),
-    default_price: price.optional(),
+    prices: z.record(name, priceSchema).default({}),
+    price_catalogue: z
+      .string()
+      .min(1)
+      .optional()
+      .describe("file with more `prices`, relative to the configuration file; those given here win"),
+    default_price: defaultPriceSchema.optional(),
     budgets: z
       .strictObject({
         packet_tokens: count
@@ -130,6 +113,7 @@ export const configSchema = z
           ),
       })
       .prefault({}),
+    webhooks: z.array(webhook).max(WEBHOOKS_MAX).default([]),
     workers: z.array(worker).default([]),
     remotes: z.array(remote).default([]),
     ...schedulingSchema.shape,
@@ -182,7 +166,8 @@ export const configSchema = z
   })
   .superRefine(checkReferences);
 
-export type Config = z.infer<typeof configSchema>;
+/** A configuration with all that its prices are made from: the catalogue, and measured throughput. */
+export type Config = Omit<z.infer<typeof configSchema>, "prices"> & { prices: Prices };
 
 /** What one field cannot know: that names refer to something, and limits fit together. */
 function checkReferences(config: z.infer<typeof configSchema>, context: z.RefinementCtx): void {
@@ -212,7 +197,6 @@ function checkReferences(config: z.infer<typeof configSchema>, context: z.Refine
     if (known.has(alias)) report(["aliases", alias], `"${alias}" is a model's own name`);
     if (!known.has(target)) report(["aliases", alias], `there is no model "${target}"`);
   }
-  if (config.default_price === undefined) reportUnpriced(config, report);
   for (const { keys, message } of schedulingProblems(config, signalSources(config))) report(keys, message);
   if (config.heartbeats.dead <= config.heartbeats.stale) {
     report(["heartbeats", "dead"], "must be longer than heartbeats.stale");
@@ -229,23 +213,4 @@ export function signalSources({ workers, remotes }: Pick<Config, "workers" | "re
 
 function isLabelled({ labels }: { labels: object }): boolean {
   return Object.keys(labels).length > 0;
-}
-
-/** A model that costs nothing because nobody said what it costs would be free in silence. */
-function reportUnpriced(
-  { models, remotes, prices }: z.infer<typeof configSchema>,
-  report: (path: (string | number)[], message: string) => void,
-): void {
-  const check = (served: string, path: (string | number)[]): void => {
-    if (Object.hasOwn(prices, served)) return;
-    report(path, `it has no price: add prices.${served}, or a default_price`);
-  };
-  for (const served of Object.keys(models)) check(served, ["models", served]);
-  for (const [i, { models: named }] of remotes.entries()) {
-    for (const served of Object.keys(named)) check(served, ["remotes", i, "models", served]);
-  }
-}
-
-function significantDigits(number: string): number {
-  return number.replace(/e.*$/i, "").replace(/\D/g, "").replace(/^0+/, "").length;
 }

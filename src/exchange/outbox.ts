@@ -43,6 +43,8 @@ export interface TokenLogprob extends TokenCandidate {
 /** Tokens, possibly none, and what the client will read of them. */
 export interface Piece {
   tokens: number;
+  /** What they can be at most, where they were not counted but seen. */
+  tokensMax?: number;
   text: string;
   /** Of its tokens; null when nobody asked. */
   logprobs: TokenLogprob[] | null;

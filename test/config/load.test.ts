@@ -142,7 +142,7 @@ default_price: {input: 0, output: 0}
 test("models of the default configuration cost more the larger they are", () => {
   const { prices } = loadConfig(DEFAULT_CONFIG).config;
   const rising = ["headgate-0.3m", "headgate-1m", "headgate-4m-q8", "headgate-4m"].map(
-    (name) => prices[name]!.output,
+    (name) => prices[name]![0]!.price.output,
   );
   assert.deepEqual(
     rising,

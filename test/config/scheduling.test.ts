@@ -145,7 +145,10 @@ const mistakes = [
     "queue:\n  tenants:\n    acme: {priority: hihg}\n",
     'h.yaml:3:12: queue.tenants.acme.priority: there is no band "hihg"; did you mean high? choose among high, low, normal',
   ],
-  ["queue:\n  keys:\n    alice: {}\n", "h.yaml:3:5: queue.keys.alice: Invalid key in record"],
+  [
+    "queue:\n  keys:\n    alice: {}\n",
+    "h.yaml:3:5: queue.keys.alice: write it as tenant/key, with projects between them: acme/research/alice",
+  ],
   ["tail:\n  backoff: {base: 3}\n", "h.yaml:2:3: tail.backoff.max: must not be below tail.backoff.base"],
   ["tail:\n  hedge: 3\n", "h.yaml:2:3: tail.hedge: "],
   ["tail:\n  breaker: {failures: 0}\n", "h.yaml:2:13: tail.breaker.failures: "],
