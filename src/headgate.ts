@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { AdminDesk } from "./administration/desk.ts";
 import { readSecret } from "./config/environment.ts";
 import { toCoreConfig } from "./config/core-config.ts";
 import { stateFolder } from "./config/load.ts";
@@ -11,6 +12,7 @@ import { Access, assertGuarded } from "./gateway/access.ts";
 import { serveGateway } from "./gateway/serve.ts";
 import { createShell, type Shell, type ShellOptions } from "./gateway/shell.ts";
 import { describeClockAhead } from "./ledger/clock.ts";
+import { ledgerPath } from "./ledger/database.ts";
 import { type Ledger, openLedger } from "./ledger/ledger.ts";
 import type { Log } from "./observability/log.ts";
 import { closeParts, type Parts } from "./parts.ts";
@@ -19,6 +21,8 @@ import { createLoop, type Loop, type Submit } from "./supervisor/loop.ts";
 import type { ObserverPort, Ports } from "./supervisor/ports.ts";
 import { createSystemTimer } from "./supervisor/system-timer.ts";
 import { createWorkerProcesses, type WorkerProcessEvents } from "./supervisor/worker-processes.ts";
+import { readHooks } from "./webhooks/hooks.ts";
+import { Webhooks } from "./webhooks/webhooks.ts";
 
 const CLI = fileURLToPath(new URL("cli/main.ts", import.meta.url));
 /** After the drain: time for answers to reach their clients, and for workers to end. */
@@ -59,9 +63,12 @@ export async function startHeadgate(options: HeadgateOptions): Promise<RunningHe
 }
 
 async function startWith(parts: Parts, options: HeadgateOptions): Promise<RunningHeadgate> {
-  const { config, configPath, log, workerEvents } = options;
+  const { config, configPath, variables, log, workerEvents } = options;
   const { host, port, keyless } = config.server;
-  const ledger = (parts.ledger = openLedger({ stateFolder: stateFolder(config, configPath), log }));
+  const hooks = readHooks(config.webhooks, { configPath, variables });
+  const folder = stateFolder(config, configPath);
+  const ledger = (parts.ledger = openLedger({ stateFolder: folder, log }));
+  const administration = (parts.administration = new AdminDesk({ path: ledgerPath(folder), log }));
   assertGuarded({ keys: ledger.keys, keyless, host });
   const workers = createWorkerProcesses(CLI, {
     started: (id, pid) => workerEvents?.started?.(id, pid),
@@ -73,7 +80,8 @@ async function startWith(parts: Parts, options: HeadgateOptions): Promise<Runnin
       workerEvents?.exited?.(id, reason, restartMs);
     },
   });
-  const { loop, shell, drained } = assemble({ parts, ledger, onSilentWorker: workers.restart }, options);
+  const surroundings = { parts, ledger, administration, onSilentWorker: workers.restart };
+  const { loop, shell, drained } = assemble(surroundings, options);
   const restored = ledger.restore();
   warnOfClock(restored.state.clockUs, options);
   loop.submit({ kind: "ledger_restored", ...restored });
@@ -89,7 +97,8 @@ async function startWith(parts: Parts, options: HeadgateOptions): Promise<Runnin
   });
   parts.gateway = gateway;
   log.info({ url: gateway.url }, "supervisor listens");
-  const receipts = join(stateFolder(config, configPath), "receipts");
+  parts.webhooks = new Webhooks({ path: ledgerPath(folder), hooks, log });
+  const receipts = join(folder, "receipts");
   parts.workers = workers;
   workers.start(
     config.workers.map(({ id }) => ({
@@ -124,6 +133,7 @@ interface Surroundings {
   /** What is opened is entered here. */
   parts: Parts;
   ledger: Ledger;
+  administration: AdminDesk;
   /** A worker of ours that fell silent hangs: it has to be ended. */
   onSilentWorker: (worker: string) => void;
 }
@@ -137,7 +147,7 @@ interface Assembly {
 
 /** The loop with the ports of a live process behind it. */
 function assemble(
-  { parts, ledger, onSilentWorker }: Surroundings,
+  { parts, ledger, administration, onSilentWorker }: Surroundings,
   { config, log, variables, recordPath }: HeadgateOptions,
 ): Assembly {
   const coreConfig = toCoreConfig(config);
@@ -152,6 +162,7 @@ function assemble(
       submit,
       log,
       access: new Access({ keys: ledger.keys, keyless, host }),
+      administration,
       ledgerTrouble: ledger.trouble,
       models: Object.keys(models),
       aliases,

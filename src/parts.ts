@@ -1,13 +1,17 @@
+import type { AdminDesk } from "./administration/desk.ts";
 import type { RunningGateway } from "./gateway/serve.ts";
 import type { Shell } from "./gateway/shell.ts";
 import type { Ledger } from "./ledger/ledger.ts";
 import type { Recorder } from "./recording/recorder.ts";
 import type { SystemTimer } from "./supervisor/system-timer.ts";
 import type { WorkerProcesses } from "./supervisor/worker-processes.ts";
+import type { Webhooks } from "./webhooks/webhooks.ts";
 
 /** What a supervisor has open: all of it while it runs, the first of it when its start has failed. */
 export interface Parts {
   ledger?: Pick<Ledger, "close">;
+  administration?: Pick<AdminDesk, "close">;
+  webhooks?: Pick<Webhooks, "close">;
   recorder?: Pick<Recorder, "close">;
   timer?: Pick<SystemTimer, "close">;
   shell?: Pick<Shell, "close">;
@@ -21,7 +25,7 @@ export interface Parts {
  * Rejects with the failure, or with an `AggregateError` of several.
  */
 export async function closeParts(parts: Parts, graceMs: number): Promise<void> {
-  const { gateway, workers, shell, ledger, timer, recorder } = parts;
+  const { gateway, workers, administration, webhooks, shell, ledger, timer, recorder } = parts;
   const failures: unknown[] = [];
   const attempt = async (close: () => unknown): Promise<void> => {
     try {
@@ -31,6 +35,7 @@ export async function closeParts(parts: Parts, graceMs: number): Promise<void> {
     }
   };
   await Promise.all([attempt(() => gateway?.close({ graceMs })), attempt(() => workers?.stop(graceMs))]);
+  await Promise.all([attempt(() => administration?.close()), attempt(() => webhooks?.close())]);
   await attempt(() => shell?.close());
   // The loop still hears what has become durable, so what it asks for and records ends after that.
   await attempt(() => ledger?.close());

@@ -1,32 +1,50 @@
-import type { Command } from "commander";
-import type { Remainder } from "../core/budget/budget.ts";
-import { describeLimit, formatAmount, type LimitUnit, type LimitWindow } from "../core/budget/limits.ts";
-import { formatUsd } from "../core/budget/money.ts";
-import { MICROS_PER_MILLI, type Micros } from "../core/units.ts";
-import { writeLimit } from "../ledger/limit-table.ts";
-import { KEYLESS_CALLER } from "../gateway/access.ts";
+import { type Command, Option } from "commander";
+import { type BudgetLine, budgetLines, inZone } from "../administration/budget-lines.ts";
+import { describeThresholds, readAmount, readWindow } from "../administration/terms.ts";
+import { nearestName, unknownName } from "../config/nearest-name.ts";
+import { describeLimit, type LimitRow, type LimitUnit } from "../core/budget/limits.ts";
+import { zoneOf } from "../core/budget/windows.ts";
+import { MICROS_PER_MILLI } from "../core/units.ts";
+import { KEYLESS_ACCOUNT } from "../gateway/access.ts";
+import { ROOT, shortName } from "../keys/account-path.ts";
+import { readLimits, writeLimit } from "../ledger/limit-table.ts";
 import { isKnownAccount } from "../ledger/known-account.ts";
 import { type BudgetReport, reportBudgets } from "../ledger/report.ts";
+import { addAlerts, addHistory } from "./budget-events.ts";
+import { configuredBands } from "./configured-bands.ts";
 import { configOption, type LedgerArguments, withLedger } from "./ledger-file.ts";
-import { parseAccount, parseAmount, parseUnit, parseWindow } from "./limit-arguments.ts";
+import {
+  parseAccount,
+  parseHolding,
+  parsePercent,
+  parsePercents,
+  parseUnit,
+  parseZone,
+  type ThresholdOptions,
+  thresholdsOf,
+} from "./limit-arguments.ts";
 import { table } from "./table.ts";
 
-/** It needs no key. */
-const KEYLESS_ACCOUNT = `global/${KEYLESS_CALLER.tenant}`;
-
 const EXAMPLES = `
-Accounts are global, tenants such as acme, and keys such as acme/alice; each spends under its own limits
-and all those above it. Units are usd, tokens, input_tokens, output_tokens and requests. A day is one
-in UTC.
+Accounts are global, tenants such as acme, and whatever is below them: projects such as acme/research, and
+keys such as acme/research/alice. Each spends under its own limits and all those above it. Units are usd,
+tokens, input_tokens, output_tokens and requests. Windows are total, minute, hour, day, week, month, and
+"rolling 3600s" for the last so many seconds at any moment; days, weeks and months are those of --zone.
 
 Examples:
   $ npm run headgate -- budgets
-  $ npm run headgate -- budgets set acme usd 5 --per day
+  $ npm run headgate -- budgets set acme/research usd 500 --per month --zone Europe/Berlin --alert 80
+  $ npm run headgate -- budgets set acme usd 5 --per day --hold-low-priority 90:high
   $ npm run headgate -- budgets set global tokens 1000000
-  $ npm run headgate -- budgets remove acme usd --per day`;
+  $ npm run headgate -- budgets remove acme usd --per day
+  $ npm run headgate -- budgets alerts`;
 
-interface SetArguments extends LedgerArguments {
-  per: LimitWindow;
+const ACCOUNT_FORM = "global, acme, acme/research or acme/research/alice";
+const UNIT_FORM = "usd, tokens, input_tokens, output_tokens or requests";
+
+interface WindowArguments extends LedgerArguments {
+  per: string;
+  zone?: string;
 }
 
 export function addBudgetsCommand(program: Command): void {
@@ -37,18 +55,31 @@ export function addBudgetsCommand(program: Command): void {
   addShow(budgets);
   addSet(budgets);
   addRemove(budgets);
+  addAlerts(budgets);
+  addHistory(budgets);
 }
 
 function addShow(budgets: Command): void {
   budgets
     .command("show", { isDefault: true })
     .description("show every limit and what was used of it; meant if nothing else is")
+    .argument("[account]", `only what is at or below: ${ACCOUNT_FORM}`, parseAccount, ROOT)
     .option("--json", "print JSON")
     .addOption(configOption())
     .addHelpText("after", EXAMPLES)
-    .action((given: LedgerArguments) => {
-      const report = withLedger(given, (database) => reportBudgets(database, Date.now() * MICROS_PER_MILLI));
-      console.log(given.json === true ? JSON.stringify(toJson(report), null, 2) : describe(report));
+    .action((account: string, given: LedgerArguments) => {
+      const nowUs = Date.now() * MICROS_PER_MILLI;
+      const { report, isKnown } = withLedger(given, (database) => ({
+        report: reportBudgets(database, nowUs, account),
+        isKnown: account === KEYLESS_ACCOUNT || isKnownAccount(database, account),
+      }));
+      const lines = budgetLines(report);
+      if (lines.length === 0 && !isKnown) throw unknownAccount(account, budgets);
+      console.log(
+        given.json === true
+          ? JSON.stringify(toJson(report, lines), null, 2)
+          : describe(report, lines, account),
+      );
     });
 }
 
@@ -56,97 +87,133 @@ function addSet(budgets: Command): void {
   budgets
     .command("set")
     .description("set a limit; it binds at once, and what is already held stays held")
-    .argument("<account>", "global, acme or acme/alice", parseAccount)
-    .argument("<unit>", "usd, tokens, input_tokens, output_tokens or requests", parseUnit)
+    .argument("<account>", ACCOUNT_FORM, parseAccount)
+    .argument("<unit>", UNIT_FORM, parseUnit)
     .argument("<amount>", "USD as a decimal, or a count")
-    .option("--per <window>", "day or total", parseWindow, "total")
+    .addOption(windowOption())
+    .addOption(zoneOption())
+    .option("--alert <percent>", "tell webhooks when so much of it is spent; may be repeated", parsePercents)
+    .option("--stop-at <percent>", "let nothing through from there on", parsePercent)
+    .option(
+      "--hold-low-priority <percent:band>",
+      "from there on let only that band and more urgent ones through, as in 90:high; may be repeated",
+      parseHolding,
+    )
     .addOption(configOption())
     .addHelpText("after", EXAMPLES)
-    .action((account: string, unit: LimitUnit, amountText: string, given: SetArguments) => {
-      const amount = parseAmount(amountText, unit);
-      const isKnown = withLedger(given, (database) => {
-        writeLimit(database, { account, unit, window: given.per, amount });
-        return account === KEYLESS_ACCOUNT || isKnownAccount(database, account);
-      });
-      console.log(`${account}: ${describeLimit({ unit, window: given.per, amount: BigInt(amount) })}`);
-      if (!isKnown) console.error(waitingLimit(account));
-    });
+    .action(
+      (account: string, unit: LimitUnit, amountText: string, given: WindowArguments & ThresholdOptions) => {
+        const window = readWindow(given.per, given.zone);
+        const amount = readAmount(amountText, unit);
+        warnOfBands(given);
+        const limit: LimitRow = { account, unit, window, amount, thresholds: thresholdsOf(given) };
+        const { before, isKnown } = withLedger(given, (database) => {
+          const { limits } = readLimits(database, { after: 0 });
+          writeLimit(database, limit);
+          return {
+            before: limits.find((one) => isSamePlace(one, limit)),
+            isKnown: account === KEYLESS_ACCOUNT || isKnownAccount(database, account),
+          };
+        });
+        console.log(`${account}: ${words(limit)}`);
+        if ((before?.amount ?? null) !== null) console.error(`It was: ${words(before!)}`);
+        if (!isKnown) console.error(waitingLimit(account));
+      },
+    );
 }
 
 function addRemove(budgets: Command): void {
   budgets
     .command("remove")
     .description("remove a limit")
-    .argument("<account>", "global, acme or acme/alice", parseAccount)
-    .argument("<unit>", "usd, tokens, input_tokens, output_tokens or requests", parseUnit)
-    .option("--per <window>", "day or total", parseWindow, "total")
+    .argument("<account>", ACCOUNT_FORM, parseAccount)
+    .argument("<unit>", UNIT_FORM, parseUnit)
+    .addOption(windowOption())
+    .addOption(zoneOption())
     .addOption(configOption())
     .addHelpText("after", EXAMPLES)
-    .action((account: string, unit: LimitUnit, given: SetArguments) => {
-      const limit = { account, unit, window: given.per, amount: null };
-      if (withLedger(given, (database) => writeLimit(database, limit))) {
-        return console.log(`${account} has no limit on ${unit} (${given.per}) any more.`);
-      }
-      throw new Error(`${account} has no limit on ${unit} (${given.per}). \`headgate budgets\` lists them.`);
+    .action((account: string, unit: LimitUnit, given: WindowArguments) => {
+      const window = readWindow(given.per, given.zone);
+      const { isRemoved, others } = withLedger(given, (database) => ({
+        isRemoved: writeLimit(database, { account, unit, window, amount: null }),
+        others: readLimits(database, { after: 0 }).limits.filter((one) => {
+          return one.account === account && one.unit === unit && one.amount !== null;
+        }),
+      }));
+      if (isRemoved) return console.log(`${account} has no limit on ${unit} (${window}) any more.`);
+      const windows = others.map((one) => one.window).join(", ");
+      const hint =
+        windows === "" ? "`headgate budgets` lists them." : `There is one by another window: ${windows}.`;
+      throw new Error(`${account} has no limit on ${unit} (${window}). ${hint}`);
     });
+}
+
+function windowOption(): Option {
+  return new Option("--per <window>", 'total, minute, hour, day, week, month or "rolling 3600s"').default(
+    "total",
+  );
+}
+
+function zoneOption(): Option {
+  return new Option("--zone <name>", "time zone of a day, week or month; UTC if absent").argParser(parseZone);
+}
+
+function isSamePlace(a: LimitRow, b: LimitRow): boolean {
+  return a.account === b.account && a.unit === b.unit && a.window === b.window;
+}
+
+/** As in `500 USD a month in Europe/Berlin; alert at 80 %`. */
+function words({ unit, window, amount, thresholds = [] }: LimitRow): string {
+  const limit = describeLimit({ unit, window, amount: BigInt(amount!) });
+  return [limit, describeThresholds(thresholds)].filter((part) => part !== "").join("; ");
 }
 
 /** What was meant may be another account: a name that is spelled wrong limits nobody. */
 function waitingLimit(account: string): string {
-  const [, tenant, key] = account.split("/");
-  if (key !== undefined) return `No key ${tenant}/${key} exists yet; the limit waits for one.`;
-  return `The tenant ${tenant} has no keys yet; the limit waits for one.`;
+  return `No key spends under ${shortName(account)} yet; the limit waits for one.`;
 }
 
-/** One line of the table; amounts in the limit's unit, USD as a decimal. */
-interface Line {
-  account: string;
-  unit: LimitUnit;
-  window: LimitWindow;
-  limit: string | null;
-  used: string;
-  held: string;
-  remaining: string | null;
-  resets: string | null;
+/** A subcommand that is spelled wrong is taken for an account. */
+function unknownAccount(account: string, { commands }: Command): Error {
+  const name = shortName(account);
+  const names = commands.map((command) => command.name());
+  const nearest = nearestName(name, names);
+  const guess = nearest === null ? "" : ` Did you mean \`headgate budgets ${nearest}\`?`;
+  return new Error(
+    `There is no account ${name}: it has no key and no limit, and spent nothing.${guess} ` +
+      `\`headgate budgets\` lists accounts; it also takes ${names.join(", ")}.`,
+  );
 }
 
-function linesOf({ limits, unlimited }: BudgetReport): Line[] {
-  const free = unlimited.map(({ account, posted, held }): Line => {
-    const amounts = { used: formatUsd(posted), held: formatUsd(held) };
-    return { account, unit: "usd", window: "total", limit: null, ...amounts, remaining: null, resets: null };
-  });
-  return [...limits.map(lineOf), ...free];
-}
-
-function lineOf({ account, limit, posted, held, remaining, resetUs }: Remainder): Line {
-  const { unit, window, amount } = limit;
-  const format = (count: bigint): string => formatAmount(unit, count);
-  return {
-    account,
-    unit,
-    window,
-    limit: format(amount),
-    used: format(posted),
-    held: format(held),
-    remaining: format(remaining),
-    resets: resetUs === null ? null : instant(resetUs),
-  };
-}
-
-function toJson(report: BudgetReport): object {
-  return { budgets: linesOf(report), in_doubt: report.inDoubt, overage: report.overage };
-}
-
-function describe(report: BudgetReport): string {
-  const lines = linesOf(report);
-  if (lines.length === 0) {
-    return "No limits are set and nothing was spent. Set one with `headgate budgets set global usd 5 --per day`.";
+/** Where the band that is named is not there, all but the most urgent one are held. */
+function warnOfBands({ config, holdLowPriority = [] }: LedgerArguments & ThresholdOptions): void {
+  const wanted = holdLowPriority.map(({ priority }) => priority);
+  const bands = wanted.length === 0 ? null : configuredBands(config);
+  for (const band of wanted) {
+    if (bands?.includes(band) === false) {
+      console.error(
+        `By ${config}, ${unknownName("band", band, bands)}. Until it is there, only the most urgent one is let through.`,
+      );
+    }
   }
-  const rows = lines.map(({ account, unit, window, limit, used, held, remaining, resets }) => {
-    return [account, unit, window, limit ?? "none", used, held, remaining ?? "", resets ?? ""];
+}
+
+function toJson({ inDoubt, overage }: BudgetReport, lines: BudgetLine[]): object {
+  return { budgets: lines, in_doubt: inDoubt, overage };
+}
+
+function describe({ inDoubt, overage }: BudgetReport, lines: BudgetLine[], top: string): string {
+  if (lines.length === 0) {
+    const name = shortName(top);
+    const where = top === ROOT ? "" : ` at or below ${name}`;
+    return `No limits are set and nothing was spent${where}. Set one with \`headgate budgets set ${name} usd 5 --per day\`.`;
+  }
+  const rows = lines.map(({ account, unit, window, limit, used, held, remaining, resets, thresholds }) => {
+    const end = resets === null ? "" : inZone(resets, zoneOf(window));
+    const left = [limit ?? "none", used, held, remaining ?? ""];
+    return [account, unit, window, ...left, end, describeThresholds(thresholds)];
   });
-  const header = ["account", "unit", "window", "limit", "used", "held", "remaining", "resets"];
-  const { inDoubt, overage } = report;
+  const header = ["account", "unit", "window", "limit", "used", "held", "remaining", "resets", "thresholds"];
   const notes: string[] = [];
   if (inDoubt.posts > 0) {
     notes.push(`In doubt: ${inDoubt.usd} USD in ${inDoubt.posts} posts, charged in full after a crash.`);
@@ -155,8 +222,4 @@ function describe(report: BudgetReport): string {
     notes.push(`Overage: ${overage.usd} USD in ${overage.posts} posts, billed beyond what was held.`);
   }
   return [table(header, rows), ...notes].join("\n");
-}
-
-function instant(atUs: Micros): string {
-  return new Date(atUs / MICROS_PER_MILLI).toISOString();
 }

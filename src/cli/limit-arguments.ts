@@ -1,71 +1,101 @@
 import { InvalidArgumentError } from "commander";
+import type { LimitUnit, Threshold } from "../core/budget/limits.ts";
 import {
-  LIMIT_UNITS,
-  LIMIT_WINDOWS,
-  type LimitRow,
-  type LimitUnit,
-  type LimitWindow,
-} from "../core/budget/limits.ts";
-import { parseUsd } from "../core/budget/money.ts";
+  type LimitTerms,
+  readAmount,
+  readName,
+  readPath,
+  readRole,
+  readThresholds,
+  readUnit,
+  readWindow,
+  readZoneName,
+  TermError,
+} from "../administration/terms.ts";
+import { ROOT } from "../keys/account-path.ts";
+import type { KeyRole } from "../keys/key-table.ts";
 
-/** What a column of the ledger's file can hold. */
-const AMOUNT_MAX = 2n ** 63n - 1n;
-const ROOT = "global";
-const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+/** Parsers for what commands on accounts, keys and limits are given; commander prefixes a message with the argument. */
 
-/** A limit without its account. */
-export type LimitTerms = Omit<LimitRow, "account">;
-
-/** The name of a key or a tenant: part of an account's path. */
-export function parseName(value: string): string {
-  if (NAME.test(value)) return value;
-  throw new InvalidArgumentError(
-    "use at most 64 letters, digits and . _ -, and begin with a letter or digit",
-  );
-}
+export const parseName = argument(readName);
+export const parseAccount = argument(readPath);
+export const parseUnit: (value: string) => LimitUnit = argument(readUnit);
+export const parseRole: (value: string) => KeyRole = argument(readRole);
+export const parseZone = argument(readZoneName);
 
 /** A tenant that keys can be made for: one named as the root could not be told from it in commands. */
 export function parseTenant(value: string): string {
   if (value !== ROOT) return parseName(value);
-  throw new InvalidArgumentError(`${ROOT} stands for all tenants together; choose another name`);
+  throw new InvalidArgumentError(
+    `${ROOT} stands for all tenants together; choose another name, or give --account ${ROOT} for a key of the root`,
+  );
 }
 
-/** `global`, `acme` or `acme/alice`, with or without `global/` before it. */
-export function parseAccount(value: string): string {
-  const path = value === ROOT || value.startsWith(`${ROOT}/`) ? value : `${ROOT}/${value}`;
-  const names = path.split("/");
-  if (names.length <= 3 && names.every((name) => NAME.test(name))) return path;
-  throw new InvalidArgumentError("write global, a tenant such as acme, or a tenant's key such as acme/alice");
-}
-
-export function parseUnit(value: string): LimitUnit {
-  const unit = LIMIT_UNITS.find((known) => known === value);
-  if (unit !== undefined) return unit;
-  throw new InvalidArgumentError(`choose ${LIMIT_UNITS.join(", ")}`);
-}
-
-export function parseWindow(value: string): LimitWindow {
-  const window = LIMIT_WINDOWS.find((known) => known === value);
-  if (window !== undefined) return window;
-  throw new InvalidArgumentError(`choose ${LIMIT_WINDOWS.join(" or ")}`);
-}
-
-/** As it is stored: nano-USD for `usd`, a count for the others. */
-export function parseAmount(value: string, unit: LimitUnit): string {
-  const amount = unit === "usd" ? parseUsd(value) : /^\d+$/.test(value) ? BigInt(value) : null;
-  if (amount !== null && amount <= AMOUNT_MAX) return amount.toString();
-  const wanted = unit === "usd" ? "USD as a decimal, such as 5 or 0.25" : "a whole number, such as 1000";
-  throw new InvalidArgumentError(`"${value}" is no amount of ${unit}: give ${wanted}`);
-}
-
-/** `usd=5/day` or `requests=1000`, which is in total; collects what is given several times. */
+/** `usd=5/day`, `usd=500/month@Europe/Berlin`, or `requests=1000`, which is in total; collects what is given several times. */
 export function parseLimit(value: string, earlier: LimitTerms[] = []): LimitTerms[] {
-  const match = /^([a-z_]+)=([^/]+)(?:\/(\w+))?$/.exec(value);
-  if (match === null)
-    throw new InvalidArgumentError("write it as usd=5/day, tokens=100000/day or usd=20/total");
-  const unit = parseUnit(match[1]!);
-  return [
-    ...earlier,
-    { unit, window: parseWindow(match[3] ?? "total"), amount: parseAmount(match[2]!, unit) },
-  ];
+  const match = /^([a-z_]+)=([^/]+)(?:\/(.+))?$/.exec(value);
+  if (match === null) {
+    throw new InvalidArgumentError(
+      "write it as usd=5/day, tokens=100000/month@Europe/Berlin or usd=20/total",
+    );
+  }
+  return argument(() => {
+    const unit = readUnit(match[1]!);
+    const amount = readAmount(match[2]!, unit);
+    return [...earlier, { unit, window: readWindow(match[3] ?? "total"), amount, thresholds: [] }];
+  })(value);
+}
+
+/** Collects percentages that are given several times. */
+export function parsePercents(value: string, earlier: number[] = []): number[] {
+  return [...earlier, parsePercent(value)];
+}
+
+/** `80`, or `80%`. */
+export function parsePercent(value: string): number {
+  const match = /^(\d{1,4})\s*%?$/.exec(value);
+  if (match !== null) return Number(match[1]);
+  throw new InvalidArgumentError("give a percentage as a whole number, such as 80");
+}
+
+/** From so many percent on, only that band and more urgent ones. */
+export interface Holding {
+  percent: number;
+  priority: string;
+}
+
+/** `90:high`; collects what is given several times. */
+export function parseHolding(value: string, earlier: Holding[] = []): Holding[] {
+  const match = /^([^:]+):([A-Za-z0-9][\w.-]{0,63})$/.exec(value);
+  if (match === null) {
+    throw new InvalidArgumentError("write percentage and the least urgent band let through, such as 90:high");
+  }
+  return [...earlier, { percent: parsePercent(match[1]!), priority: match[2]! }];
+}
+
+/** What a limit does before it is reached, as options say it. */
+export interface ThresholdOptions {
+  alert?: number[];
+  stopAt?: number;
+  holdLowPriority?: Holding[];
+}
+
+/** Throws a `TermError` for percentages that can't be. */
+export function thresholdsOf({ alert = [], stopAt, holdLowPriority = [] }: ThresholdOptions): Threshold[] {
+  return readThresholds([
+    ...alert.map((percent) => ({ percent, action: "notify" })),
+    ...holdLowPriority.map((holding) => ({ ...holding, action: "hold_low_priority" })),
+    ...(stopAt === undefined ? [] : [{ percent: stopAt, action: "stop" }]),
+  ]);
+}
+
+/** A reader of terms as a parser of arguments. */
+function argument<T>(read: (value: string) => T): (value: string) => T {
+  return (value) => {
+    try {
+      return read(value);
+    } catch (error) {
+      throw error instanceof TermError ? new InvalidArgumentError(error.message) : error;
+    }
+  };
 }

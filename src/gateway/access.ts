@@ -1,13 +1,17 @@
 import type { IncomingMessage } from "node:http";
 import type { HeadgateError } from "../core/errors.ts";
-import type { KeyBook } from "../keys/key-book.ts";
+import { parentOf, ROOT, shortName } from "../keys/account-path.ts";
+import type { KeyBook, KeyOwner } from "../keys/key-book.ts";
 import { isForeignPage, isFromLoopback, isLoopbackHost } from "./loopback.ts";
+import { SubAccounts } from "./sub-accounts.ts";
 
 /** Who calls. Tenant and key name the account that pays. */
 export interface Caller {
   tenant: string;
   /** Null for a call that needs none. */
   key: string | null;
+  /** The account that pays, where the request names levels below that of tenant and key. */
+  account?: string;
 }
 
 /** Who may call without a key: as long as only this machine can connect, whoever can; nobody; or whoever can connect. */
@@ -20,8 +24,19 @@ export interface AccessOptions {
   host: string;
 }
 
-/** Who pays for calls without a key. */
-export const KEYLESS_CALLER: Caller = { tenant: "local", key: null };
+type Owner = Omit<KeyOwner, "key"> & Pick<Caller, "key">;
+
+/** Who manages keys and limits, and below which account. */
+export interface Administrator {
+  /** Account of its key. */
+  key: string;
+  scope: string;
+}
+
+const KEYLESS_TENANT = "local";
+/** Account of calls without a key. */
+export const KEYLESS_ACCOUNT = `${ROOT}/${KEYLESS_TENANT}`;
+const KEYLESS_OWNER: Owner = { account: KEYLESS_ACCOUNT, tenant: KEYLESS_TENANT, key: null, role: "spend" };
 /** As OpenAI's clients send it, and as those made for Anthropic's and Azure's APIs do. */
 const BEARER = /^bearer +(\S+) *$/i;
 const KEY_HEADERS = ["x-api-key", "api-key"] as const;
@@ -31,15 +46,19 @@ const KEY_HEADERS = ["x-api-key", "api-key"] as const;
  *
  * | the call has | and | then |
  * | --- | --- | --- |
- * | a secret | some key exists | it has to be that of an enabled key, which pays |
+ * | a secret | some key exists | it has to be that of an enabled key, which pays if its role is to spend |
  * | a secret | no key exists yet | it counts as absent: OpenAI's clients always send one |
  * | none | `keyless` allows it | tenant `local` pays; a page in a browser has to come from this machine |
  * | none | it does not | refused |
+ *
+ * Who only looks needs no secret on this machine, unless `keyless` is `never`. One that is sent counts all the same: it
+ * shows what its key may see, and a wrong one shows nothing.
  */
 export class Access {
   readonly #keys: AccessOptions["keys"];
   readonly #keyless: Keyless;
   readonly #isLoopbackOnly: boolean;
+  readonly #subAccounts = new SubAccounts();
 
   constructor({ keys, keyless, host }: AccessOptions) {
     this.#keys = keys;
@@ -49,32 +68,78 @@ export class Access {
 
   /** Who calls, for whatever costs something. */
   identify(request: IncomingMessage): Caller | HeadgateError {
-    const secret = secretOf(request);
-    if (secret !== null) {
-      // Asked first: it is what finds a key that was created a moment ago.
-      const owner = this.#keys.find(secret);
-      if (owner !== null) return owner;
-      if (!this.#keys.isEmpty) return refusal("The key is unknown or disabled.");
+    const owner = this.#holderOf(request) ?? this.#keylessOwner(request);
+    if ("code" in owner) return owner;
+    const { account: payer, tenant, key, role } = owner;
+    if (role !== "spend") {
+      return { code: "key_not_allowed", message: `The key ${shortName(payer)} has the role ${role}.` };
     }
-    if (!this.#isKeylessAllowed(request)) return refusal("This call needs a key.");
-    if (isForeignPage(request)) return { code: "origin_not_allowed", message: "This page may not call." };
-    return KEYLESS_CALLER;
+    const account = this.#subAccounts.read(request.headers, payer);
+    if (account === null) return { tenant, key };
+    return typeof account === "string" ? { tenant, key, account } : account;
   }
 
   /** Why the caller may not look at what the supervisor is doing; null when it may. */
   mayLook(request: IncomingMessage): HeadgateError | null {
-    if (this.#keyless !== "never" && isFromLoopback(request)) return null;
-    const caller = this.identify(request);
-    return "code" in caller ? caller : null;
+    const scope = this.scopeOf(request);
+    return typeof scope === "string" ? null : scope;
+  }
+
+  /**
+   * The account that the caller may see the money of, with all below it: what its key is for, and everything for a
+   * call from this machine without any.
+   */
+  scopeOf(request: IncomingMessage): string | HeadgateError {
+    const holder = this.#holderOf(request);
+    if (holder === null && this.#keyless !== "never" && isFromLoopback(request)) return ROOT;
+    const owner = holder ?? this.#keylessOwner(request);
+    if ("code" in owner) return owner;
+    return owner.role === "spend" ? owner.account : parentOf(owner.account);
+  }
+
+  /** Who manages keys and limits, and below which account: this takes an admin key, wherever the call comes from. */
+  administrator(request: IncomingMessage): Administrator | HeadgateError {
+    const secret = secretOf(request);
+    if (secret === null) return refusal("This call needs an admin key.");
+    const owner = this.#keys.find(secret);
+    if (owner === null) return refusal("The key is unknown or disabled.");
+    const { account, role } = owner;
+    if (role === "admin") return { key: account, scope: parentOf(account) };
+    return { code: "key_not_allowed", message: `The key ${shortName(account)} has the role ${role}.` };
   }
 
   /**
    * Why the caller may not change how the supervisor works; null when it may. Only this machine may, as keys are given
-   * to those who call models, and with a key where nobody may do without.
+   * to those who call models, and with an admin key of the root where nobody may do without a key. Whatever key is sent
+   * has to be one, too.
    */
   mayChange(request: IncomingMessage): HeadgateError | null {
-    if (isFromLoopback(request) && !isForeignPage(request)) return this.mayLook(request);
-    return { code: "origin_not_allowed", message: "Policies are changed from this machine only." };
+    if (!isFromLoopback(request) || isForeignPage(request)) {
+      return { code: "origin_not_allowed", message: "Policies are changed from this machine only." };
+    }
+    if (this.#keyless !== "never" && this.#holderOf(request) === null) return null;
+    const administrator = this.administrator(request);
+    if ("code" in administrator) return administrator;
+    if (administrator.scope === ROOT) return null;
+    const message = `The key ${shortName(administrator.key)} administers ${shortName(administrator.scope)} only.`;
+    return { code: "key_not_allowed", message };
+  }
+
+  /** Of the key that the call came with; null for a call that counts as one without any. */
+  #holderOf(request: IncomingMessage): Owner | HeadgateError | null {
+    const secret = secretOf(request);
+    if (secret === null) return null;
+    // Asked first: it is what finds a key that was created a moment ago.
+    const owner = this.#keys.find(secret);
+    if (owner !== null) return owner;
+    return this.#keys.isEmpty ? null : refusal("The key is unknown or disabled.");
+  }
+
+  /** Of a call without a key. */
+  #keylessOwner(request: IncomingMessage): Owner | HeadgateError {
+    if (!this.#isKeylessAllowed(request)) return refusal("This call needs a key.");
+    if (isForeignPage(request)) return { code: "origin_not_allowed", message: "This page may not call." };
+    return KEYLESS_OWNER;
   }
 
   #isKeylessAllowed(request: IncomingMessage): boolean {

@@ -51,12 +51,16 @@ export function respondWithError(
 const PATIENCE_SECONDS = 60;
 
 /** When to ask again, for an error that knows; OpenAI's clients would otherwise ask twice more at once. */
-export function retryHeaders({ retryAfterSeconds }: HeadgateError): OutgoingHttpHeaders {
+export function retryHeaders({ code, retryAfterSeconds }: HeadgateError): OutgoingHttpHeaders {
   if (retryAfterSeconds === undefined) return {};
+  const isLimited = code === "rate_limited";
   const isFarOff = retryAfterSeconds > PATIENCE_SECONDS;
   return {
     "retry-after": String(retryAfterSeconds),
     ...(isFarOff ? { "x-should-retry": "false" } : {}),
+    ...(isLimited
+      ? { "x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": `${retryAfterSeconds}s` }
+      : {}),
   };
 }
 

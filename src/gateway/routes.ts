@@ -3,11 +3,13 @@ import { noCapacity } from "../core/admission/admission.ts";
 import type { HeadgateError } from "../core/errors.ts";
 import type { Inspection } from "../core/inspection.ts";
 import { parseBody } from "../exchange/client-request.ts";
+import { ADMIN_BODY_BYTES_MAX, AdminRoutes } from "./admin-routes.ts";
 import { readBody } from "./body.ts";
 import type { Call, PaidCall } from "./call.ts";
 import { respondWithCoordinatorError } from "./coordinator-error.ts";
 import { availableWorkers, modelById, modelList, notReadyReason, workerList } from "./fleet-pages.ts";
 import { openApiDocument } from "./openapi/document.ts";
+import { metricsWithin } from "./metrics-scope.ts";
 import { respond, respondWithError, respondWithJson } from "./respond.ts";
 import type { RespondWithError } from "./respond.ts";
 import type { Shell } from "./shell.ts";
@@ -23,7 +25,7 @@ export interface RoutesOptions {
 type Refuse = (error: HeadgateError, headers?: OutgoingHttpHeaders) => void;
 
 interface Route {
-  method: "GET" | "POST" | "PUT";
+  method: "GET" | "POST" | "PUT" | "DELETE";
   handle: (call: Call) => void;
 }
 
@@ -33,12 +35,14 @@ const MODELS_PREFIX = "/v1/models/";
 export class Routes {
   readonly #options: RoutesOptions;
   readonly #routes: ReadonlyMap<string, readonly Route[]>;
+  readonly #admin: AdminRoutes;
 
   constructor(options: RoutesOptions) {
     this.#options = options;
     const { shell, inspect, startedMs } = options;
     const { completions, coordinator, infer, names, policies } = shell;
     const document = openApiDocument();
+    this.#admin = this.#administration();
     const page = (make: (inspection: Inspection) => unknown): Route =>
       this.#view(({ response, id }) => respondWithJson(response, id, make(inspect())));
     const routes: [path: string, ...Route[]][] = [
@@ -47,7 +51,7 @@ export class Routes {
       ["/v1/models", page((inspection) => modelList(names, inspection, startedMs))],
       ["/healthz", { method: "GET", handle: (call) => respondWithText(call, "ok\n") }],
       ["/readyz", { method: "GET", handle: (call) => this.#readiness(call) }],
-      ["/metrics", this.#view((call) => this.#metrics(call))],
+      ["/metrics", { method: "GET", handle: (call) => this.#metrics(call) }],
       ["/headgate/status", page((inspection) => inspection)],
       [
         "/openapi.json",
@@ -73,6 +77,7 @@ export class Routes {
         ),
       ],
       ["/admin/policy", page(() => policies.inForce), this.#policyChange()],
+      ...this.#admin.routes,
       ["/admin/canary", page(() => shell.canary.report(policies.inForce.placement))],
     ];
     this.#routes = new Map(routes.map(([path, ...each]) => [path, each]));
@@ -83,7 +88,8 @@ export class Routes {
     const served = Array.from(this.#routes, ([path, routes]) =>
       routes.map(({ method }) => ({ method, path })),
     );
-    return [...served.flat(), { method: "GET", path: `${MODELS_PREFIX}{model}` }];
+    const keys = AdminRoutes.keyPaths.map((path) => ({ method: "POST", path }));
+    return [...served.flat(), { method: "GET", path: `${MODELS_PREFIX}{model}` }, ...keys];
   }
 
   /** Whatever goes wrong in here is this call's trouble only. */
@@ -93,7 +99,7 @@ export class Routes {
 
   #route(call: Call): void {
     const path = pathOf(call.request.url ?? "/");
-    const routes = this.#routes.get(path) ?? this.#modelRoutes(path);
+    const routes = this.#routes.get(path) ?? [...this.#modelRoutes(path), ...this.#admin.keyRoutes(path)];
     if (routes.length === 0) {
       this.#refuse(call, { code: "not_found", message: `Nothing is served at ${path.slice(0, 100)}` });
       return;
@@ -180,6 +186,23 @@ export class Routes {
     };
   }
 
+  /** What administrators see and change. */
+  #administration(): AdminRoutes {
+    const { access, administration, policies, log } = this.#options.shell;
+    return new AdminRoutes({
+      access,
+      bands: () => policies.hintRules.bands,
+      desk: administration,
+      log,
+      refuse: (call, error) => this.#refuse(call, error),
+      readBody: (call, onBody) => {
+        const onRefused = this.#refusal(call, respondWithError);
+        const guarded = (body: Buffer): void => this.#guarded(call, respondWithError, () => onBody(body));
+        readBody({ request: call.request, bytesMax: ADMIN_BODY_BYTES_MAX, onBody: guarded, onRefused });
+      },
+    });
+  }
+
   #readBody(request: IncomingMessage, onBody: (body: Buffer) => void, onRefused: Refuse): void {
     readBody({ request, bytesMax: this.#options.bodyBytesMax, onBody, onRefused });
   }
@@ -204,11 +227,14 @@ export class Routes {
     respond(response, { status: reason === null ? 200 : 503, request: id, body: JSON.stringify(body) });
   }
 
-  #metrics({ response, id }: Call): void {
+  #metrics(call: Call): void {
     const { shell, inspect } = this.#options;
+    const { request, response, id } = call;
+    const scope = shell.access.scopeOf(request);
+    if (typeof scope !== "string") return this.#refuse(call, scope);
     const headers = { "content-type": shell.metrics.contentType };
     shell.metrics.scrape(inspect()).then(
-      (body) => respond(response, { status: 200, request: id, body, headers }),
+      (text) => respond(response, { status: 200, request: id, body: metricsWithin(text, scope), headers }),
       (error: unknown) => {
         shell.log.error({ request: id, error: String(error) }, "metrics failed");
         respondWithError(response, id, { code: "internal", message: "The metrics could not be read." });

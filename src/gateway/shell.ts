@@ -4,6 +4,7 @@ import { Endpoints } from "../backends/endpoints.ts";
 import type { RemoteEndpoint } from "../backends/openai-dialect.ts";
 import { throwOutside, UndiciUpstream } from "../backends/undici-upstream.ts";
 import { WorkerAddresses } from "../backends/worker-addresses.ts";
+import type { AdminDesk } from "../administration/desk.ts";
 import type { WorkerChanged } from "../core/effects.ts";
 import type { SignalSources } from "../config/scheduling-check.ts";
 import type { SchedulingSettings } from "../config/scheduling-schema.ts";
@@ -30,6 +31,7 @@ export interface ShellOptions {
   submit: (event: SupervisorEvent) => void;
   log: Log;
   access: Access;
+  administration: Pick<AdminDesk, "ask">;
   /** Why nothing can be charged at the moment, so that nothing new may start; null when all is well. */
   ledgerTrouble: () => string | null;
   /** Names of configured models. */
@@ -55,6 +57,7 @@ export interface Shell {
     observer: ObserverPort;
   };
   access: Access;
+  administration: Pick<AdminDesk, "ask">;
   ledgerTrouble: () => string | null;
   completions: Completions;
   infer: Infer;
@@ -71,7 +74,7 @@ export interface Shell {
 }
 
 export function createShell(options: ShellOptions): Shell {
-  const { log, access, ledgerTrouble, models, aliases, remotes, timeouts } = options;
+  const { log, access, administration, ledgerTrouble, models, aliases, remotes, timeouts } = options;
   const submit = fatally(options.submit);
   const supervisor = options.supervisor ?? randomUUID();
   const exchanges = new Exchanges();
@@ -117,6 +120,7 @@ export function createShell(options: ShellOptions): Shell {
       },
     },
     access,
+    administration,
     ledgerTrouble,
     completions: new Completions({ intake, metrics }),
     infer: new Infer({ intake, metrics }),

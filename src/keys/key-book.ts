@@ -1,10 +1,15 @@
-import type { KeyRow } from "./key-table.ts";
+import { placeOf } from "./account-path.ts";
+import type { KeyRole, KeyRow } from "./key-table.ts";
 import { hashSecret, SECRET_PREFIX } from "./secret.ts";
 
-/** Whom a secret belongs to: together they name the account that pays. */
+/** Whom a secret belongs to, and what it may be used for. */
 export interface KeyOwner {
+  account: string;
+  /** The account's first level below the root; the root itself for a key that is right below it. */
   tenant: string;
+  /** The rest of its path: unique within the tenant. */
   key: string;
+  role: KeyRole;
 }
 
 /** Secrets nobody knows that are remembered, so that whoever sends one again costs no look into the file. */
@@ -40,7 +45,9 @@ export class KeyBook {
   find(secret: string): KeyOwner | null {
     const hash = hashSecret(secret);
     const key = this.#byHash.get(hash) ?? (secret.startsWith(SECRET_PREFIX) ? this.#find(hash) : null);
-    return key === null || key.disabledUs !== null ? null : { tenant: key.tenant, key: key.name };
+    return key === null || key.disabledUs !== null
+      ? null
+      : { account: key.account, ...placeOf(key.account), role: key.role };
   }
 
   /** Takes in keys that were created or changed. */
@@ -68,13 +75,12 @@ export class KeyBook {
 
   /** A rotated key has another secret now; a change that is known already, or older, is nothing new. */
   #take(key: KeyRow): void {
-    const account = `${key.tenant}/${key.name}`;
-    const before = this.#byAccount.get(account);
+    const before = this.#byAccount.get(key.account);
     if (before !== undefined) {
       if (before.version >= key.version) return;
       this.#byHash.delete(before.hash);
     }
-    this.#byAccount.set(account, key);
+    this.#byAccount.set(key.account, key);
     this.#byHash.set(key.hash, key);
   }
 }

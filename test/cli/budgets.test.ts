@@ -80,7 +80,7 @@ async function untilAnswered(secret: string): Promise<void> {
 test("keys are listed without their secrets, refused once disabled, and good again with a new one", async () => {
   const { secret } = await inJson<{ secret: string }>("keys", "create", "bob", "--tenant", "acme");
   const { stdout } = await onLedger("keys", "list");
-  assert.match(stdout, /acme\/bob +hg-.{5}… +enabled/);
+  assert.match(stdout, /acme\/bob +spend +hg-.{5}… +enabled/);
   assert.ok(!stdout.includes(secret));
   assert.equal((await onLedger("keys", "disable", "acme/bob")).code, 0);
   await untilRefused(secret);
@@ -105,7 +105,7 @@ test("limits are set, shown and removed", async () => {
   const set = await onLedger("budgets", "set", "global", "usd", "0.25", "--per", "day");
   assert.equal(set.stdout, "global: 0.25 USD a day\n");
   const { stdout } = await onLedger("budgets");
-  assert.match(stdout, /^account +unit +window +limit +used +held +remaining +resets\n/);
+  assert.match(stdout, /^account +unit +window +limit +used +held +remaining +resets +thresholds\n/);
   assert.match(stdout, /\nglobal +usd +day +0\.25 .*T00:00:00\.000Z/);
   const removed = await onLedger("budgets", "remove", "global", "usd", "--per", "day");
   assert.equal(removed.code, 0);
@@ -115,8 +115,8 @@ test("limits are set, shown and removed", async () => {
 test("a limit that nobody spends under yet is set, and said to wait", async () => {
   assert.equal((await onLedger("keys", "create", "erin", "--tenant", "corp_1")).code, 0);
   const notes: [string, string][] = [
-    ["corp_1/erik", "No key corp_1/erik exists yet; the limit waits for one.\n"],
-    ["corpo1", "The tenant corpo1 has no keys yet; the limit waits for one.\n"],
+    ["corp_1/erik", "No key spends under corp_1/erik yet; the limit waits for one.\n"],
+    ["corpo1", "No key spends under corpo1 yet; the limit waits for one.\n"],
     ["corp_1/erin", ""],
     ["corp_1", ""],
     ["global", ""],
@@ -126,6 +126,14 @@ test("a limit that nobody spends under yet is set, and said to wait", async () =
     const { code, stderr } = await onLedger("budgets", "set", account, "requests", "1000000");
     assert.deepEqual([code, stderr], [0, note], account);
   }
+});
+
+test("a band that the configuration does not have is warned of", async () => {
+  const set = ["budgets", "set", "corp_1", "requests", "10", "--hold-low-priority"];
+  const { code, stderr } = await onLedger(...set, "90:nope");
+  assert.equal(code, 0);
+  assert.match(stderr, /there is no band "nope"; choose among high, low, normal/);
+  assert.doesNotMatch((await onLedger(...set, "90:high")).stderr, /band/);
 });
 
 test("keys and limits need nothing of the configuration but where the ledger is", async () => {
@@ -149,7 +157,25 @@ test("what can't be done is said, and what to do instead", async () => {
     [["budgets", "remove", "nobody", "usd"], /global\/nobody has no limit on usd/],
     [["keys", "create", "carol", "--limit", "usd"], /write it as usd=5\/day/],
     [["keys", "create", "carol", "--tenant", "global"], /global stands for all tenants together/],
-    [["keys", "disable", "acme"], /write it as tenant\/name/],
+    [["keys", "disable", "acme"], /There is no key acme\./],
+    [["keys", "create", "carol", "--tenant", "a", "--account", "a/b"], /--account or --tenant, not both/],
+    [["keys", "create", "carol", "--account", "global"], /belongs to a tenant/],
+    [["keys", "create", "carol", "--role", "root"], /no role "root"; choose among admin, read, spend/],
+    [
+      ["budgets", "set", "acme", "usd", "5", "--per", "month", "--zone", "Berlin"],
+      /did you mean Europe\/Berlin\?/,
+    ],
+    [
+      ["budgets", "set", "acme", "usd", "5", "--per", "hour", "--zone", "Europe/Berlin"],
+      /leave it out for hour/,
+    ],
+    [["budgets", "set", "acme", "token", "5"], /did you mean tokens\?/],
+    [["budgets", "show", "nobody"], /There is no account nobody: it has no key/],
+    [["budgets", "alert"], /There is no account alert: .* Did you mean `headgate budgets alerts`\?/],
+    [["keys", "create", "carol", "--limit", "usd=1", "--limit", "usd=2"], /usd \(total\) is given twice/],
+    [["keys", "create", "carol", "--role", "read", "--limit", "usd=1"], /role read spends nothing/],
+    [["chargeback", "--month", "2026-13"], /"2026-13" is no month/],
+    [["chargeback", "--by", "modle"], /did you mean model\?/],
     [["keys", "rotate", "acme/nobody"], /There is no key acme\/nobody/],
   ];
   for (const [given, message] of mistakes) {
@@ -159,5 +185,8 @@ test("what can't be done is said, and what to do instead", async () => {
   }
   const twice = ["keys", "create", "dave"];
   assert.equal((await onLedger(...twice)).code, 0);
-  assert.match((await onLedger(...twice)).stderr, /has a key named dave already.*keys rotate default\/dave/);
+  assert.match(
+    (await onLedger(...twice)).stderr,
+    /is a key default\/dave already.*keys rotate default\/dave/,
+  );
 });

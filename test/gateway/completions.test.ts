@@ -161,6 +161,7 @@ describe("completions through the openai client", () => {
     const chunks = await Array.fromAsync(await opened);
     assert.equal(chunks.map(({ choices }) => choices[0]?.text).join(""), " upon a time");
     await gateway.quiet();
-    assert.equal(gateway.settled.at(-1)?.usage.completionTokens, 2);
+    // The upstream gives no usage: each of the 12 bytes might be a token, and no fewer are charged.
+    assert.equal(gateway.settled.at(-1)?.usage.completionTokens, 12);
   });
 });

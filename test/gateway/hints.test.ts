@@ -2,13 +2,14 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import type { Hints } from "../../src/core/events.ts";
 import type { KeyOwner } from "../../src/keys/key-book.ts";
+import { ownerOf } from "../keys/owner.ts";
 import { chatBody, TestGateway } from "./running-gateway.ts";
 
 const LONG = { messages: [{ role: "user", content: "words and more ".repeat(100) }] };
 const CALLERS: Record<string, KeyOwner> = {
-  "hg-acme": { tenant: "acme", key: "alice" },
-  "hg-bulk": { tenant: "bulk", key: "nightly" },
-  "hg-day": { tenant: "bulk", key: "daily" },
+  "hg-acme": ownerOf("acme/alice"),
+  "hg-bulk": ownerOf("bulk/nightly"),
+  "hg-day": ownerOf("bulk/daily"),
 };
 
 describe("hints", () => {
@@ -54,9 +55,8 @@ describe("hints", () => {
   }
 
   async function change(patch: object): Promise<void> {
-    const headers = { authorization: "Bearer hg-acme" };
     const url = `${gateway.url}/admin/policy`;
-    const response = await fetch(url, { method: "PUT", headers, body: JSON.stringify(patch) });
+    const response = await fetch(url, { method: "PUT", body: JSON.stringify(patch) });
     assert.equal(response.status, 200, await response.text());
   }
 

@@ -4,6 +4,7 @@ import OpenAI from "openai";
 import type { LimitRow } from "../../src/core/budget/limits.ts";
 import { FakeUpstream } from "../fakes/fake-upstream.ts";
 import { FakeWorker } from "../fakes/fake-worker.ts";
+import { ownerOf } from "../keys/owner.ts";
 import { chatBody, TestGateway } from "./running-gateway.ts";
 
 const MESSAGES = [{ role: "user" as const, content: "Hi" }];
@@ -117,7 +118,7 @@ describe("what limits leave", () => {
 
 describe("whoever pays", () => {
   it("is named by the key of the call, in accounts, log and metrics", async () => {
-    const owner = { tenant: "acme", key: "bot" };
+    const owner = ownerOf("acme/bot");
     const gateway = await TestGateway.start({
       keys: { find: (secret) => (secret === "sk-bot" ? owner : null), isEmpty: false },
       budgets: [{ ...limit("requests", 9), account: "global/acme/bot" }],
@@ -137,7 +138,7 @@ describe("whoever pays", () => {
       [["global/acme/bot", "8"]],
     );
     const { tenant, key } = gateway.settled.at(-1)!;
-    assert.deepEqual({ tenant, key }, owner);
+    assert.deepEqual({ tenant, key }, { tenant: "acme", key: "bot" });
     const metrics = await (await gateway.get("/metrics")).text();
     assert.match(metrics, /headgate_tenant_cost_usd_total\{tenant="acme"\}/);
     assert.match(metrics, /headgate_refusals_total\{code="invalid_api_key"\} 1/);

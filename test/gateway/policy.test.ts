@@ -3,8 +3,10 @@ import { after, before, describe, it } from "node:test";
 import type { SchedulingSettings } from "../../src/config/scheduling-schema.ts";
 import type { PolicyChange } from "../../src/gateway/policy-desk.ts";
 import type { CanaryReport } from "../../src/observability/canary.ts";
+import type { KeyOwner } from "../../src/keys/key-book.ts";
 import { OPERATIONS } from "../../src/gateway/openapi/operations.ts";
 import { FakeWorker } from "../fakes/fake-worker.ts";
+import { ownerOf } from "../keys/owner.ts";
 import { chatBody, TestGateway } from "./running-gateway.ts";
 
 type Headers = Record<string, string>;
@@ -153,11 +155,14 @@ describe("policies while requests run", () => {
 });
 
 describe("policies where everybody needs a key", () => {
-  it("are shown to whoever has one, and changed with one on this machine", async () => {
-    const keys = {
-      find: (secret: string) => (secret === "hg-good" ? { tenant: "acme", key: "alice" } : null),
-      isEmpty: false,
+  it("are shown to whoever has one, and changed with an admin key of the root on this machine", async () => {
+    const owners: Record<string, KeyOwner> = {
+      "hg-good": ownerOf("ops", "admin"),
+      "hg-spend": ownerOf("acme/alice"),
+      "hg-read": ownerOf("auditor", "read"),
+      "hg-acme": ownerOf("acme/lead", "admin"),
     };
+    const keys = { find: (secret: string) => owners[secret] ?? null, isEmpty: false };
     const gateway = await TestGateway.start({ keys, keyless: "never" });
     const good = { authorization: "Bearer hg-good" };
     const patch = { placement: { policy: "random" } };
@@ -165,6 +170,13 @@ describe("policies where everybody needs a key", () => {
     assert.equal((await put(gateway, patch)).status, 401);
     assert.equal((await put(gateway, patch, { authorization: "Bearer hg-bad" })).status, 401);
     assert.equal((await put(gateway, patch, { ...good, via: "1.1 proxy" })).status, 403);
+    for (const other of ["hg-spend", "hg-read", "hg-acme"]) {
+      const headers = { authorization: `Bearer ${other}` };
+      assert.equal((await fetch(`${gateway.url}/admin/policy`, { headers })).status, 200);
+      const refused = await put(gateway, patch, headers);
+      assert.equal(refused.status, 403, other);
+      assert.equal(((await refused.json()) as { error: { code: string } }).error.code, "key_not_allowed");
+    }
     assert.deepEqual(gateway.policiesSet, []);
     const shown = await fetch(`${gateway.url}/admin/policy`, { headers: { ...good, via: "1.1 proxy" } });
     assert.equal(shown.status, 200);

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { FakeWorker } from "../fakes/fake-worker.ts";
+import { ownerOf } from "../keys/owner.ts";
 import { TestGateway } from "./running-gateway.ts";
 
 describe("a proxy on this machine", () => {
@@ -41,7 +42,7 @@ describe("a proxy on this machine", () => {
 });
 
 it("with `keyless: never`, whoever looks needs a key, wherever the call comes from", async () => {
-  const owner = { tenant: "acme", key: "alice" };
+  const owner = ownerOf("acme/alice");
   const keys = { find: (secret: string) => (secret === "secret" ? owner : null), isEmpty: false };
   const gateway = await TestGateway.start({ keys, keyless: "never" });
   assert.equal((await gateway.get("/headgate/status")).status, 401);

@@ -6,6 +6,7 @@ import { setImmediate } from "node:timers/promises";
 import OpenAI from "openai";
 import { pino } from "pino";
 import type { RemoteEndpoint } from "../../src/backends/openai-dialect.ts";
+import { noCapacity } from "../../src/core/admission/admission.ts";
 import { EMPTY_LEDGER } from "../../src/core/budget/accounts.ts";
 import type { LimitRow } from "../../src/core/budget/limits.ts";
 import { readScheduling, type SignalSources } from "../../src/config/scheduling-check.ts";
@@ -51,6 +52,8 @@ export interface TestGatewayOptions {
   keys?: AccessOptions["keys"];
   /** `loopback` if absent. */
   keyless?: AccessOptions["keyless"];
+  /** Who answers administrators; there is no ledger to ask about if absent. */
+  administration?: Shell["administration"];
   /** How long a stream may be silent, in ms. */
   silenceMs?: number;
 }
@@ -62,6 +65,10 @@ const SCHEDULING = {
 };
 
 const NO_KEYS: AccessOptions["keys"] = { find: () => null, isEmpty: true };
+
+const NO_LEDGER: Shell["administration"] = {
+  ask: () => Promise.resolve({ error: noCapacity("ledger_unavailable") }),
+};
 
 /** The real loop, core and server around fake endpoints. */
 export class TestGateway {
@@ -122,6 +129,7 @@ export class TestGateway {
           keyless: options.keyless ?? "loopback",
           host: "127.0.0.1",
         }),
+        administration: options.administration ?? NO_LEDGER,
         ledgerTrouble: () => null,
         scheduling,
         sources,

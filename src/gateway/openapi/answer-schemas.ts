@@ -1,12 +1,13 @@
 import { z } from "zod";
-import { LIMIT_UNITS, LIMIT_WINDOWS } from "../../core/budget/limits.ts";
+import { LIMIT_UNITS } from "../../core/budget/limits.ts";
+import { WINDOW_FORMS } from "../../core/budget/windows.ts";
 import { schedulingSchema } from "../../config/scheduling-schema.ts";
 import { ERRORS } from "../../core/errors.ts";
 import type { ErrorCode } from "../../core/errors.ts";
 
 const count = z.int().min(0);
 const unit = z.enum(LIMIT_UNITS);
-const window = z.enum(LIMIT_WINDOWS);
+const window = z.string().describe(WINDOW_FORMS);
 const decimal = z.string().describe("a decimal in the limit's unit");
 
 export const budget = z

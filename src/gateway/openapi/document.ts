@@ -1,4 +1,5 @@
 import { z } from "zod";
+import * as admin from "./admin-schemas.ts";
 import * as answers from "./answer-schemas.ts";
 import { OPERATIONS } from "./operations.ts";
 import type { Operation } from "./operations.ts";
@@ -30,7 +31,8 @@ export function openApiDocument(): object {
 function namedSchemas(): { components: object; nameOf: (schema: z.ZodType) => string } {
   const registry = z.registry<{ id: string }>();
   const names = new Map<z.ZodType, string>();
-  for (const [name, schema] of [...Object.entries(requests), ...Object.entries(answers)]) {
+  const all = [...Object.entries(requests), ...Object.entries(answers), ...Object.entries(admin)];
+  for (const [name, schema] of all) {
     const id = name[0]!.toUpperCase() + name.slice(1);
     names.set(schema, id);
     registry.add(schema, { id });
@@ -63,14 +65,17 @@ function operationObject(operation: Operation, nameOf: (schema: z.ZodType) => st
   };
 }
 
-function parameters({ path, requestHeaders = {} }: Operation): object {
+function parameters({ path, query = {}, requestHeaders = {} }: Operation): object {
   const inPath = Array.from(path.matchAll(/\{(\w+)\}/g), ([, name]) => {
     return { name, in: "path", required: true, schema: { type: "string" } };
   });
   const inHeaders = Object.entries(requestHeaders).map(([name, description]) => {
     return { name, in: "header", description, schema: { type: "string" } };
   });
-  const all = [...inPath, ...inHeaders];
+  const inQuery = Object.entries(query).map(([name, description]) => {
+    return { name, in: "query", description, schema: { type: "string" } };
+  });
+  const all = [...inPath, ...inQuery, ...inHeaders];
   return all.length === 0 ? {} : { parameters: all };
 }
 

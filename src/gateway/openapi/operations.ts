@@ -1,10 +1,11 @@
 import type { z } from "zod";
+import { ADMIN_OPERATIONS } from "./admin-operations.ts";
 import * as answers from "./answer-schemas.ts";
 import * as requests from "./request-schemas.ts";
 
 /** What is said of one address in the description of the interface. */
 export interface Operation {
-  method: "GET" | "POST" | "PUT";
+  method: "GET" | "POST" | "PUT" | "DELETE";
   path: string;
   summary: string;
   /** Of the JSON body; null where none is read. */
@@ -15,6 +16,8 @@ export interface Operation {
   errors: readonly number[];
   /** In whose words. */
   error: z.ZodType;
+  /** Parameters behind the `?`, each with what it means; none if absent. */
+  query?: Record<string, string>;
   /** Headers that are read, and headers of the answer, each with what it means. */
   requestHeaders?: Record<string, string>;
   answerHeaders?: Record<string, string>;
@@ -33,6 +36,8 @@ const PAID = {
       "Requests with the same name share most of a prompt: a conversation, or an agent at work.",
     "x-headgate-flow":
       "Whom to be counted with, where `queue.flow_by` is `header`; `queue.header` may name another.",
+    "x-headgate-account":
+      "Levels below the key's account that it is charged to as well, such as `agent-7/task-3`; at most 4.",
     "x-headgate-require": "Labels that the worker must have, such as `region=eu, domain=math`.",
     "x-headgate-ttft-ms": "Milliseconds to the first token that are hoped for.",
     "x-headgate-tpot-ms": "Milliseconds to each further token that are hoped for.",
@@ -116,6 +121,7 @@ export const OPERATIONS: readonly Operation[] = [
     error: answers.error,
     errors: [400, 401, 403, 413],
   },
+  ...ADMIN_OPERATIONS,
   view("/admin/canary", "How a second placement profile does beside the one in use", answers.canary),
 ];
 
