@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Budget } from "../../src/core/budget/budget.ts";
-import type { Charge } from "../../src/core/budget/charge.ts";
+import { type Charge, NOTHING } from "../../src/core/budget/charge.ts";
 import type { LedgerEntry } from "../../src/core/budget/ledger-entry.ts";
 import type { LimitRow } from "../../src/core/budget/limits.ts";
 import { openLedger } from "../../src/ledger/ledger.ts";
@@ -20,8 +20,8 @@ const LIMITS: LimitRow[] = [
   { account: "global/tenant", unit: "tokens", window: "total", amount: "1000000000000000000" },
   { account: "global/tenant/project/key", unit: "usd", window: "total", amount: "1000000000000000000" },
 ];
-const WORST_CASE: Charge = { nanoUsd: 912_000, inputTokens: 200, outputTokens: 256, requests: 1 };
-const USED: Charge = { nanoUsd: 328_000, inputTokens: 200, outputTokens: 64, requests: 1 };
+const WORST_CASE: Charge = { ...NOTHING, nanoUsd: 912_000, inputTokens: 200, outputTokens: 256, requests: 1 };
+const USED: Charge = { ...NOTHING, nanoUsd: 328_000, inputTokens: 200, outputTokens: 64, requests: 1 };
 
 /** Holds under way at the same time: entries become durable in groups, and these wait for theirs together. */
 const LANES = 64;
@@ -52,7 +52,7 @@ function inMemory(): Store {
     measure: async (measureMs) =>
       rateOf(() => {
         const { hold, atUs } = holds.reserve();
-        holds.post(hold, atUs);
+        holds.durable(holds.post(hold, atUs).sequence);
       }, measureMs),
     close: async () => {},
   };
@@ -66,6 +66,7 @@ function onDisk(): Store {
   const waiting: { sequence: number; resolve: () => void }[] = [];
   const port = ledger.connect((event) => {
     if (event.kind !== "ledger_durable") return;
+    holds.durable(event.through);
     while (waiting[0] !== undefined && waiting[0].sequence <= event.through) waiting.shift()!.resolve();
   });
   const reserveAndPost = async (): Promise<void> => {
@@ -98,17 +99,22 @@ class Holds {
 
   constructor(budget: Budget) {
     this.#budget = budget;
-    budget.setLimits(LIMITS);
+    budget.setLimits(LIMITS, { zones: [], used: [], through: 0 });
   }
 
   reserve(): LedgerEntry {
-    const id = `r${++this.#count}/0:0`;
-    const entry = this.#budget.reserve({ id, account: ACCOUNT, charge: WORST_CASE, nowUs: this.#count });
+    const hold = { id: `r${++this.#count}/0:0`, model: "headgate-0.3m" };
+    const asked = { account: ACCOUNT, priority: null, charge: WORST_CASE };
+    const entry = this.#budget.reserve(hold, asked, this.#count);
     if ("sequence" in entry) return entry;
     throw new Error(`${entry.account} has no room`);
   }
 
   post(hold: string, nowUs: number): LedgerEntry {
     return this.#budget.post(hold, USED, nowUs);
+  }
+
+  durable(through: number): void {
+    this.#budget.durable(through);
   }
 }

@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { stringify } from "yaml";
 import { loadConfig, stateFolder } from "../../src/config/load.ts";
 import type { LimitRow } from "../../src/core/budget/limits.ts";
-import { createKey, type KeyName } from "../../src/keys/key-table.ts";
+import { createKey } from "../../src/keys/key-table.ts";
 import { createStateFolder, ledgerPath, openDatabase } from "../../src/ledger/database.ts";
 import { writeLimit } from "../../src/ledger/limit-table.ts";
 import { MODELS } from "./dialects.ts";
@@ -36,8 +36,7 @@ export function writeConfiguration(folder: string, upstreamUrl: string): string 
 }
 
 /** On both levels of the account that pays, and so large that they never bind: what is measured is that they are checked. */
-function limitsOf(key: KeyName): LimitRow[] {
-  const account = `global/${key.tenant}/${key.name}`;
+function limitsOf(account: string): LimitRow[] {
   return [
     { account: "global", unit: "usd", window: "total", amount: "1000000000000000000" },
     { account, unit: "usd", window: "day", amount: "1000000000000000000" },
@@ -56,10 +55,10 @@ export function makeKey(configPath: string): string {
   createStateFolder(folder);
   const database = openDatabase(ledgerPath(folder));
   try {
-    const key: KeyName = { tenant: "bench", name: "load" };
-    for (const limit of limitsOf(key)) writeLimit(database, limit);
-    const secret = createKey(database, key);
-    if (secret === null) throw new Error(`${folder} has been used before`);
+    const account = "global/bench/load";
+    for (const limit of limitsOf(account)) writeLimit(database, limit);
+    const secret = createKey(database, { account, role: "spend" });
+    if (typeof secret !== "string") throw new Error(`${folder} has been used before`);
     return secret;
   } finally {
     database.close();

@@ -1,3 +1,4 @@
+import { NOTHING } from "../../src/core/budget/charge.ts";
 import type { SettledRecord } from "../../src/core/settling/record.ts";
 
 /** A request that went well, and cost one USD. */
@@ -21,5 +22,5 @@ export const RECORD: SettledRecord = {
   migrations: 0,
   workers: ["w1"],
   usage: { promptTokens: 1, cachedTokens: 0, completionTokens: 1 },
-  charged: { nanoUsd: 1_000_000_000, inputTokens: 1, outputTokens: 1, requests: 1 },
+  charged: { ...NOTHING, nanoUsd: 1_000_000_000, inputTokens: 1, outputTokens: 1, requests: 1 },
 };

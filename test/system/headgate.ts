@@ -29,6 +29,8 @@ export interface TestHeadgateOptions {
   /** Merged over the configuration, section by section. */
   sections?: Record<string, object>;
   recordPath?: string;
+  /** Environment variables that the configuration names; none if absent. */
+  variables?: NodeJS.ProcessEnv;
   /** Folder of its ledger and its workers' receipts, for those who look into it afterwards. */
   state?: string;
 }
@@ -42,7 +44,7 @@ export async function startTestHeadgate(options: TestHeadgateOptions): Promise<T
   const headgate = await startHeadgate({
     config: loadConfig(configPath).config,
     configPath,
-    variables: {},
+    variables: options.variables ?? {},
     log: createLog("silent"),
     workerEvents: {
       started: (id, pid) => pids.set(id, pid),

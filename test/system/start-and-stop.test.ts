@@ -9,6 +9,7 @@ import { afterEach, beforeEach, test } from "node:test";
 import { stringify } from "yaml";
 import { parseConfig } from "../../src/config/load.ts";
 import type { LedgerEntry } from "../../src/core/budget/ledger-entry.ts";
+import { NOTHING } from "../../src/core/budget/charge.ts";
 import { Budget } from "../../src/core/budget/budget.ts";
 import { type HeadgateOptions, startHeadgate } from "../../src/headgate.ts";
 import { openLedger } from "../../src/ledger/ledger.ts";
@@ -65,9 +66,13 @@ test("a ledger whose clock is ahead is told of at start", async () => {
   const options = optionsWith({});
   const ledger = openLedger({ stateFolder: join(folder, ".headgate"), log: options.log });
   const port = ledger.connect(() => {});
-  const charge = { nanoUsd: 1, inputTokens: 1, outputTokens: 1, requests: 1 };
+  const charge = { ...NOTHING, nanoUsd: 1, inputTokens: 1, outputTokens: 1, requests: 1 };
   const nowUs = (Date.now() + 86_400_000) * 1_000;
-  const entry = new Budget().reserve({ id: "a", account: "global", charge, nowUs }) as LedgerEntry;
+  const entry = new Budget().reserve(
+    { id: "a", model: "m" },
+    { account: "global", priority: null, charge },
+    nowUs,
+  ) as LedgerEntry;
   port.append({ kind: "append_ledger", entry });
   await ledger.close();
   const warnings: string[] = [];

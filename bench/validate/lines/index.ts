@@ -6,6 +6,7 @@ import { fairnessGroup } from "./fairness.ts";
 import { goodputGroup } from "./goodput.ts";
 import { isolationGroup } from "./isolation.ts";
 import { liveGroup } from "./live.ts";
+import { packetsGroup } from "./packets.ts";
 import { simulatorSpeedGroup } from "./simulator-speed.ts";
 import { stalenessGroup } from "./staleness.ts";
 import { vtcGroup } from "./vtc.ts";
@@ -19,6 +20,7 @@ export const GROUPS: readonly ValidationGroup[] = [
   goodputGroup,
   stalenessGroup,
   isolationGroup,
+  packetsGroup,
   decisionLatencyGroup,
   simulatorSpeedGroup,
   liveGroup,
