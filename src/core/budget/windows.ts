@@ -1,9 +1,9 @@
 import { MICROS_PER_SECOND, type Micros } from "../units.ts";
 
 /**
- * For how long a limit counts, in its one spelling: `total`; `minute`, `hour`, `day`, `week` or `month` of the
- * calendar in UTC; `day@Europe/Berlin` and the like in a time zone; or `rolling:3600`, the last so many seconds at
- * any moment. Weeks begin on Monday.
+ * For how long a limit counts: `total`; `minute`, `hour`, `day`, `week` or `month` of the calendar in UTC;
+ * `day@Europe/Berlin` and the like in a time zone; or `rolling:3600`, the last so many seconds at any moment. Weeks begin
+ * on Monday. Two spellings would be two windows: `day@UTC` is stored as `day`.
  */
 export type LimitWindow = string;
 
