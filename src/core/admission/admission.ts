@@ -143,16 +143,16 @@ export class Admission {
     { arrival, model }: { arrival: RequestArrived; model: string },
     nowUs: Micros,
   ): HeadgateError | null {
-    const { tenant, key } = arrival;
-    const payers = key === null ? [tenant] : [tenant, keyOf(tenant, key)];
-    let whose = quoted(model);
+    // Most have no rate to look at.
+    const payers = this.#payerRates.isEmpty ? [] : payersOf(arrival);
+    let whose: string | null = null;
     let waitUs = this.#rates.waitUs(model, nowUs);
     for (const payer of payers) {
       const otherUs = this.#payerRates.waitUs(payer, nowUs);
       if (otherUs > waitUs) [whose, waitUs] = [payer, otherUs];
     }
     if (waitUs > 0) {
-      const message = `More requests come than the rate of ${whose} allows.`;
+      const message = `More requests come than the rate of ${whose ?? quoted(model)} allows.`;
       return { code: "rate_limited", message, retryAfterSeconds: Math.ceil(waitUs / MICROS_PER_SECOND) };
     }
     this.#rates.take(model, nowUs);
@@ -170,6 +170,11 @@ export class Admission {
       kvBytesMax: Math.min(kvBytesMax, this.#config.limits.kvBytesMax),
     };
   }
+}
+
+/** By the names that rates are set for. */
+function payersOf({ tenant, key }: RequestArrived): string[] {
+  return key === null ? [tenant] : [tenant, keyOf(tenant, key)];
 }
 
 /** A name from outside, cut to a readable length. */

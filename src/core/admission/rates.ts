@@ -16,6 +16,11 @@ export class Rates {
     this.#rates = rates;
   }
 
+  get isEmpty(): boolean {
+    for (const _ in this.#rates) return false;
+    return true;
+  }
+
   /** Other rates from now on; buckets of those that stay keep what is in them. */
   reconfigure(rates: Record<string, Rate>): void {
     for (const name of this.#buckets.keys()) {
