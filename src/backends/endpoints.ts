@@ -6,6 +6,7 @@ import type {
   GrantCredit,
   ParkAttempt,
 } from "../core/effects.ts";
+import { ChurnMap } from "../core/churn.ts";
 import type { SupervisorEvent } from "../core/events.ts";
 import { ANY_MODEL } from "../core/vocabulary.ts";
 import type { FailureReason, TokenUsage } from "../core/vocabulary.ts";
@@ -40,7 +41,7 @@ export interface EndpointsOptions {
 export class Endpoints implements EndpointsPort {
   readonly #options: EndpointsOptions;
   readonly #remotes: Map<string, RemoteEndpoint>;
-  readonly #attempts = new Map<string, Attempt>();
+  readonly #attempts = new ChurnMap<string, Attempt>();
 
   constructor(options: EndpointsOptions) {
     this.#options = options;

@@ -1,3 +1,4 @@
+import { ChurnMap } from "../core/churn.ts";
 import type { Answer } from "./answer.ts";
 import type { ClientRequest } from "./client-request.ts";
 import { Outbox } from "./outbox.ts";
@@ -102,7 +103,7 @@ export class Exchange {
 
 /** All requests under way, by id. */
 export class Exchanges {
-  readonly #exchanges = new Map<string, Exchange>();
+  readonly #exchanges = new ChurnMap<string, Exchange>();
 
   get(request: string): Exchange | undefined {
     return this.#exchanges.get(request);

@@ -73,7 +73,7 @@ function assertCounts(fleet: Fleet, running: readonly Attempt[]): void {
   assert.equal(fleet.kvBytes, kvBytesOf(running));
   for (const each of fleet.workers) {
     const here = running.filter(({ endpoint }) => endpoint.worker === each);
-    assert.deepEqual(each.attempts, new Set(here));
+    assert.deepEqual(new Set(each.attempts), new Set(here));
     assert.equal(each.kvBytesReserved, kvBytesOf(here));
     for (const endpoint of each.endpoints) {
       assert.equal(endpoint.inFlight, here.filter((attempt) => attempt.endpoint === endpoint).length);

@@ -1,3 +1,4 @@
+import { ChurnMap } from "../churn.ts";
 import type { CoreConfig } from "../config.ts";
 import type { ParkAttempt } from "../effects.ts";
 import type { Endpoint } from "../fleet/endpoint.ts";
@@ -21,7 +22,7 @@ export class Attempts {
   readonly #turn: Turn;
   readonly #fleet: Fleet;
   readonly #timeouts: CoreConfig["timeouts"];
-  readonly #running = new Map<string, Attempt>();
+  readonly #running = new ChurnMap<string, Attempt>();
 
   constructor(turn: Turn, fleet: Fleet, timeouts: CoreConfig["timeouts"]) {
     this.#turn = turn;

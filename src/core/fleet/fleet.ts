@@ -1,4 +1,5 @@
 import { assert } from "../assert.ts";
+import { ChurnSet } from "../churn.ts";
 import type { CoreConfig, RemoteConfig } from "../config.ts";
 import type { HeartbeatReceived } from "../events.ts";
 import { newEndpointLoad, newWorkerLoad } from "../placement/signals/load.ts";
@@ -260,7 +261,7 @@ function newWorker(
     role: "both",
     reportedMs: 0,
     endpoints: [],
-    attempts: new Set(),
+    attempts: new ChurnSet(),
     endedSessions: new EndedSessions(),
     progress: null,
     progressUs: 0,

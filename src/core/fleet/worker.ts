@@ -1,3 +1,4 @@
+import type { ChurnSet } from "../churn.ts";
 import type { TimerHandle } from "../deadlines.ts";
 import type { WorkerLoad } from "../placement/signals/load.ts";
 import type { Attempt } from "../request.ts";
@@ -35,7 +36,7 @@ export interface Worker {
   labels: Readonly<Record<string, string>>;
   endpoints: Endpoint[];
   /** What this supervisor has running here: counted from dispatch on, not from the next report. */
-  readonly attempts: Set<Attempt>;
+  readonly attempts: ChurnSet<Attempt>;
   /** Sessions of ours that have ended, and that its next report may still count. */
   readonly endedSessions: EndedSessions;
   /** What its engine had done when it was last seen to do something, and when that was; null when it does not say. */

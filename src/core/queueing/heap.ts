@@ -1,3 +1,5 @@
+import { ChurnMap } from "../churn.ts";
+
 /**
  * A binary heap that gives its items in order without taking them out, and lets any of them go.
  * `add` and `delete` cost O(log n), the first k items in order O(k log k).
@@ -5,7 +7,7 @@
 export class Heap<Item> {
   readonly #isBefore: (a: Item, b: Item) => boolean;
   readonly #items: Item[] = [];
-  readonly #positions = new Map<Item, number>();
+  readonly #positions = new ChurnMap<Item, number>();
 
   /** `isBefore` has to be a strict order of all items ever in it. */
   constructor(isBefore: (a: Item, b: Item) => boolean) {

@@ -1,4 +1,5 @@
 import { assert } from "../assert.ts";
+import { ChurnMap } from "../churn.ts";
 import type { QueueingConfig } from "../config.ts";
 import type { Packet } from "../request.ts";
 import type { Micros } from "../units.ts";
@@ -23,7 +24,7 @@ interface Run {
  */
 export class Runs {
   #caps: QueueingConfig["caps"];
-  readonly #runs = new Map<Packet, Run>();
+  readonly #runs = new ChurnMap<Packet, Run>();
   /** By flow, over all models and bands. */
   readonly #running = new Map<string, number>();
 

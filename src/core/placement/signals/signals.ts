@@ -1,3 +1,4 @@
+import { ChurnMap } from "../../churn.ts";
 import type { HeartbeatReceived } from "../../events.ts";
 import { stateFor } from "../../dispatching/carrying.ts";
 import type { Endpoint } from "../../fleet/endpoint.ts";
@@ -33,7 +34,7 @@ export class Signals {
   readonly #foreign: ForeignLoad;
   readonly #latencies = new Latencies();
   readonly #promptLengths = new PromptLengths();
-  readonly #flights = new Map<Attempt, Flight>();
+  readonly #flights = new ChurnMap<Attempt, Flight>();
   readonly #epochs = new WeakMap<Worker, string>();
   readonly #blockTokens: number;
 
