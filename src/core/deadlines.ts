@@ -27,6 +27,8 @@ export type Deadline =
   | { kind: "attempt_silent"; attempt: Attempt }
   /** The worker may not have been heard of for too long. */
   | { kind: "worker_silent"; worker: Worker }
+  /** Nothing was heard of the ledger for too long. */
+  | { kind: "lease_over" }
   /** Whoever is still running after a stop was asked for is cut off. */
   | { kind: "drain" };
 

@@ -3,6 +3,7 @@ import type { SettledRecord } from "./settling/record.ts";
 import type { Charge } from "./budget/charge.ts";
 import type { LedgerEntry } from "./budget/ledger-entry.ts";
 import type { LimitUnit } from "./budget/limits.ts";
+import type { LeaseOrder } from "./leasing/lease.ts";
 import type { LimitWindow } from "./budget/windows.ts";
 import type { HeartbeatRefusal } from "./fleet/fleet.ts";
 import type { WorkerStatus } from "./fleet/worker.ts";
@@ -15,6 +16,7 @@ import type { Micros } from "./units.ts";
  */
 export type Effect =
   | AppendLedger
+  | OrderLease
   | BudgetTold
   | Dispatch
   | GrantCredit
@@ -30,6 +32,7 @@ export type Effect =
   | AnswerHeartbeat
   | WorkerChanged
   | RequestSettled
+  | LeaseLost
   | Wake
   | Drained;
 
@@ -37,6 +40,12 @@ export type Effect =
 export interface AppendLedger {
   kind: "append_ledger";
   entry: LedgerEntry;
+}
+
+/** Tell the desk of leases, behind what was appended before; `lease_answered` answers an ask. */
+export interface OrderLease {
+  kind: "order_lease";
+  order: LeaseOrder;
 }
 
 /** What is left of each limit that the request counts under, once its first hold is durable. */
@@ -187,6 +196,11 @@ export interface WorkerChanged {
 export interface RequestSettled {
   kind: "request_settled";
   record: SettledRecord;
+}
+
+/** Nobody has heard from the ledger for so long that what is held may be taken for lost: this process has to end. */
+export interface LeaseLost {
+  kind: "lease_lost";
 }
 
 /** Send `timer_fired` at this time; replaces the wake-up asked for before. */

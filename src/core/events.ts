@@ -1,7 +1,9 @@
-import type { LedgerState } from "./budget/accounts.ts";
-import type { Known } from "./budget/budget.ts";
+import type { RateShortage } from "./admission/rate-limits.ts";
+import type { DoubtfulPost, LedgerState } from "./budget/accounts.ts";
+import type { Known } from "./budget/limited-accounts.ts";
 import type { LimitRow } from "./budget/limits.ts";
 import type { Scheduling } from "./config.ts";
+import type { LeasePlace } from "./leasing/lease.ts";
 import type { Micros } from "./units.ts";
 import type {
   FailureReason,
@@ -26,6 +28,11 @@ export type SupervisorEvent =
   | LedgerRestored
   | LimitsChanged
   | LedgerDurable
+  | LedgerTouched
+  | LeaseAnswered
+  | LeaseRecalled
+  | TurnGiven
+  | DoubtsLeft
   | HeartbeatReceived
   | ReceiptsRead
   | WorkerLeft
@@ -115,6 +122,8 @@ export interface LedgerRestored {
   kind: "ledger_restored";
   state: LedgerState;
   limits: LimitRow[];
+  /** One of several that share the ledger: it has nothing but its leases. Absent for one that has the ledger to itself. */
+  isReplica?: boolean;
 }
 
 /** Limits were set or removed; those not named stay as they are. A window that is new is known as of one entry. */
@@ -129,6 +138,56 @@ export interface LimitsChanged {
 export interface LedgerDurable {
   kind: "ledger_durable";
   through: number;
+}
+
+/** Whoever keeps the ledger has answered; its clock says when it was asked. */
+export interface LedgerTouched {
+  kind: "ledger_touched";
+  /** By this supervisor's clock. */
+  sentUs: Micros;
+  /** The ledger's clock, which this one's follows where it is behind. */
+  ledgerUs: Micros;
+}
+
+/** What came of an ask. */
+export interface LeaseAnswered {
+  kind: "lease_answered";
+  ask: number;
+  /** For each of its places. */
+  grants: LeaseGrant[];
+  /** The ledger's clock, which this one's follows where it is behind. */
+  ledgerUs: Micros;
+}
+
+/** Amounts are decimal integers in the limit's unit. */
+export interface LeaseGrant {
+  /** What the lease has more. */
+  granted: string;
+  /** Of the limit, by all: posted, and besides that held or leased. */
+  posted: string;
+  reserved: string;
+  /** Nobody has anything left to give: there is no more of it at the moment. */
+  isAll: boolean;
+}
+
+/** Somebody else has need of what is not used: it has to be given back, even if that is nothing. */
+export interface LeaseRecalled extends LeasePlace {
+  kind: "lease_recalled";
+  recall: number;
+}
+
+/** Whether a request may come in by the rates that all supervisors share. */
+export interface TurnGiven {
+  kind: "turn_given";
+  request: string;
+  /** Null when it may. */
+  shortage: RateShortage | null;
+}
+
+/** What another replica had left open is posted in doubt: receipts about it are to be asked for. */
+export interface DoubtsLeft {
+  kind: "doubts_left";
+  posts: DoubtfulPost[];
 }
 
 /** A worker's report on itself; its first one registers it. */

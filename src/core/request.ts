@@ -59,6 +59,8 @@ export interface Packet {
   shortage: Shortage | null;
   /** The account whose budget it waits for, and until when. */
   waitsFor: string | null;
+  /** It only waits for word of what can be leased, whether it would wait for its budget or not. */
+  isAsking: boolean;
   fundingTimer: TimerHandle | null;
   queueTimer: TimerHandle | null;
   attempt: Attempt | null;
@@ -210,6 +212,7 @@ export function newPacket(
     creditTokens: 0,
     shortage: null,
     waitsFor: null,
+    isAsking: false,
     fundingTimer: null,
     queueTimer: null,
     attempt: null,

@@ -1,4 +1,5 @@
 import { Admission, noCapacity } from "./admission/admission.ts";
+import { type Entrant, Turnstile } from "./admission/turnstile.ts";
 import { assert } from "./assert.ts";
 import type { Shortage } from "./budget/budget.ts";
 import { chargeFor } from "./budget/coverage.ts";
@@ -8,8 +9,9 @@ import { Batches } from "./batching/batches.ts";
 import { budgetError, viewOf } from "./budget/refusal.ts";
 import { Reservations } from "./budget/reservations.ts";
 import type { Use } from "./budget/use.ts";
+import { ChurnMap } from "./churn.ts";
 import type { CoreConfig, Scheduling } from "./config.ts";
-import type { Deadline } from "./deadlines.ts";
+import type { Deadline, TimerHandle } from "./deadlines.ts";
 import { Attempts } from "./dispatching/attempts.ts";
 import { Breakers } from "./dispatching/breakers.ts";
 import { canCarry } from "./dispatching/carrying.ts";
@@ -26,12 +28,16 @@ import type {
   AttemptParked,
   AttemptStarted,
   ChoiceFinished,
+  DoubtsLeft,
   HeartbeatReceived,
+  LedgerRestored,
+  LedgerTouched,
   ReceiptsRead,
   RequestArrived,
   SupervisorEvent,
   WorkerLeft,
 } from "./events.ts";
+import { LEASE_SKEW_US, LEASE_TTL_US } from "./leasing/lease.ts";
 import { type Endpoint, hasFreeSlot } from "./fleet/endpoint.ts";
 import { Fleet } from "./fleet/fleet.ts";
 import { Health, NO_HEARTBEAT } from "./fleet/health.ts";
@@ -84,6 +90,7 @@ export class Supervisor {
   readonly #health: Health;
   readonly #queue: Queue;
   readonly #admission: Admission;
+  readonly #turnstile: Turnstile;
   readonly #reservations: Reservations;
   readonly #funding: Funding;
   readonly #placement: Placement;
@@ -95,12 +102,13 @@ export class Supervisor {
   readonly #moves: Moves;
   readonly #preemption: Preemption;
   readonly #streams: Streams;
-  readonly #requests = new Map<string, Request>();
+  readonly #requests = new ChurnMap<string, Request>();
   #scheduling: Scheduling;
   #openPackets = 0;
   /** A limit of the whole system kept a packet waiting: capacity freed anywhere may serve it. */
   #isHeldBack = false;
   #draining = false;
+  #leaseTimer: TimerHandle | null = null;
 
   constructor(config: CoreConfig) {
     this.#config = config;
@@ -117,6 +125,14 @@ export class Supervisor {
     const rankOf = (band: string | null): number | null => rankOfBand(band, this.#scheduling.queueing);
     this.#reservations = new Reservations(this.#turn, config, rankOf);
     this.#funding = new Funding(this.#turn, this.#reservations);
+    this.#turnstile = new Turnstile({
+      turn: this.#turn,
+      admission: this.#admission,
+      isShared: () => this.#reservations.isReplica,
+      letIn: (request) => this.#plan(request),
+      tooLate: (request) => this.#tooLate(request),
+      refuse: (request, error) => this.#refuse(request, error),
+    });
     this.#placement = new Placement(config, this.#random.fork());
     this.#breakers = new Breakers(this.#turn);
     this.#batches = new Batches(this.#turn, config.scheduling.queueing.batching);
@@ -162,7 +178,7 @@ export class Supervisor {
   inspect(): Inspection {
     return inspect({
       draining: this.#draining,
-      requests: this.#requests.size,
+      requests: this.#requests.size + this.#turnstile.waiting,
       openHolds: this.#reservations.openHolds,
       queue: this.#queue,
       fleet: this.#fleet,
@@ -174,12 +190,23 @@ export class Supervisor {
       case "request_arrived":
         return this.#admit(event);
       case "ledger_restored":
-        return this.#reservations.restore(event.state, event.limits);
+        return this.#restore(event);
       case "limits_changed":
         return this.#reservations.setLimits(event.limits, event.known);
       case "ledger_durable":
         for (const packet of this.#reservations.durable(event.through)) this.#covered(packet);
         return;
+      case "ledger_touched":
+        return this.#touched(event);
+      case "lease_answered":
+        for (const packet of this.#reservations.leaseAnswered(event)) this.#moreCredit(packet);
+        return;
+      case "turn_given":
+        return this.#turnstile.given(event);
+      case "lease_recalled":
+        return this.#reservations.leaseRecalled(event);
+      case "doubts_left":
+        return this.#inherit(event);
       case "attempt_started":
         return this.#withAttempt(event.attempt, (attempt) => this.#started(attempt, event));
       case "attempt_output":
@@ -193,7 +220,7 @@ export class Supervisor {
       case "attempt_parked":
         return this.#withAttempt(event.attempt, (attempt) => this.#parked(attempt, event));
       case "client_gone":
-        return this.#withRequest(event.request, (request) => this.#settle(request, "abandoned"));
+        return this.#clientGone(event.request);
       case "client_blocked":
         return this.#withRequest(event.request, (request) => this.#clientBlocked(request));
       case "client_drained":
@@ -231,18 +258,28 @@ export class Supervisor {
     const refusal = this.#admission.admit(
       { arrival, model },
       {
-        nowUs: this.#turn.nowUs,
-        openPackets: this.#openPackets - this.#reservations.waiting,
+        openPackets: this.#openPackets - this.#reservations.waiting + this.#turnstile.waiting,
         draining: this.#draining,
       },
     );
     if (refusal !== null) this.#refuse(request, refusal);
-    else if ("code" in price) this.#refuse(request, price);
-    else this.#plan(request);
+    else this.#enter({ request, unpriced: "code" in price ? price : null });
+  }
+
+  #enter(entrant: Entrant): void {
+    const { request } = entrant;
+    request.deadline = this.#turn.after(this.#config.timeouts.totalUs, { kind: "request_total", request });
+    this.#turnstile.take(entrant);
+  }
+
+  /** Why a request can't come in any more that there was room for when it arrived; null when it can. */
+  #tooLate({ arrival, model }: Request): HeadgateError | null {
+    return this.#admission.outOfReach({ arrival, model }, { draining: this.#draining });
   }
 
   /** Turns a request away before it owns anything. */
   #refuse(request: Request, error: HeadgateError): void {
+    this.#turn.cancel(request.deadline);
     this.#turn.emit({ kind: "fail_request", request: request.id, error });
     this.#recordSettled(request, "failed", error);
   }
@@ -261,7 +298,6 @@ export class Supervisor {
     this.#requests.set(request.id, request);
     this.#openPackets += planned.length;
     this.#races.counted(this.#scheduling.tail.hedge);
-    request.deadline = this.#turn.after(this.#config.timeouts.totalUs, { kind: "request_total", request });
     for (const packet of request.packets) {
       // One that is refused ends the request, and the others with it.
       if (packet.stage === "plan") this.#reserve(packet);
@@ -634,6 +670,15 @@ export class Supervisor {
 
   // ── clients ────────────────────────────────────────────────────────────────────────────
 
+  #clientGone(id: string): void {
+    const early = this.#turnstile.leave(id);
+    if (early !== null) {
+      this.#turn.cancel(early.deadline);
+      this.#recordSettled(early, "abandoned", null);
+    }
+    this.#withRequest(id, (request) => this.#settle(request, "abandoned"));
+  }
+
   #clientBlocked(request: Request): void {
     request.slowClient ??= this.#turn.after(this.#config.timeouts.slowClientUs, {
       kind: "client_slow",
@@ -709,6 +754,7 @@ export class Supervisor {
         this.#turn.emit({ kind: "drop_client", request: deadline.request.id });
         return this.#settle(deadline.request, "dropped");
       case "packet_unfunded":
+        deadline.packet.fundingTimer = null;
         return this.#fundPacket(deadline.packet);
       case "packet_queued":
         return this.#noPlace(deadline.packet, "queue_timeout");
@@ -733,17 +779,60 @@ export class Supervisor {
       case "worker_silent":
         if (this.#health.isDead(deadline.worker)) this.#evict(deadline.worker, NO_HEARTBEAT);
         return;
+      case "lease_over":
+        return this.#loseLeases();
       case "drain":
-        return this.#endAll();
+        return this.#endAll("draining");
     }
   }
 
   #totalTimeout(request: Request): void {
+    if (this.#turnstile.leave(request.id) !== null) {
+      const message = "The request had not come in when timeouts.total ran out.";
+      return this.#refuse(request, { code: "deadline_exceeded", stage: "admit", message });
+    }
     const unfinished = request.packets.find(({ stage }) => stage !== "settle");
     assert(unfinished !== undefined, `${request.id} has packets left`);
     const { stage } = unfinished;
     const message = `The request was still in stage ${stage} when timeouts.total ran out.`;
     this.#fail(request, { code: "deadline_exceeded", stage, message });
+  }
+
+  // ── the ledger that it shares with others ──────────────────────────────────────────────
+
+  #restore(event: LedgerRestored): void {
+    this.#reservations.restore(event);
+    if (event.isReplica) this.#keepLeases(this.#turn.nowUs);
+  }
+
+  #touched({ sentUs, ledgerUs }: LedgerTouched): void {
+    this.#reservations.follow(ledgerUs);
+    this.#keepLeases(sentUs);
+  }
+
+  /** Whoever keeps the ledger knew of it then, and will not take it for dead for some time. */
+  #keepLeases(sinceUs: Micros): void {
+    this.#turn.cancel(this.#leaseTimer);
+    this.#leaseTimer = this.#turn.at(sinceUs + LEASE_TTL_US - LEASE_SKEW_US, { kind: "lease_over" });
+  }
+
+  /** Others may take what it holds for lost by now: nothing that a hold covers goes on. */
+  #loseLeases(): void {
+    this.#turnstile.close(noCapacity("ledger_unavailable"));
+    this.#endAll("ledger_unavailable");
+    this.#draining = true;
+    this.#turn.emit({ kind: "lease_lost" });
+  }
+
+  /** An answer that has asked for more may go on, or ends where its credit does. */
+  #moreCredit({ attempt }: Packet): void {
+    if (attempt !== null && this.#streams.retry(attempt)) this.#cutOff(attempt);
+  }
+
+  /** Workers may know what another supervisor's last answers came to. */
+  #inherit({ posts }: DoubtsLeft): void {
+    this.#reservations.doubt(posts);
+    for (const worker of this.#fleet.workers) if (takesCredit(worker)) this.#askReceipts(worker);
   }
 
   // ── policies ───────────────────────────────────────────────────────────────────────────
@@ -767,17 +856,18 @@ export class Supervisor {
     if (this.#draining) return;
     this.#draining = true;
     this.#turn.after(this.#config.timeouts.drainUs, { kind: "drain" });
+    this.#turnstile.close(noCapacity("draining"));
     if (this.#requests.size === 0) this.#turn.emit({ kind: "drained" });
     for (const request of this.#requests.values()) {
-      const isUnfunded = request.packets.some(({ waitsFor }) => waitsFor !== null);
+      const isUnfunded = request.packets.some(({ waitsFor, isAsking }) => waitsFor !== null && !isAsking);
       if (isUnfunded) this.#fail(request, noCapacity("draining"));
     }
   }
 
   /** Ends all that is left. The queue goes first: what comes free now is not given out again. */
-  #endAll(): void {
+  #endAll(reason: "draining" | "ledger_unavailable"): void {
     for (const packet of this.#queue.all()) this.#leaveQueue(packet);
-    for (const request of this.#requests.values()) this.#fail(request, noCapacity("draining"));
+    for (const request of this.#requests.values()) this.#fail(request, noCapacity(reason));
   }
 
   // ── events may cross with our own decisions: one about something that is over is ignored ─

@@ -52,6 +52,8 @@ function carryOut(ports: Ports, effect: Effect): void {
   switch (effect.kind) {
     case "append_ledger":
       return ports.ledger.append(effect);
+    case "order_lease":
+      return ports.ledger.order(effect);
     case "dispatch":
       return ports.endpoints.dispatch(effect);
     case "grant_credit":
@@ -86,5 +88,7 @@ function carryOut(ports: Ports, effect: Effect): void {
       return ports.timer.wake(effect.atUs);
     case "drained":
       return ports.observer.drained();
+    case "lease_lost":
+      return ports.observer.leaseLost();
   }
 }

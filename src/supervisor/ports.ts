@@ -12,6 +12,7 @@ import type {
   FinishRequest,
   FreeState,
   GrantCredit,
+  OrderLease,
   ParkAttempt,
   Relay,
   RequestSettled,
@@ -44,6 +45,8 @@ export interface TimerPort {
 export interface LedgerPort {
   /** Write the entry; submit `ledger_durable` once it would survive a crash. */
   append(effect: AppendLedger): void;
+  /** Tell the desk of leases, behind what was appended before; submit `lease_answered` for an ask. */
+  order(effect: OrderLease): void;
 }
 
 export interface EndpointsPort {
@@ -83,4 +86,6 @@ export interface ObserverPort {
   workerChanged(effect: WorkerChanged): void;
   /** Nothing is running any more, after `drain_asked`. */
   drained(): void;
+  /** The process has to end: others may take what it held for lost. */
+  leaseLost(): void;
 }

@@ -3,10 +3,11 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { InvariantViolation } from "../../src/core/assert.ts";
 import { Accounts, type BalanceRow, EMPTY_LEDGER } from "../../src/core/budget/accounts.ts";
-import { type Asked, Budget, type Known } from "../../src/core/budget/budget.ts";
+import { type Asked, Budget } from "../../src/core/budget/budget.ts";
 import { Calendar, type ZoneRules } from "../../src/core/budget/calendar.ts";
 import { type Charge, least, minus, NOTHING, plus } from "../../src/core/budget/charge.ts";
 import type { LedgerEntry } from "../../src/core/budget/ledger-entry.ts";
+import type { Known } from "../../src/core/budget/limited-accounts.ts";
 import { LIMIT_UNITS, type LimitRow, type LimitUnit } from "../../src/core/budget/limits.ts";
 import { type Micros, seconds } from "../../src/core/units.ts";
 

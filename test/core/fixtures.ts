@@ -1,5 +1,5 @@
 import { Accounts, EMPTY_LEDGER, type TrackedWindow } from "../../src/core/budget/accounts.ts";
-import type { Known } from "../../src/core/budget/budget.ts";
+import type { Known } from "../../src/core/budget/limited-accounts.ts";
 import type { Price } from "../../src/core/budget/money.ts";
 import type { LedgerEntry } from "../../src/core/budget/ledger-entry.ts";
 import type { CoreConfig } from "../../src/core/config.ts";

@@ -134,6 +134,8 @@ export class Invariants {
         assert(this.#attempts.has(effect.attempt), `${effect.attempt} is parked while it runs`);
         return;
       case "free_state":
+      case "order_lease":
+      case "lease_lost":
       case "budget_told":
       case "ask_receipts":
       case "answer_heartbeat":

@@ -1,6 +1,7 @@
 import type { LedgerEntry } from "../../src/core/budget/ledger-entry.ts";
 import type { BudgetView, Dispatch, Effect } from "../../src/core/effects.ts";
 import type { HeadgateError } from "../../src/core/errors.ts";
+import type { AskedPlace, LeaseOrder } from "../../src/core/leasing/lease.ts";
 import type { Inspection } from "../../src/core/inspection.ts";
 import type { SettledRecord } from "../../src/core/settling/record.ts";
 import type { Charge } from "../../src/core/budget/charge.ts";
@@ -12,6 +13,10 @@ export function show(effect: Effect): string {
   switch (effect.kind) {
     case "append_ledger":
       return `ledger ${showEntry(effect.entry)}`;
+    case "order_lease":
+      return `lease ${showOrder(effect.order)}`;
+    case "lease_lost":
+      return "lease lost";
     case "dispatch":
       return `dispatch ${showDispatch(effect)}`;
     case "budget_told":
@@ -51,6 +56,25 @@ export function show(effect: Effect): string {
     case "drained":
       return "drained";
   }
+}
+
+function showOrder(order: LeaseOrder): string {
+  const place = "account" in order ? `${order.account} ${order.unit} ${order.window}` : "";
+  switch (order.kind) {
+    case "open":
+      return `open ${place}`;
+    case "ask":
+      return `ask ${order.ask} ${order.places.map(showAsked).join(", ")}`;
+    case "turn":
+      return `turn of ${order.request}: ${[order.model, ...order.payers].join(", ")}`;
+    case "give":
+      return `give ${place} ${order.amount}${order.recall === null ? "" : ` for recall ${order.recall}`}`;
+  }
+}
+
+function showAsked({ account, unit, window, needed, least, surplus, percent }: AskedPlace): string {
+  const amounts = `needed=${needed} least=${least} surplus=${surplus}`;
+  return `${account} ${unit} ${window} ${amounts}${percent === 100 ? "" : ` to ${percent} %`}`;
 }
 
 export function showInspection(inspection: Inspection): string[] {

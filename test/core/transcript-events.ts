@@ -2,7 +2,7 @@ import type { CoreConfig, Scheduling } from "../../src/core/config.ts";
 import { schedulingOf } from "../../src/core/default-scheduling.ts";
 import type { PolicyChoice } from "../../src/core/policy.ts";
 import { EMPTY_LEDGER, type LedgerState } from "../../src/core/budget/accounts.ts";
-import type { Known } from "../../src/core/budget/budget.ts";
+import type { Known } from "../../src/core/budget/limited-accounts.ts";
 import { LIMIT_UNITS, type LimitRow, type Threshold } from "../../src/core/budget/limits.ts";
 import type { HeartbeatReceived, SupervisorEvent } from "../../src/core/events.ts";
 import { MICROS_PER_MILLI, seconds, type Micros } from "../../src/core/units.ts";
@@ -29,7 +29,9 @@ export function configure(config: CoreConfig, command: Command): void {
   config.packetTokens = command.number("packet_tokens") ?? config.packetTokens;
   if (command.has("no_default_price")) config.defaultPrice = null;
   config.retriesMax = command.number("retries") ?? config.retriesMax;
-  const { placement, queueing, tail } = config.scheduling;
+  const { placement, queueing, tail, admission } = config.scheduling;
+  const perSecond = command.number("rate");
+  if (perSecond !== undefined) admission.rates = { m: { perSecond, burst: 1 } };
   queueing.batching = batching(command) ?? queueing.batching;
   const [band] = queueing.bands;
   queueing.bands =
@@ -134,6 +136,39 @@ export class EventReader {
         return [{ kind: "limits_changed", limits: [limit(command)], known: NOTHING_KNOWN }];
       case "restored":
         return [{ kind: "ledger_restored", state: restoredState(command), limits: [] }];
+      case "replica":
+        return [{ kind: "ledger_restored", state: EMPTY_LEDGER, limits: [limit(command)], isReplica: true }];
+      case "lease":
+        return [
+          {
+            kind: "lease_answered",
+            ask: Number(subject),
+            grants: [
+              {
+                granted: command.text("granted") ?? "0",
+                posted: command.text("posted") ?? "0",
+                reserved: command.text("reserved") ?? "0",
+                isAll: command.has("all"),
+              },
+            ],
+            ledgerUs: 0,
+          },
+        ];
+      case "recall": {
+        const { account, unit, window } = limit(command);
+        return [{ kind: "lease_recalled", account, unit, window, startUs: 0, recall: 1 }];
+      }
+      case "turn": {
+        const waitUs = command.duration("wait");
+        const shortage = waitUs === undefined ? null : { whose: command.text("whose") ?? null, waitUs };
+        return [{ kind: "turn_given", request: subject, shortage }];
+      }
+      case "touched":
+        return [{ kind: "ledger_touched", sentUs: command.duration("sent") ?? 0, ledgerUs: 0 }];
+      case "doubts": {
+        const { account, id: hold, model, charge } = restoredState(command).holds[0]!;
+        return [{ kind: "doubts_left", posts: [{ hold, account, model, heldAtUs: 0, charge }] }];
+      }
       case "durable":
         return [{ kind: "ledger_durable", through: Number(subject) }];
       case "policy":

@@ -5,13 +5,12 @@ import type { Endpoint } from "../fleet/endpoint.ts";
 import type { Fleet } from "../fleet/fleet.ts";
 import { hasLabels } from "../fleet/worker.ts";
 import { createPolicy } from "../policy.ts";
-import { keyOf } from "../queueing/flow-of.ts";
 import type { Queue } from "../queueing/queue.ts";
 import type { Random } from "../random.ts";
-import { MICROS_PER_SECOND, type Micros } from "../units.ts";
+import type { Micros } from "../units.ts";
 import { SATURATION, SHEDDING } from "./catalogues.ts";
 import type { Load, Saturation, Shedding } from "./contracts.ts";
-import { Rates } from "./rates.ts";
+import { type Counted, quoted, RateLimits, type RateShortage } from "./rate-limits.ts";
 
 /** How long a client is asked to wait before it tries again, where nobody knows when that will help. */
 const RETRY_AFTER_SECONDS = 1;
@@ -50,47 +49,52 @@ export class Admission {
   readonly #fleet: Fleet;
   readonly #queue: Queue;
   readonly #random: Random;
-  readonly #rates: Rates;
-  readonly #payerRates: Rates;
+  readonly #rates: RateLimits;
   #saturation: Saturation;
   #shedding: Shedding;
 
   constructor(config: CoreConfig, world: { fleet: Fleet; queue: Queue; random: Random }) {
-    const { saturation, shedding, rates, payerRates } = config.scheduling.admission;
+    const { saturation, shedding } = config.scheduling.admission;
     this.#config = config;
     this.#fleet = world.fleet;
     this.#queue = world.queue;
     this.#random = world.random;
-    this.#rates = new Rates(rates);
-    this.#payerRates = new Rates(payerRates);
+    this.#rates = new RateLimits(config.scheduling.admission);
     this.#saturation = createPolicy(SATURATION, saturation);
     this.#shedding = createPolicy(SHEDDING, shedding);
   }
 
   /** Other policies and rates from now on. */
-  reconfigure({ saturation, shedding, rates, payerRates }: AdmissionConfig): void {
-    this.#saturation = createPolicy(SATURATION, saturation);
-    this.#shedding = createPolicy(SHEDDING, shedding);
-    this.#rates.reconfigure(rates);
-    this.#payerRates.reconfigure(payerRates);
+  reconfigure(admission: AdmissionConfig): void {
+    this.#saturation = createPolicy(SATURATION, admission.saturation);
+    this.#shedding = createPolicy(SHEDDING, admission.shedding);
+    this.#rates.reconfigure(admission);
   }
 
   /**
-   * Why the request is refused; null when it is not, in which case it counts against the rates of its model, tenant and key.
+   * Why the request is refused, whatever the rates; null when it is not.
    *
    * @param state.openPackets how many packets there are that don't wait for their budgets
    */
   admit(
     request: { arrival: RequestArrived; model: string },
-    state: { nowUs: Micros; openPackets: number; draining: boolean },
+    state: { openPackets: number; draining: boolean },
   ): HeadgateError | null {
-    return (
-      this.#outOfReach(request, state) ?? this.#outOfRoom(request, state) ?? this.#outOfTurn(request, state)
-    );
+    return this.outOfReach(request, state) ?? this.#outOfRoom(request, state) ?? this.#shed(request);
   }
 
-  /** Whom could it go to? */
-  #outOfReach(
+  /** The rates that the request counts with; null where there are none. */
+  counted(arrival: RequestArrived, model: string): Counted | null {
+    return this.#rates.counted(arrival, model);
+  }
+
+  /** Counts it with all of them, or says which of them has no room. */
+  take(counted: Counted, nowUs: Micros): RateShortage | null {
+    return this.#rates.take(counted, nowUs);
+  }
+
+  /** Whether there is nobody whom it could go to; null where there is. */
+  outOfReach(
     { arrival, model }: { arrival: RequestArrived; model: string },
     { draining }: { draining: boolean },
   ): HeadgateError | null {
@@ -127,37 +131,10 @@ export class Admission {
   }
 
   /** There would be room, but not for everybody. */
-  #outOfTurn(
-    { arrival, model }: { arrival: RequestArrived; model: string },
-    { nowUs }: { nowUs: Micros },
-  ): HeadgateError | null {
-    if (this.#queue.isSheddable(arrival)) {
-      const probability = this.#shedding.probability(this.#saturation.of(this.#load(model)));
-      if (probability > 0 && this.#random.chance(probability)) return noCapacity("shed");
-    }
-    return this.#takeTurn({ arrival, model }, nowUs);
-  }
-
-  /** A request out of each bucket that it counts in, or out of none. */
-  #takeTurn(
-    { arrival, model }: { arrival: RequestArrived; model: string },
-    nowUs: Micros,
-  ): HeadgateError | null {
-    // Most have no rate to look at.
-    const payers = this.#payerRates.isEmpty ? [] : payersOf(arrival);
-    let whose: string | null = null;
-    let waitUs = this.#rates.waitUs(model, nowUs);
-    for (const payer of payers) {
-      const otherUs = this.#payerRates.waitUs(payer, nowUs);
-      if (otherUs > waitUs) [whose, waitUs] = [payer, otherUs];
-    }
-    if (waitUs > 0) {
-      const message = `More requests come than the rate of ${whose ?? quoted(model)} allows.`;
-      return { code: "rate_limited", message, retryAfterSeconds: Math.ceil(waitUs / MICROS_PER_SECOND) };
-    }
-    this.#rates.take(model, nowUs);
-    for (const payer of payers) this.#payerRates.take(payer, nowUs);
-    return null;
+  #shed({ arrival, model }: { arrival: RequestArrived; model: string }): HeadgateError | null {
+    if (!this.#queue.isSheddable(arrival)) return null;
+    const probability = this.#shedding.probability(this.#saturation.of(this.#load(model)));
+    return probability > 0 && this.#random.chance(probability) ? noCapacity("shed") : null;
   }
 
   #load(model: string): Load {
@@ -170,14 +147,4 @@ export class Admission {
       kvBytesMax: Math.min(kvBytesMax, this.#config.limits.kvBytesMax),
     };
   }
-}
-
-/** By the names that rates are set for. */
-function payersOf({ tenant, key }: RequestArrived): string[] {
-  return key === null ? [tenant] : [tenant, keyOf(tenant, key)];
-}
-
-/** A name from outside, cut to a readable length. */
-function quoted(name: string): string {
-  return JSON.stringify(name.length > 80 ? `${name.slice(0, 80)}…` : name);
 }

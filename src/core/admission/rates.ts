@@ -21,6 +21,10 @@ export class Rates {
     return true;
   }
 
+  has(name: string): boolean {
+    return this.#rateOf(name) !== null;
+  }
+
   /** Other rates from now on; buckets of those that stay keep what is in them. */
   reconfigure(rates: Record<string, Rate>): void {
     for (const name of this.#buckets.keys()) {

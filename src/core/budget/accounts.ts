@@ -1,4 +1,5 @@
 import { assert } from "../assert.ts";
+import { ChurnMap } from "../churn.ts";
 import { MICROS_PER_SECOND, type Micros } from "../units.ts";
 import { Calendar, type ZoneRules } from "./calendar.ts";
 import { type Charge, least, minus, NOTHING, plus } from "./charge.ts";
@@ -107,7 +108,7 @@ export class Accounts {
   readonly #tracked = new Set<Account>();
   /** Those whose turn it is to forget. */
   #forgetting = this.#tracked.values();
-  readonly #holds = new Map<string, Hold>();
+  readonly #holds = new ChurnMap<string, Hold>();
   readonly #inDoubt = new Map<string, DoubtfulPost>();
   #sequence: number;
   #clockUs: Micros;
@@ -124,7 +125,7 @@ export class Accounts {
       this.#holds.set(hold.id, hold);
       for (const { atUs, charge } of hold.parts) this.#addHeld(hold.account, atUs, charge, 1);
     }
-    for (const post of state.inDoubt.slice(-IN_DOUBT_MAX)) this.#inDoubt.set(post.hold, post);
+    this.doubt(state.inDoubt);
   }
 
   get sequence(): number {
@@ -136,11 +137,15 @@ export class Accounts {
   }
 
   get holds(): ReadonlyMap<string, Hold> {
-    return this.#holds;
+    return this.#holds.entries;
   }
 
   get inDoubt(): ReadonlyMap<string, DoubtfulPost> {
     return this.#inDoubt;
+  }
+
+  get zones(): ZoneRules[] {
+    return [...this.#zones.values()];
   }
 
   get names(): Iterable<string> {
@@ -176,9 +181,9 @@ export class Accounts {
   /** Counts the entry in; it has to be the next one. */
   apply(entry: LedgerEntry): void {
     assert(entry.sequence === this.#sequence + 1, `entry ${entry.sequence} follows ${this.#sequence}`);
-    assert(entry.atUs >= this.#clockUs, "the ledger's clock does not go back");
     this.#sequence = entry.sequence;
-    this.#clockUs = entry.atUs;
+    // Of several supervisors each has a clock that does not go back: what they append together is in no order of time.
+    this.#clockUs = Math.max(this.#clockUs, entry.atUs);
     switch (entry.operation) {
       case "reserve":
         assert(!this.#holds.has(entry.hold), `${entry.hold} is reserved once`);
@@ -195,6 +200,15 @@ export class Accounts {
       case "adjust":
         assert(this.#inDoubt.delete(entry.hold), `${entry.hold} is in doubt`);
         return this.#addPosted(entry, entry.heldAtUs, entry.charge);
+    }
+  }
+
+  /** The true use of these posts may still be learnt. */
+  doubt(posts: readonly DoubtfulPost[]): void {
+    for (const post of posts) this.#inDoubt.set(post.hold, post);
+    for (const oldest of this.#inDoubt.keys()) {
+      if (this.#inDoubt.size <= IN_DOUBT_MAX) return;
+      this.#inDoubt.delete(oldest);
     }
   }
 
@@ -215,7 +229,7 @@ export class Accounts {
     return {
       sequence: this.#sequence,
       clockUs: this.#clockUs,
-      zones: [...this.#zones.values()],
+      zones: this.zones,
       tracked: [...this.#tracked].flatMap(({ name, windows }) => {
         return windows.map(({ window }) => ({ account: name, window }));
       }),
@@ -290,10 +304,7 @@ export class Accounts {
     }
     if (!entry.inDoubt) return;
     const { hold, account, model, heldAtUs, charge } = entry;
-    this.#inDoubt.set(hold, { hold, account, model, heldAtUs, charge });
-    if (this.#inDoubt.size <= IN_DOUBT_MAX) return;
-    const [oldest] = this.#inDoubt.keys();
-    this.#inDoubt.delete(oldest!);
+    this.doubt([{ hold, account, model, heldAtUs, charge }]);
   }
 
   #addHeld(name: string, atUs: Micros, charge: Charge, sign: 1 | -1): void {
@@ -375,7 +386,7 @@ function secondOf(atUs: Micros): number {
   return Math.floor(atUs / MICROS_PER_SECOND);
 }
 
-function isAtOrBelow(name: string, account: string): boolean {
+export function isAtOrBelow(name: string, account: string): boolean {
   return name === account || name.startsWith(`${account}/`);
 }
 

@@ -1,7 +1,11 @@
 import { isShown, type Packet } from "../request.ts";
 import type { Turn } from "../turn.ts";
+import { seconds } from "../units.ts";
 import type { Shortage } from "./budget.ts";
 import type { Reservations } from "./reservations.ts";
+
+/** How often a packet that waits for its budget asks whether others have left something of it. */
+const ASK_AGAIN_US = seconds(0.1);
 
 /** Gets packets their holds: at once, or when the budget that is short has room again. */
 export class Funding {
@@ -29,8 +33,9 @@ export class Funding {
     if (!canHelp || !this.#reservations.waitForFunds(packet, shortage.account)) {
       return shortage;
     }
-    // A new window helps, even where a hold that is released would do.
-    const atUs = Math.min(patienceUs, this.#reservations.endOf(shortage.limit));
+    // A new window helps, even where a hold that is released would do; what other supervisors release is not told.
+    const againUs = this.#reservations.isReplica ? this.#turn.nowUs + ASK_AGAIN_US : Infinity;
+    const atUs = Math.min(patienceUs, this.#reservations.endOf(shortage.limit), againUs);
     if (packet.fundingTimer?.atUs === atUs) return null;
     this.#turn.cancel(packet.fundingTimer);
     packet.fundingTimer = this.#turn.at(atUs, { kind: "packet_unfunded", packet });

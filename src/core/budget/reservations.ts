@@ -4,14 +4,15 @@ import { NO_USAGE, type Packet } from "../request.ts";
 import type { Turn } from "../turn.ts";
 import type { Micros } from "../units.ts";
 import type { TokenUsage } from "../vocabulary.ts";
-import { type LedgerState, pathOf } from "./accounts.ts";
-import { type Asked, Budget, type Known, type Remainder, type Shortage } from "./budget.ts";
+import { type DoubtfulPost, pathOf } from "./accounts.ts";
+import { type Asked, Budget, type Remainder, type Shortage } from "./budget.ts";
 import { type Charge, isNothing, minus, plus } from "./charge.ts";
 import { chargeFor, mostTokens, worstCaseOf } from "./coverage.ts";
 import { costOf, forPromptOf, type Price } from "./money.ts";
 import { attemptsUnder, holdId, holdsOver, isFirstUnder } from "./hold-ids.ts";
-import type { Receipt } from "../events.ts";
+import type { LeaseAnswered, LeaseRecalled, LedgerRestored, Receipt } from "../events.ts";
 import type { LedgerEntry } from "./ledger-entry.ts";
+import type { Known } from "./limited-accounts.ts";
 import type { Limit, LimitRow } from "./limits.ts";
 import type { RankOf } from "./thresholds.ts";
 import type { Use } from "./use.ts";
@@ -42,7 +43,7 @@ export class Reservations {
   readonly #packetTokens: number;
   readonly #rankOf: RankOf;
   #budget: Budget;
-  /** Holds that the process before this one had open: each was the last of its packet. */
+  /** Holds that the process before this one, or another supervisor, had open when it ended: each was the last of its packet. */
   readonly #orphans = new Set<string>();
   /** In ledger order; those before `#nextPending` are durable. */
   #pending: Pending[] = [];
@@ -52,6 +53,9 @@ export class Reservations {
   readonly #line: WaitingLine;
   /** Accounts in which money has come free while packets wait for it. */
   readonly #freed = new Set<string>();
+  /** Packets that ask for a longer hold, by the account whose lease is short. */
+  readonly #asking = new Map<string, Set<Packet>>();
+  #isReplica = false;
 
   /** `rankOf` says how urgent a band is. */
   constructor(turn: Turn, config: CoreConfig, rankOf: RankOf) {
@@ -62,14 +66,20 @@ export class Reservations {
     this.#line = new WaitingLine(config.limits);
   }
 
+  /** Whether it is one of several that share the ledger. */
+  get isReplica(): boolean {
+    return this.#isReplica;
+  }
+
   get openHolds(): number {
     return this.#budget.openHolds;
   }
 
   /** Takes over what the process before this one has left. Nobody knows any more what its open holds came to. */
-  restore(state: LedgerState, limits: readonly LimitRow[]): void {
-    this.#budget = new Budget(state, this.#rankOf);
-    this.#budget.setLimits(limits, { zones: state.zones, used: [], through: state.sequence });
+  restore({ state, limits, isReplica = false }: LedgerRestored): void {
+    this.#isReplica = isReplica;
+    this.#budget = new Budget(state, this.#rankOf, { isReplica });
+    this.#budget.begin(limits, { zones: state.zones, used: [], through: state.sequence });
     for (const { id } of this.#budget.holds) {
       this.#orphans.add(id);
       this.#append(this.#budget.postInDoubt(id, this.#turn.nowUs));
@@ -120,7 +130,36 @@ export class Reservations {
 
   setLimits(limits: readonly LimitRow[], known: Known): void {
     this.#budget.setLimits(limits, known);
+    this.#order();
     for (const account of this.#unfunded.keys()) this.#freed.add(account);
+  }
+
+  /** Whoever keeps the ledger was heard of, and this is how far its clock is. */
+  follow(ledgerUs: Micros): void {
+    this.#budget.follow(ledgerUs);
+  }
+
+  /** Others have left these open: receipts can still say what they came to. */
+  doubt(posts: readonly DoubtfulPost[]): void {
+    this.#budget.doubt(posts);
+    for (const { hold } of posts) this.#orphans.add(hold);
+  }
+
+  /** Returns packets that have asked for a longer hold; those that wait for their first are in `refundable`. */
+  leaseAnswered(answer: LeaseAnswered): Packet[] {
+    const accounts = this.#budget.answered(answer, this.#turn.nowUs);
+    this.#order();
+    return accounts.flatMap((account) => {
+      if (this.#unfunded.has(account)) this.#freed.add(account);
+      const asking = this.#asking.get(account) ?? [];
+      this.#asking.delete(account);
+      return [...asking];
+    });
+  }
+
+  leaseRecalled(recall: LeaseRecalled): void {
+    this.#budget.recalled(recall, this.#turn.nowUs);
+    this.#order();
   }
 
   remainders(account: string): Remainder[] {
@@ -136,7 +175,7 @@ export class Reservations {
    * Holds what the packet needs to start: all it can come to where nothing limits its account or it
    * can't be stopped at a token, shortened to what fits but never below one packet of output; else
    * its first packet only. Null when held; `durable` then names the packet once that would survive a
-   * crash.
+   * crash. Null as well while a lease for it is asked for: `refundable` names it then.
    */
   reserve(packet: Packet): Shortage | null {
     const { account } = packet.request;
@@ -150,7 +189,8 @@ export class Reservations {
     const shortage = this.#hold(packet, wanted);
     // An answer that is shown in part is worth going on with for any number of tokens, and a new one for a packet of them.
     const least = begun === 0 ? first : begun + 1;
-    if (shortage === null || wanted === least || shortage.limit.unit === "requests") return shortage;
+    if (shortage === null || this.#ask(packet, { wanted, least })) return null;
+    if (wanted === least || shortage.limit.unit === "requests") return shortage;
     const shorter = mostTokens({ least, most: wanted - 1 }, fits);
     if (shorter === null) return this.#hold(packet, least);
     packet.shortage = shortage;
@@ -159,14 +199,26 @@ export class Reservations {
     return this.#hold(packet, shorter);
   }
 
-  /** Holds the next packet of its answer, or, at the end of its credit, whatever part of that still fits. */
-  extend(packet: Packet, { isLastCall }: { isLastCall: boolean }): Shortage | null {
+  /**
+   * Holds the next packet of its answer, or, at the end of its credit, whatever part of that still fits; or asks for the lease of
+   * it, to be called again when `leaseAnswered` names the packet.
+   */
+  extend(packet: Packet, { isLastCall }: { isLastCall: boolean }): Shortage | "asked" | null {
     const { hold, heldTokens, maxTokens } = packet;
     assert(hold !== null, `${packet.id} has a hold`);
     const held = worstCaseOf(packet, heldTokens);
     const moreFor = (tokens: number): Asked => askedBy(packet, minus(worstCaseOf(packet, tokens), held));
     let tokens = Math.min(heldTokens + this.#packetTokens, maxTokens);
     let result = this.#budget.extend(hold, moreFor(tokens), this.#turn.nowUs);
+    if ("limit" in result) {
+      const asked = { ...moreFor(tokens), account: packet.request.account };
+      const account = this.#budget.ask(asked, moreFor(heldTokens + 1).charge, this.#turn.nowUs);
+      this.#order();
+      if (account !== null) {
+        this.#asking.set(account, (this.#asking.get(account) ?? new Set()).add(packet));
+        return "asked";
+      }
+    }
     if ("limit" in result && isLastCall) {
       const shorter = mostTokens({ least: heldTokens + 1, most: tokens - 1 }, (some) => {
         return this.#budget.fits(moreFor(some), this.#turn.nowUs);
@@ -176,7 +228,7 @@ export class Reservations {
       result = this.#budget.extend(hold, moreFor(tokens), this.#turn.nowUs);
     }
     if ("limit" in result) return result;
-    this.#wait(packet, result, tokens);
+    this.#expect(packet, result, tokens);
     return null;
   }
 
@@ -201,6 +253,7 @@ export class Reservations {
   /** Posts what was used and frees the rest; what was not used at all is voided. */
   close(packet: Packet, use: Use): void {
     this.#stopWaiting(packet);
+    for (const asking of this.#asking.values()) asking.delete(packet);
     const { hold, request } = packet;
     if (hold === null) return;
     packet.hold = null;
@@ -220,13 +273,12 @@ export class Reservations {
    * already. False when too many wait, in all or for its payer: nobody can fill the line for others.
    */
   waitForFunds(packet: Packet, account: string): boolean {
-    if (packet.waitsFor === account) return true;
-    this.#stopWaiting(packet);
+    if (packet.waitsFor === account && !packet.isAsking) return true;
+    if (packet.waitsFor !== account) this.#stopWaiting(packet);
     if (!this.#line.hasRoom(packet.request)) return false;
     this.#line.enter(packet.request);
-    packet.waitsFor = account;
-    const waiting = this.#unfunded.get(account) ?? new Set();
-    this.#unfunded.set(account, waiting.add(packet));
+    packet.isAsking = false;
+    this.#wait(packet, account);
     return true;
   }
 
@@ -239,10 +291,13 @@ export class Reservations {
   *refundable(): Iterable<Packet> {
     for (const account of this.#freed) {
       this.#freed.delete(account);
+      let isStopped = false;
       for (const packet of this.#unfunded.get(account) ?? []) {
+        // Whoever has asked for a lease hears of it, before others or not.
+        if (isStopped && !packet.isAsking && packet.fundingTimer !== null) continue;
         yield packet;
         // It still waits: those behind it must not overtake it.
-        if (packet.waitsFor === account) break;
+        if (packet.waitsFor === account && !packet.isAsking) isStopped = true;
       }
     }
   }
@@ -254,11 +309,11 @@ export class Reservations {
     if ("limit" in result) return result;
     packet.hold = id;
     this.#stopWaiting(packet);
-    this.#wait(packet, result, tokens);
+    this.#expect(packet, result, tokens);
     return null;
   }
 
-  #wait(packet: Packet, entry: LedgerEntry, heldTokens: number): void {
+  #expect(packet: Packet, entry: LedgerEntry, heldTokens: number): void {
     packet.heldTokens = heldTokens;
     this.#pending.push({ sequence: entry.sequence, packet, hold: entry.hold, heldTokens });
     this.#append(entry);
@@ -270,12 +325,19 @@ export class Reservations {
     for (const account of pathOf(entry.account)) if (this.#unfunded.has(account)) this.#freed.add(account);
   }
 
+  #wait(packet: Packet, account: string): void {
+    packet.waitsFor = account;
+    const waiting = this.#unfunded.get(account) ?? new Set();
+    this.#unfunded.set(account, waiting.add(packet));
+  }
+
   #stopWaiting(packet: Packet): void {
     const { waitsFor: account, fundingTimer } = packet;
     if (account === null) return;
     packet.waitsFor = null;
     packet.fundingTimer = null;
-    this.#line.leave(packet.request);
+    if (!packet.isAsking) this.#line.leave(packet.request);
+    packet.isAsking = false;
     this.#turn.cancel(fundingTimer);
     const waiting = this.#unfunded.get(account);
     assert(waiting !== undefined && waiting.delete(packet), `${packet.id} waits for ${account}`);
@@ -289,8 +351,30 @@ export class Reservations {
     return choice === 0 && request.charged.requests === 0 && !isNothing(request.charged);
   }
 
+  /** Asks for the leases that the packet lacks to start. Returns whether it waits for an answer. */
+  #ask(packet: Packet, { wanted, least }: { wanted: number; least: number }): boolean {
+    const asked = askedBy(packet, worstCaseOf(packet, wanted));
+    const account = this.#budget.ask(asked, worstCaseOf(packet, least), this.#turn.nowUs);
+    this.#order();
+    // Who races against another attempt has no time to wait.
+    if (account === null || packet.rival !== null) return false;
+    // As short as that is, no line has to have room for it.
+    if (packet.waitsFor !== account) {
+      this.#stopWaiting(packet);
+      packet.isAsking = true;
+      this.#wait(packet, account);
+    }
+    return true;
+  }
+
   #append(entry: LedgerEntry): void {
     this.#turn.emit({ kind: "append_ledger", entry });
+    this.#order();
+  }
+
+  /** Behind the entries until now. */
+  #order(): void {
+    for (const order of this.#budget.takeOrders()) this.#turn.emit({ kind: "order_lease", order });
   }
 }
 

@@ -46,6 +46,15 @@ export class Streams {
     return needsCredit(attempt, stream, this.#packetTokens) && this.#extend(attempt, stream);
   }
 
+  /** What it has asked for has come, or was refused. Returns whether the attempt ends here with all of its streams. */
+  retry(attempt: Attempt): boolean {
+    attempt.isShort = false;
+    return attempt.streams.some((stream) => {
+      const isWaiting = stream.end === null && needsCredit(attempt, stream, this.#packetTokens);
+      return isWaiting && this.#extend(attempt, stream);
+    });
+  }
+
   /** One of several is complete. Returns whether the others have all been cut, so that nothing more will come. */
   choiceFinished(attempt: Attempt, { choice, finishReason }: ChoiceFinished): boolean {
     const stream = attempt.streams[choice];
@@ -89,9 +98,11 @@ export class Streams {
     const short = attempt.streams.find(({ end }) => end?.isCut && end.shortage !== null)?.end;
     if (short && isLastCall) return this.#cut(attempt, stream, short.shortage);
     if (short || isOnItsWay || (attempt.isShort && !isLastCall)) return false;
-    const shortage = this.#reservations.extend(packet, { isLastCall });
-    attempt.isShort = shortage !== null;
-    return shortage !== null && isLastCall && this.#cut(attempt, stream, shortage);
+    const result = this.#reservations.extend(packet, { isLastCall });
+    attempt.isShort = result !== null;
+    // What is asked for comes or is refused in a moment: at the end of its credit the answer stands still until then.
+    if (result === null || result === "asked") return false;
+    return isLastCall && this.#cut(attempt, stream, result);
   }
 
   /** The stream ends at the token where its credit does, for the others of the attempt to go on. */

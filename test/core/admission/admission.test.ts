@@ -4,12 +4,15 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { Admission } from "../../../src/core/admission/admission.ts";
 import { SATURATION, SHEDDING } from "../../../src/core/admission/catalogues.ts";
+import { rateError } from "../../../src/core/admission/rate-limits.ts";
 import type { CoreConfig } from "../../../src/core/config.ts";
-import { type Hints, NO_HINTS } from "../../../src/core/events.ts";
+import type { HeadgateError } from "../../../src/core/errors.ts";
+import { type Hints, NO_HINTS, type RequestArrived } from "../../../src/core/events.ts";
 import { Fleet } from "../../../src/core/fleet/fleet.ts";
 import { createPolicy } from "../../../src/core/policy.ts";
 import { Queue, queueLimits } from "../../../src/core/queueing/queue.ts";
 import { Random } from "../../../src/core/random.ts";
+import type { Micros } from "../../../src/core/units.ts";
 import { coreConfig, heartbeat, plannedPacket, requestArrived } from "../fixtures.ts";
 import { Command } from "../transcript-command.ts";
 
@@ -95,8 +98,17 @@ function world(change: (config: CoreConfig) => void): {
 
 function ask(admission: Admission, hints: Partial<Hints> = {}, nowUs = 0): string {
   const arrival = { ...requestArrived("r"), hints: { ...NO_HINTS, ...hints } };
-  const refusal = admission.admit({ arrival, model: "m" }, { nowUs, openPackets: 0, draining: false });
+  const refusal = refusalOf(admission, arrival, nowUs);
   return refusal === null ? "admitted" : `${refusal.code}/${refusal.reason ?? refusal.retryAfterSeconds}`;
+}
+
+/** As the supervisor asks: first whether there is room, then whether it is the request's turn. */
+function refusalOf(admission: Admission, arrival: RequestArrived, nowUs: Micros): HeadgateError | null {
+  const refusal = admission.admit({ arrival, model: "m" }, { openPackets: 0, draining: false });
+  const counted = admission.counted(arrival, "m");
+  if (refusal !== null || counted === null) return refusal;
+  const shortage = admission.take(counted, nowUs);
+  return shortage === null ? null : rateError(shortage, "m");
 }
 
 test("of bands that are sheddable as many are shed as the policy says, of others none", () => {
@@ -158,7 +170,7 @@ test("a request takes its turn in the rates of its model, its tenant and its key
   });
   const call = (tenant: string, key: string | null): string => {
     const arrival = { ...requestArrived("r"), tenant, key };
-    const refusal = admission.admit({ arrival, model: "m" }, { nowUs: 0, openPackets: 0, draining: false });
+    const refusal = refusalOf(admission, arrival, 0);
     return refusal === null ? "admitted" : `${refusal.code}: ${refusal.message} ${refusal.retryAfterSeconds}`;
   };
   assert.equal(call("acme", "alice"), "admitted");

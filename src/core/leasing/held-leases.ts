@@ -1,0 +1,302 @@
+import type { Hold } from "../budget/accounts.ts";
+import type { Calendar } from "../budget/calendar.ts";
+import type { LedgerEntry } from "../budget/ledger-entry.ts";
+import type { LimitInForce, LimitTree } from "../budget/limit-tree.ts";
+import { type LimitRow, partOf } from "../budget/limits.ts";
+import type { LeaseAnswered, LeaseRecalled } from "../events.ts";
+import { type Micros, seconds } from "../units.ts";
+import type { LeaseOrder, LeasePlace } from "./lease.ts";
+import { openedAt, startOf, takenBy, Unused, usesOf } from "./unused.ts";
+
+/** For so long the word that there is no more of a limit is believed; then it is asked for again. */
+const BELIEVED_US = seconds(0.05);
+/** For so long after a recall nothing is kept that is not used. */
+const TIGHT_US = seconds(1);
+/** Instances of a limit that are known of, the latest. */
+const INSTANCES_MAX = 4;
+/** So many times what is needed is asked for beside it, so that not every request has to ask. */
+const SURPLUS = 32n;
+/** Where less than so many times what the last request took is left, more is asked for before that is short. */
+const AHEAD = 8n;
+
+/** What a replica knows of one instance of a limit. */
+interface Instance {
+  /** Of the limit, by all, as of the last answer. */
+  posted: bigint;
+  reserved: bigint;
+  /** Until then there is no more to be had for requests that may use the limit so far, or less far. */
+  allUntilUs: Micros;
+  allPercent: number;
+  /** Until then nothing is asked for ahead: there was nothing. */
+  noneAheadUntilUs: Micros;
+  /** Until then others have need of what is not used. */
+  tightUntilUs: Micros;
+  /** Under way, by its number. */
+  ask: number | null;
+}
+
+/** A limit, and what this replica has leased of it. */
+interface HeldLease {
+  readonly inForce: LimitInForce;
+  readonly unused: Unused;
+  readonly instances: Map<Micros, Instance>;
+}
+
+/** What is left of a lease for a charge, and what is known of the limit. */
+export interface LeaseView {
+  unused: bigint;
+  posted: bigint;
+  reserved: bigint;
+  /** Nobody has more to give. */
+  isAll: boolean;
+}
+
+/** What is to be had of a limit. */
+export interface Wish {
+  inForce: LimitInForce;
+  /** How far the limit may be used: as an amount, and in percent. */
+  amount: bigint;
+  percent: number;
+  needed: bigint;
+  least: bigint;
+}
+
+/** What is asked for of one place. */
+interface Asked {
+  lease: HeldLease;
+  startUs: Micros;
+  needed: bigint;
+  least: bigint;
+  surplus: bigint;
+  percent: number;
+}
+
+interface Wanted extends Asked {
+  /** Its lease has not enough for it. */
+  isShort: boolean;
+  /** It is known that there is no more. */
+  isAll: boolean;
+}
+
+/**
+ * What one of several supervisors has leased of the limits on its requests' paths.
+ *
+ * ```
+ *                ask            answer
+ *   short ──────────────▶ asked ───────▶ enough ──entries──▶ short
+ *     ▲                     │               │
+ *     │ after 50 ms         │ no more       │ recall: all that is not used is given back, and for a second
+ *     └──────── refused ◀───┘               ▼ whatever comes free
+ *                                         tight
+ * ```
+ */
+export class HeldLeases {
+  readonly #limits: LimitTree;
+  readonly #calendar: Calendar;
+  /** Of limits that are in force, from the first ask on. */
+  readonly #leases = new WeakMap<LimitInForce, HeldLease>();
+  /** Under way, by number. */
+  readonly #asks = new Map<number, readonly Asked[]>();
+  #orders: LeaseOrder[] = [];
+  #lastAsk = 0;
+
+  constructor(limits: LimitTree, calendar: Calendar) {
+    this.#limits = limits;
+    this.#calendar = calendar;
+  }
+
+  /** What is to be told to the desk, behind the entries until now. */
+  takeOrders(): LeaseOrder[] {
+    const orders = this.#orders;
+    this.#orders = [];
+    return orders;
+  }
+
+  /**
+   * These limits are others now: what was leased of them is not any more, and an answer under way is not for them. `holds` are
+   * those that are open.
+   */
+  opened(rows: readonly LimitRow[], holds: ReadonlyMap<string, Hold>): void {
+    for (const { account, unit, window } of rows) {
+      this.#orders.push({ kind: "open", account, unit, window });
+      const inForce = this.#limits.find({ account, unit, window });
+      if (inForce === null) continue;
+      const unused = openedAt(inForce, { holds: holds.values(), calendar: this.#calendar });
+      this.#leases.set(inForce, { inForce, unused, instances: new Map() });
+    }
+  }
+
+  /** For requests that may use the limit so far. */
+  view(inForce: LimitInForce, percent: number, atUs: Micros): LeaseView {
+    const lease = this.#leases.get(inForce);
+    if (lease === undefined) return { unused: 0n, posted: 0n, reserved: 0n, isAll: false };
+    const startUs = startOf(inForce.limit, this.#calendar, atUs);
+    const instance = instanceOf(lease, startUs);
+    const { posted, reserved } = instance;
+    return {
+      unused: lease.unused.at(startUs),
+      posted,
+      reserved,
+      isAll: isKnownToBeAll(instance, percent, atUs),
+    };
+  }
+
+  /**
+   * Asks for all of it, if anything is lacking that may be had, and nothing that may not. Returns an account of which an answer is on its way, asked for
+   * now or before; null for none.
+   */
+  ask(wishes: readonly Wish[], atUs: Micros): string | null {
+    const wanted = wishes.filter(({ needed }) => needed > 0n).map((wish) => this.#want(wish, atUs));
+    const isWorthAsking = wanted.some(({ isShort, isAll }) => isShort && !isAll);
+    const isVain = wanted.some(
+      ({ lease, startUs, least, isAll }) => isAll && least > lease.unused.at(startUs),
+    );
+    if (!isWorthAsking || isVain) return null;
+    const underWay = wanted.find(({ lease, startUs }) => instanceOf(lease, startUs).ask !== null);
+    if (underWay !== undefined) return underWay.lease.inForce.account.name;
+    for (const { lease, startUs, percent, isShort } of wanted) {
+      // What it has may be beyond the threshold: so it asks for all of what it needs.
+      if (isShort && percent < 100) this.#give(lease, startUs, null);
+    }
+    this.#send(wanted);
+    return wanted[0]!.lease.inForce.account.name;
+  }
+
+  /** Returns accounts whose limits it was about; none where nobody waits for it any more. */
+  answered({ ask, grants }: LeaseAnswered, nowUs: Micros): string[] {
+    const asked = this.#asks.get(ask) ?? [];
+    this.#asks.delete(ask);
+    for (const [i, { lease, startUs, percent }] of asked.entries()) {
+      if (this.#limits.find(placeOf(lease.inForce)) !== lease.inForce) continue;
+      const { granted, posted, reserved, isAll } = grants[i]!;
+      lease.unused.add(startUs, BigInt(granted));
+      const instance = instanceOf(lease, startUs);
+      instance.ask = null;
+      instance.posted = BigInt(posted);
+      instance.reserved = BigInt(reserved);
+      if (isAll) instance.allUntilUs = nowUs + BELIEVED_US;
+      // Where there is more for those who may use the limit further, there is none for the others yet.
+      if (isAll || percent <= instance.allPercent) instance.allPercent = isAll ? percent : 0;
+      if (granted === "0") instance.noneAheadUntilUs = nowUs + BELIEVED_US;
+    }
+    return asked.map(({ lease }) => lease.inForce.account.name);
+  }
+
+  /** Gives back what is not used, and goes on doing so for a while. */
+  recalled({ recall, account, unit, window, startUs }: LeaseRecalled, nowUs: Micros): void {
+    const place = { account, unit, window, startUs };
+    const inForce = this.#limits.find(place);
+    const lease = inForce === null ? undefined : this.#leases.get(inForce);
+    if (lease === undefined) {
+      this.#orders.push({ kind: "give", ...place, amount: "0", recall });
+      return;
+    }
+    instanceOf(lease, startUs).tightUntilUs = nowUs + TIGHT_US;
+    this.#give(lease, startUs, recall);
+  }
+
+  /** Counts an entry that was just made; `hold` is what was open before it. */
+  count(entry: LedgerEntry, hold: Hold | undefined): void {
+    const { atUs } = entry;
+    const taken = takenBy(entry, hold);
+    this.#limits.eachUpwards(entry.account, (inForce) => {
+      const lease = this.#leases.get(inForce);
+      if (lease === undefined) return;
+      for (const { startUs, amount } of usesOf(inForce, { taken, atUs, calendar: this.#calendar })) {
+        lease.unused.add(startUs, -amount);
+        if (amount > 0n) this.#askAhead(lease, startUs, { amount, atUs });
+        else if (atUs < instanceOf(lease, startUs).tightUntilUs) this.#give(lease, startUs, null);
+      }
+    });
+  }
+
+  #want({ inForce, amount, percent, ...wish }: Wish, atUs: Micros): Wanted {
+    // Nobody has more than that to give.
+    const needed = wish.needed < amount ? wish.needed : amount;
+    const lease = this.#leaseOf(inForce);
+    const startUs = startOf(inForce.limit, this.#calendar, atUs);
+    const instance = instanceOf(lease, startUs);
+    const isEnough = needed <= lease.unused.at(startUs) && isUnderThreshold(inForce, instance, percent);
+    const isAll = isKnownToBeAll(instance, percent, atUs);
+    const surplus = atUs < instance.tightUntilUs ? 0n : needed * SURPLUS;
+    return { lease, startUs, needed, least: wish.least, surplus, percent, isShort: !isEnough, isAll };
+  }
+
+  /** So that the next request need not wait: where there is plenty for all, and nobody has to give anything back for it. */
+  #askAhead(lease: HeldLease, startUs: Micros, { amount, atUs }: { amount: bigint; atUs: Micros }): void {
+    const { ask, tightUntilUs, allUntilUs, noneAheadUntilUs } = instanceOf(lease, startUs);
+    if (ask !== null || atUs < tightUntilUs || atUs < allUntilUs || atUs < noneAheadUntilUs) return;
+    if (lease.unused.at(startUs) >= amount * AHEAD) return;
+    this.#send([{ lease, startUs, needed: 0n, least: 0n, surplus: amount * SURPLUS, percent: 100 }]);
+  }
+
+  #send(wanted: readonly Asked[]): void {
+    const ask = ++this.#lastAsk;
+    this.#asks.set(ask, wanted);
+    const places = wanted.map(({ lease, startUs, percent, ...amounts }) => {
+      instanceOf(lease, startUs).ask = ask;
+      const [needed, least, surplus] = [amounts.needed, amounts.least, amounts.surplus].map(String);
+      return {
+        ...placeOf(lease.inForce),
+        startUs,
+        needed: needed!,
+        least: least!,
+        surplus: surplus!,
+        percent,
+      };
+    });
+    this.#orders.push({ kind: "ask", ask, places });
+  }
+
+  #give(lease: HeldLease, startUs: Micros, recall: number | null): void {
+    const unused = lease.unused.at(startUs);
+    const amount = unused > 0n ? unused : 0n;
+    if (amount === 0n && recall === null) return;
+    lease.unused.add(startUs, -amount);
+    instanceOf(lease, startUs).reserved -= amount;
+    this.#orders.push({ kind: "give", ...placeOf(lease.inForce), startUs, amount: `${amount}`, recall });
+  }
+
+  #leaseOf(inForce: LimitInForce): HeldLease {
+    let lease = this.#leases.get(inForce);
+    if (lease === undefined) {
+      this.#leases.set(inForce, (lease = { inForce, unused: new Unused(), instances: new Map() }));
+    }
+    return lease;
+  }
+}
+
+/** Whether the limit, as far as is known, is used no further than a threshold allows: then what is leased of it may be used up. */
+export function isUnderThreshold(
+  { limit }: LimitInForce,
+  { posted, reserved }: Pick<LeaseView, "posted" | "reserved">,
+  percent: number,
+): boolean {
+  return percent === 100 || posted + reserved <= partOf(limit.amount, percent);
+}
+
+function instanceOf({ instances }: HeldLease, startUs: Micros): Instance {
+  let instance = instances.get(startUs);
+  if (instance === undefined) {
+    instance = {
+      posted: 0n,
+      reserved: 0n,
+      allUntilUs: 0,
+      allPercent: 0,
+      noneAheadUntilUs: 0,
+      tightUntilUs: 0,
+      ask: null,
+    };
+    instances.set(startUs, instance);
+    if (instances.size > INSTANCES_MAX) instances.delete(Math.min(...instances.keys()));
+  }
+  return instance;
+}
+
+function isKnownToBeAll({ allUntilUs, allPercent }: Instance, percent: number, atUs: Micros): boolean {
+  return atUs < allUntilUs && percent <= allPercent;
+}
+
+function placeOf({ account, limit }: LimitInForce): Omit<LeasePlace, "startUs"> {
+  return { account: account.name, unit: limit.unit, window: limit.window };
+}

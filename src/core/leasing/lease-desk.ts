@@ -1,0 +1,456 @@
+import { RateLimits } from "../admission/rate-limits.ts";
+import { assert } from "../assert.ts";
+import { type DoubtfulPost, EMPTY_LEDGER, type Hold, type LedgerState } from "../budget/accounts.ts";
+import type { LedgerEntry } from "../budget/ledger-entry.ts";
+import { type LimitInForce } from "../budget/limit-tree.ts";
+import { type Known, LimitedAccounts } from "../budget/limited-accounts.ts";
+import { type LimitRow, partOf } from "../budget/limits.ts";
+import { ChurnSet } from "../churn.ts";
+import type { AdmissionConfig } from "../config.ts";
+import type { LedgerRestored, SupervisorEvent } from "../events.ts";
+import { type Micros, seconds } from "../units.ts";
+import {
+  type AskedPlace,
+  LEASE_SKEW_US,
+  type LeaseAsk,
+  type LeaseGive,
+  type LeaseOpen,
+  type LeaseOrder,
+  type LeasePlace,
+} from "./lease.ts";
+import { openedAt, startOf, takenBy, Unused, usesOf } from "./unused.ts";
+
+const NO_RATES = { rates: {}, payerRates: {} };
+/** So long others may take to give back what they don't use. */
+const RECALL_US = seconds(0.25);
+
+interface Replica {
+  readonly name: string;
+  /** Open ones. */
+  readonly holds: ChurnSet<string>;
+  /** Entries that are not durable yet: their numbers, and how far the journal has to be durable for them. */
+  readonly pending: { sequence: number; position: number }[];
+}
+
+/** An ask that has not been answered. */
+interface Waiting {
+  readonly replica: string;
+  readonly ask: LeaseAsk;
+  /** Made for it: by their numbers, the replicas that have not answered them yet. */
+  readonly recalls: Map<number, Set<string>>;
+  /** Places that they are about. */
+  readonly recalled: Set<AskedPlace>;
+  readonly dueUs: Micros;
+}
+
+/** What there is for an ask of one place. */
+interface Room {
+  free: bigint;
+  /** What its lease lacks: for all that is needed, and for the least. */
+  short: bigint;
+  least: bigint;
+  /** What has been used beyond the lease. */
+  debt: bigint;
+  surplus: bigint;
+}
+
+const NONE = { granted: 0n, isAll: false };
+
+export interface LeaseDeskOptions {
+  /** What the ledger holds: open holds in it are nobody's any more. */
+  state: LedgerState;
+  limits: readonly LimitRow[];
+  /** Of requests; none if absent. */
+  rates?: Pick<AdmissionConfig, "rates" | "payerRates">;
+  /** Tells a replica; called within the methods below. */
+  tell: (replica: string, event: SupervisorEvent) => void;
+}
+
+/**
+ * Shares every limit among replicas of a supervisor, and puts what they append in one order.
+ *
+ * Invariant: for each instance of each limit, posted + held + what leases have left ≤ the amount in force when the last of
+ * them was granted; an overage takes it higher, by what is recorded, and so does a limit that is lowered.
+ */
+export class LeaseDesk {
+  readonly #books: LimitedAccounts;
+  readonly #tell: LeaseDeskOptions["tell"];
+  readonly #rates: RateLimits;
+  readonly #rows = new Map<string, LimitRow>();
+  readonly #replicas = new Map<string, Replica>();
+  /** By limit, then by replica. */
+  readonly #leases = new Map<string, Map<string, Unused>>();
+  /** In the order of their coming. */
+  #waiting: Waiting[] = [];
+  #lastRecall = 0;
+
+  constructor({ state, limits, rates = NO_RATES, tell }: LeaseDeskOptions) {
+    this.#rates = new RateLimits(rates);
+    this.#books = new LimitedAccounts(state, { keptUs: LEASE_SKEW_US });
+    this.#tell = tell;
+    this.#setLimits(limits, { zones: state.zones, used: [], through: state.sequence });
+  }
+
+  /** Of all replicas. */
+  get openHolds(): number {
+    return this.#books.accounts.holds.size;
+  }
+
+  /** The ledger's clock, which replicas follow: it does not go back. */
+  clock(nowUs: Micros): Micros {
+    return this.#books.clock(nowUs);
+  }
+
+  /** Once, before anybody joins: what those before have left open is posted in doubt. Returns entries to append. */
+  begin(nowUs: Micros): LedgerEntry[] {
+    const { holds } = this.#books.accounts;
+    return [...holds.values()].map((hold) => this.#postInDoubt(hold, nowUs));
+  }
+
+  /** A new life of a replica, which is what it starts from. A name is never used again. */
+  join(name: string, nowUs: Micros): LedgerRestored {
+    assert(!this.#replicas.has(name), `${name} joins once`);
+    this.#replicas.set(name, { name, holds: new ChurnSet(), pending: [] });
+    const { zones, inDoubt } = this.#books.accounts;
+    const clockUs = this.#books.clock(nowUs);
+    const state = { ...EMPTY_LEDGER, clockUs, zones, inDoubt: [...inDoubt.values()] };
+    return { kind: "ledger_restored", state, limits: [...this.#rows.values()], isReplica: true };
+  }
+
+  /** The entry as it goes into the journal; null for one that changes nothing, because another replica was first. */
+  append(name: string, { sequence, ...entry }: LedgerEntry): LedgerEntry | null {
+    const { holds, inDoubt } = this.#books.accounts;
+    const replica = this.#replica(name);
+    if (entry.operation === "adjust" && !inDoubt.has(entry.hold)) {
+      replica.pending.push({ sequence, position: this.#books.accounts.sequence });
+      return null;
+    }
+    const hold = holds.get(entry.hold);
+    const appended = this.#books.append(entry);
+    this.#books.clock(entry.atUs);
+    replica.pending.push({ sequence, position: appended.sequence });
+    if (entry.operation === "reserve") replica.holds.add(entry.hold);
+    if (entry.operation === "post" || entry.operation === "void") replica.holds.delete(entry.hold);
+    this.#count(name, appended, hold);
+    return appended;
+  }
+
+  order(name: string, order: LeaseOrder, nowUs: Micros): void {
+    switch (order.kind) {
+      case "open":
+        return this.#open(name, order, nowUs);
+      case "ask":
+        return this.#ask(name, order, nowUs);
+      case "give":
+        return this.#give(name, order, nowUs);
+      case "turn": {
+        const shortage = this.#rates.take(order, this.#books.clock(nowUs));
+        return this.#tell(name, { kind: "turn_given", request: order.request, shortage });
+      }
+    }
+  }
+
+  /** Limits have changed. What is leased of them stays so until each replica says that it knows. */
+  setLimits(limits: readonly LimitRow[], known: Known): void {
+    this.#setLimits(limits, known);
+    const told: SupervisorEvent = {
+      kind: "limits_changed",
+      limits: [...limits],
+      known: { zones: known.zones, used: [], through: 0 },
+    };
+    for (const name of this.#replicas.keys()) this.#tell(name, told);
+  }
+
+  /** Other rates from now on. */
+  setRates(rates: Pick<AdmissionConfig, "rates" | "payerRates">): void {
+    this.#rates.reconfigure(rates);
+  }
+
+  /** The journal is durable up to that position. */
+  durable(through: number): void {
+    this.#books.durable(through);
+    for (const { name, pending } of this.#replicas.values()) {
+      const count = pending.findIndex(({ position }) => position > through);
+      const done = pending.splice(0, count < 0 ? pending.length : count);
+      const last = done.at(-1);
+      if (last !== undefined) this.#tell(name, { kind: "ledger_durable", through: last.sequence });
+    }
+  }
+
+  /** It has ended: what its leases had left is not leased any more, and what it held is posted in doubt. Returns entries to append. */
+  leave(name: string, nowUs: Micros): LedgerEntry[] {
+    const replica = this.#replica(name);
+    this.#replicas.delete(name);
+    for (const leases of this.#leases.values()) leases.delete(name);
+    const { holds, inDoubt } = this.#books.accounts;
+    const entries = Array.from(replica.holds, (id) => this.#postInDoubt(holds.get(id)!, nowUs));
+    const [heir] = this.#replicas.keys();
+    if (heir !== undefined && entries.length > 0) {
+      const posts = entries.map(({ hold }): DoubtfulPost => inDoubt.get(hold)!);
+      this.#tell(heir, { kind: "doubts_left", posts });
+    }
+    this.#waiting = this.#waiting.filter((waiting) => waiting.replica !== name);
+    for (const { recalls } of this.#waiting) for (const unheard of recalls.values()) unheard.delete(name);
+    this.#serve(nowUs);
+    return entries;
+  }
+
+  /** Answers asks for which others have not given back in time. Returns when the next of them is due; null for never. */
+  tick(nowUs: Micros): Micros | null {
+    this.#serve(nowUs);
+    return this.#waiting.reduce<Micros | null>((first, { dueUs }) => Math.min(first ?? dueUs, dueUs), null);
+  }
+
+  #setLimits(limits: readonly LimitRow[], known: Known): void {
+    this.#books.setLimits(limits, known);
+    for (const row of limits) {
+      if (row.amount === null) this.#rows.delete(nameOf(row));
+      else this.#rows.set(nameOf(row), row);
+    }
+  }
+
+  #open(name: string, order: LeaseOpen, nowUs: Micros): void {
+    this.#endAsks(name, order);
+    const inForce = this.#books.limits.find(order);
+    const leases = this.#leasesOf(order);
+    if (inForce === null) leases.delete(name);
+    else {
+      const { holds, calendar } = this.#books.accounts;
+      const own = Array.from(this.#replica(name).holds, (id) => holds.get(id)!);
+      leases.set(name, openedAt(inForce, { holds: own, calendar }));
+    }
+    if (leases.size === 0) this.#leases.delete(nameOf(order));
+    this.#serve(nowUs);
+  }
+
+  /** What it has asked for of a limit that is another one for it now would not reach its lease. */
+  #endAsks(name: string, order: LeaseOpen): void {
+    this.#waiting = this.#waiting.filter((waiting) => {
+      const { replica, ask } = waiting;
+      if (replica !== name || !ask.places.some((place) => nameOf(place) === nameOf(order))) return true;
+      this.#answer(
+        waiting,
+        ask.places.map(() => NONE),
+      );
+      return false;
+    });
+  }
+
+  #give(name: string, { amount, recall, startUs, ...place }: LeaseGive, nowUs: Micros): void {
+    this.#leases.get(nameOf(place))?.get(name)?.add(startUs, -BigInt(amount));
+    if (recall !== null) for (const { recalls } of this.#waiting) recalls.get(recall)?.delete(name);
+    this.#serve(nowUs);
+  }
+
+  #ask(replica: string, ask: LeaseAsk, nowUs: Micros): void {
+    const waiting: Waiting = {
+      replica,
+      ask,
+      recalls: new Map(),
+      recalled: new Set(),
+      dueUs: nowUs + RECALL_US,
+    };
+    const isToCome = ask.places.every(({ needed }) => needed === "0");
+    const isBehind = this.#waiting.some((other) => isOfSamePlace(other.ask, ask));
+    // Nobody waits for what he does not need yet, and it is not for him while others wait.
+    if (isToCome && isBehind)
+      return this.#answer(
+        waiting,
+        ask.places.map(() => NONE),
+      );
+    this.#waiting.push(waiting);
+    this.#serve(nowUs);
+  }
+
+  /** Answers those that wait, in order: with what they need, or, when nobody has more to give, with what there is. */
+  #serve(nowUs: Micros): void {
+    if (this.#waiting.length === 0) return;
+    const blocked: LeaseAsk[] = [];
+    this.#waiting = this.#waiting.filter((waiting) => {
+      const isFirst = !blocked.some((other) => isOfSamePlace(other, waiting.ask));
+      if (isFirst && this.#grant(waiting, nowUs)) return false;
+      blocked.push(waiting.ask);
+      return true;
+    });
+  }
+
+  /** Whether the ask was answered: with all it needs, or, at last, with what there is. */
+  #grant(waiting: Waiting, nowUs: Micros): boolean {
+    const { replica, ask, recalls, dueUs } = waiting;
+    const rooms = ask.places.map((place) => this.#room(replica, place, nowUs));
+    const isEnough = rooms.every(({ free, short }) => free >= short);
+    if (!isEnough) this.#recall(waiting, rooms);
+    const isUnheard = nowUs < dueUs && [...recalls.values()].some((unheard) => unheard.size > 0);
+    if (!isEnough && isUnheard) return false;
+    // Without what is least of each limit the others are of no use.
+    const isUseful = rooms.every(({ free, least }) => free >= least);
+    const hasWaited = recalls.size > 0;
+    this.#answer(
+      waiting,
+      rooms.map(({ free, short, debt, surplus }) => {
+        const isAll = free < short;
+        const granted = !isUseful ? 0n : isAll ? free : short + (hasWaited ? 0n : surplus);
+        // What it had used beyond its lease is used in any case.
+        return { granted: granted > 0n ? granted + debt : 0n, isAll };
+      }),
+    );
+    return true;
+  }
+
+  /** Asks the others for what they don't use of places that are short, each once for every ask. */
+  #recall({ replica, ask, recalls, recalled }: Waiting, rooms: readonly Room[]): void {
+    for (const [i, place] of ask.places.entries()) {
+      const { free, short } = rooms[i]!;
+      if (free >= short || recalled.has(place)) continue;
+      const others = this.#othersWithRest(replica, place);
+      if (others.length === 0) continue;
+      recalled.add(place);
+      const recall = ++this.#lastRecall;
+      recalls.set(recall, new Set(others));
+      const { account, unit, window, startUs } = place;
+      for (const name of others) {
+        this.#tell(name, { kind: "lease_recalled", account, unit, window, startUs, recall });
+      }
+    }
+  }
+
+  #room(replica: string, place: AskedPlace, nowUs: Micros): Room {
+    const left = this.#leases.get(nameOf(place))?.get(replica)?.at(place.startUs) ?? 0n;
+    const rest = positive(left);
+    const short = positive(BigInt(place.needed) - rest);
+    const least = positive(BigInt(place.least) - rest);
+    const debt = positive(-left);
+    const inForce = this.#books.limits.find(place);
+    // The replica will be told, or has been told already, that the limit is gone.
+    if (inForce === null) return { free: short, short, least, debt, surplus: 0n };
+    const { amount } = inForce.limit;
+    const used = this.#isOver(inForce, place, nowUs) ? amount : this.#used(inForce, place);
+    const free = positive(partOf(amount, place.percent) - used);
+    // Not beyond a threshold, and not so much that nothing is left for the others.
+    const plenty = positive(partOf(amount, lowestOf(inForce)) - used - short);
+    const share = plenty / BigInt(2 * this.#replicas.size);
+    const surplus = place.percent < 100 ? 0n : smaller(share, BigInt(place.surplus));
+    return { free, short, least, debt, surplus };
+  }
+
+  #answer(
+    { replica, ask: { ask, places } }: Waiting,
+    grants: readonly { granted: bigint; isAll: boolean }[],
+  ): void {
+    this.#tell(replica, {
+      kind: "lease_answered",
+      ask,
+      grants: places.map((place, i) => {
+        const { granted, isAll } = grants[i]!;
+        this.#lease(replica, place).add(place.startUs, granted);
+        const inForce = this.#books.limits.find(place);
+        const used = inForce === null ? 0n : this.#used(inForce, place);
+        const posted =
+          inForce === null ? 0n : this.#books.usage(inForce, this.#instantOf(inForce, place)).posted;
+        return { granted: `${granted}`, posted: `${posted}`, reserved: `${used - posted}`, isAll };
+      }),
+      ledgerUs: this.#books.clock(0),
+    });
+  }
+
+  /** Posted, held, and what leases have left. */
+  #used(inForce: LimitInForce, { startUs, ...place }: LeasePlace): bigint {
+    const { posted, held } = this.#books.usage(inForce, this.#instantOf(inForce, { startUs }));
+    let used = posted + held;
+    for (const unused of this.#leases.get(nameOf(place))?.values() ?? [])
+      used += positive(unused.at(startUs));
+    return used;
+  }
+
+  /** One that counts in the instance. */
+  #instantOf({ limit }: LimitInForce, { startUs }: { startUs: Micros }): Micros {
+    const nowUs = this.#books.clock(0);
+    return startOf(limit, this.#books.accounts.calendar, nowUs) === 0 ? nowUs : startUs;
+  }
+
+  /** Whether the instance is long over: what was used in it may be forgotten. */
+  #isOver({ limit }: LimitInForce, { startUs }: LeasePlace, nowUs: Micros): boolean {
+    const beforeUs = this.#books.clock(nowUs) - LEASE_SKEW_US;
+    return startUs < startOf(limit, this.#books.accounts.calendar, beforeUs);
+  }
+
+  #othersWithRest(replica: string, { startUs, ...place }: LeasePlace): string[] {
+    const leases = this.#leases.get(nameOf(place)) ?? new Map<string, Unused>();
+    return [...leases].flatMap(([name, unused]) =>
+      name !== replica && unused.at(startUs) > 0n ? [name] : [],
+    );
+  }
+
+  #leasesOf(place: Pick<LimitRow, "account" | "unit" | "window">): Map<string, Unused> {
+    const leases = this.#leases.get(nameOf(place)) ?? new Map<string, Unused>();
+    this.#leases.set(nameOf(place), leases);
+    return leases;
+  }
+
+  #lease(replica: string, place: LeasePlace): Unused {
+    const leases = this.#leasesOf(place);
+    const lease = leases.get(replica) ?? new Unused();
+    leases.set(replica, lease);
+    return lease;
+  }
+
+  #count(name: string, entry: LedgerEntry, hold: Hold | undefined): void {
+    const { calendar } = this.#books.accounts;
+    const taken = takenBy(entry, hold);
+    this.#books.limits.eachUpwards(entry.account, (inForce) => {
+      const { limit, account } = inForce;
+      const unused = this.#leases.get(nameOf({ ...limit, account: account.name }))?.get(name);
+      if (unused === undefined) return;
+      for (const { startUs, amount } of usesOf(inForce, { taken, atUs: entry.atUs, calendar })) {
+        unused.add(startUs, -amount);
+      }
+    });
+  }
+
+  #postInDoubt({ id: hold, account, model, charge, parts }: Hold, nowUs: Micros): LedgerEntry {
+    const atUs = this.#books.clock(nowUs);
+    const heldAtUs = parts[0]!.atUs;
+    return this.#books.append({
+      operation: "post",
+      hold,
+      account,
+      model,
+      charge,
+      atUs,
+      heldAtUs,
+      inDoubt: true,
+    });
+  }
+
+  #replica(name: string): Replica {
+    const replica = this.#replicas.get(name);
+    assert(replica !== undefined, `${name} has joined, and not left`);
+    return replica;
+  }
+}
+
+/** Whether both are about one place at least. */
+function isOfSamePlace(a: LeaseAsk, b: LeaseAsk): boolean {
+  return a.places.some((one) =>
+    b.places.some((other) => one.startUs === other.startUs && nameOf(one) === nameOf(other)),
+  );
+}
+
+/** How far the limit is used before something happens to some requests, in percent. */
+function lowestOf({ limit }: LimitInForce): number {
+  return limit.thresholds.reduce((lowest, { action, percent }) => {
+    return action === "notify" ? lowest : Math.min(lowest, percent);
+  }, 100);
+}
+
+function nameOf({ account, unit, window }: Pick<LimitRow, "account" | "unit" | "window">): string {
+  return `${unit} ${window} ${account}`;
+}
+
+function smaller(a: bigint, b: bigint): bigint {
+  return a < b ? a : b;
+}
+
+function positive(amount: bigint): bigint {
+  return amount > 0n ? amount : 0n;
+}

@@ -1,0 +1,104 @@
+import { type Hold, isAtOrBelow } from "../budget/accounts.ts";
+import type { Calendar } from "../budget/calendar.ts";
+import { type Charge, least, minus } from "../budget/charge.ts";
+import type { LedgerEntry } from "../budget/ledger-entry.ts";
+import type { LimitInForce } from "../budget/limit-tree.ts";
+import { chargedIn, type Limit } from "../budget/limits.ts";
+import type { Micros } from "../units.ts";
+
+/** Instances that a lease remembers, the latest: what is left of the others is nothing to anybody. */
+const INSTANCES_MAX = 4;
+
+/** What one replica's lease of one limit has left, by instance: less than nothing where its provider has billed too much. */
+export class Unused {
+  readonly #amounts = new Map<Micros, bigint>();
+
+  at(startUs: Micros): bigint {
+    return this.#amounts.get(startUs) ?? 0n;
+  }
+
+  add(startUs: Micros, amount: bigint): void {
+    this.#amounts.set(startUs, this.at(startUs) + amount);
+    if (this.#amounts.size > INSTANCES_MAX) this.#amounts.delete(Math.min(...this.#amounts.keys()));
+  }
+}
+
+/** Where the instance of the limit's window begins that contains that instant: 0 where there is only one. */
+export function startOf({ window }: Pick<Limit, "window">, calendar: Calendar, atUs: Micros): Micros {
+  if (window === "total" || calendar.spec(window).kind === "rolling") return 0;
+  return calendar.span(window, atUs).startUs;
+}
+
+/** What an entry takes out of a lease, or puts back: at the instants of the hold, in every unit. */
+export interface Taken {
+  atUs: Micros;
+  charge: Charge;
+  sign: 1 | -1;
+}
+
+/**
+ * What an entry takes, given the hold that was open before it. A correction puts nothing back: what was in doubt may have been
+ * anybody's.
+ */
+export function takenBy(entry: LedgerEntry, hold: Hold | undefined): Taken[] {
+  const { operation, atUs, charge } = entry;
+  switch (operation) {
+    case "reserve":
+    case "extend":
+      return [{ atUs, charge, sign: 1 }];
+    case "void":
+      return hold!.parts.map((part) => ({ ...part, sign: -1 }));
+    case "post":
+      return unfilled(hold!, charge);
+    case "adjust":
+      return [];
+  }
+}
+
+/** Of each part, what was not used; of the last one perhaps less than nothing. Parts are filled in order, as `Accounts` does. */
+function unfilled({ parts }: Hold, used: Charge): Taken[] {
+  let left = used;
+  return parts.map((part, i) => {
+    const share = i === parts.length - 1 ? left : least(left, part.charge);
+    left = minus(left, share);
+    return { atUs: part.atUs, charge: minus(part.charge, share), sign: -1 };
+  });
+}
+
+/** A part of that, in the unit of a limit: what the lease has less. */
+interface Use {
+  startUs: Micros;
+  amount: bigint;
+}
+
+/** What an entry takes from a lease of that limit. What a rolling window has left behind is not put back: others may have it. */
+export function usesOf(
+  { limit, unit }: LimitInForce,
+  { taken, atUs, calendar }: { taken: readonly Taken[]; atUs: Micros; calendar: Calendar },
+): Use[] {
+  const isRolling = limit.window !== "total" && calendar.spec(limit.window).kind === "rolling";
+  const fromUs = isRolling ? calendar.countsFrom(limit.window, atUs) : -Infinity;
+  return taken.flatMap(({ atUs: takenUs, charge, sign }) => {
+    const amount = BigInt(sign) * chargedIn(unit, charge);
+    if (amount === 0n || (amount < 0n && takenUs < fromUs)) return [];
+    return [{ startUs: startOf(limit, calendar, takenUs), amount }];
+  });
+}
+
+/**
+ * What a lease has left that begins while these are open: they count under the limit already, so what comes free of them
+ * is not there for anybody as long as more is used than there is.
+ */
+export function openedAt(
+  { account, limit, unit }: LimitInForce,
+  { holds, calendar }: { holds: Iterable<Hold>; calendar: Calendar },
+): Unused {
+  const unused = new Unused();
+  for (const hold of holds) {
+    if (!isAtOrBelow(hold.account, account.name)) continue;
+    for (const { atUs, charge } of hold.parts) {
+      unused.add(startOf(limit, calendar, atUs), -chargedIn(unit, charge));
+    }
+  }
+  return unused;
+}
