@@ -18,7 +18,7 @@ export interface Caller {
 export type Keyless = "loopback" | "never" | "anywhere";
 
 export interface AccessOptions {
-  keys: Pick<KeyBook, "find" | "isEmpty">;
+  keys: Pick<KeyBook, "find" | "isEmpty"> & Partial<Pick<KeyBook, "coming">>;
   keyless: Keyless;
   /** The address that the server listens on. */
   host: string;
@@ -77,6 +77,11 @@ export class Access {
     const account = this.#subAccounts.read(request.headers, payer);
     if (account === null) return { tenant, key };
     return typeof account === "string" ? { tenant, key, account } : account;
+  }
+
+  /** Resolves when somebody who was refused may be let in after all, for keys are on their way; null where none are. */
+  get keysComing(): Promise<void> | null {
+    return this.#keys.coming ?? null;
   }
 
   /** Why the caller may not look at what the supervisor is doing; null when it may. */

@@ -17,6 +17,8 @@ const UNKNOWN_MAX = 1_000;
 /** Looks into the file: a flood of wrong secrets costs no more than these. */
 const LOOK_UPS_PER_SECOND_MAX = 50;
 const SECOND_MS = 1_000;
+/** How long whoever has come with a new key may wait for it to be usable. */
+const COMING_MS_MAX = 500;
 
 /**
  * All keys in memory, by the hash of their secret. Told when the file has changed; at a secret it
@@ -27,6 +29,9 @@ export class KeyBook {
   readonly #byHash = new Map<string, KeyRow>();
   readonly #byAccount = new Map<string, KeyRow>();
   readonly #unknown = new Set<string>();
+  /** Of keys that were found and may not be used yet. */
+  #coming: PromiseWithResolvers<void> | null = null;
+  #hasOthers = false;
   #lookUps = 0;
   #lookUpsSinceMs = 0;
 
@@ -38,7 +43,20 @@ export class KeyBook {
 
   /** Whether no key has ever been created. Keys are disabled, never deleted. */
   get isEmpty(): boolean {
-    return this.#byHash.size === 0;
+    return this.#byHash.size === 0 && !this.#hasOthers;
+  }
+
+  /** Resolves when keys that were found may be used, or have not come for too long; null where nobody waits for any. */
+  get coming(): Promise<void> | null {
+    return this.#coming?.promise ?? null;
+  }
+
+  /** There are keys that may not be used yet: they will be taken in with a later update. */
+  expect(): void {
+    this.#hasOthers = true;
+    if (this.#coming !== null) return;
+    const coming = (this.#coming = Promise.withResolvers<void>());
+    setTimeout(() => this.#arrived(coming), COMING_MS_MAX).unref();
   }
 
   /** Null when no enabled key has that secret. */
@@ -54,6 +72,12 @@ export class KeyBook {
   update(keys: readonly KeyRow[]): void {
     for (const key of keys) this.#take(key);
     this.#unknown.clear();
+    if (keys.length > 0 && this.#coming !== null) this.#arrived(this.#coming);
+  }
+
+  #arrived(coming: PromiseWithResolvers<void>): void {
+    coming.resolve();
+    if (this.#coming === coming) this.#coming = null;
   }
 
   #find(hash: string): KeyRow | null {

@@ -1,6 +1,6 @@
 import type { DatabaseSync } from "node:sqlite";
-import type { TrackedWindow } from "../core/budget/accounts.ts";
-import type { Known } from "../core/budget/budget.ts";
+import { pathOf, type TrackedWindow } from "../core/budget/accounts.ts";
+import type { Known } from "../core/budget/limited-accounts.ts";
 import type { LimitRow } from "../core/budget/limits.ts";
 import { type KeyRow, readKeys } from "../keys/key-table.ts";
 import { isCharged } from "./known-account.ts";
@@ -79,6 +79,20 @@ export function readPlainChanges(database: DatabaseSync, after: Versions): Chang
     if (changes.keys.some(({ account }) => limited.has(account))) return null;
     const through = { ...changes.through, limits: after.limits };
     return { ...changes, limits: [], through };
+  });
+}
+
+/**
+ * Keys that were changed after those versions, for a replica, which is told of limits by another process: without those
+ * that have a limit on their path that it was not told of yet, for a key is not used before its limits are in force.
+ */
+export function readUsableKeys(database: DatabaseSync, after: Versions): { keys: KeyRow[]; isAll: boolean } {
+  return consistently(database, () => {
+    const { limits } = readLimits(database, { after: after.limits });
+    const notInForce = new Set(limits.map(({ account }) => account));
+    const changed = readKeys(database, { after: after.keys });
+    const keys = changed.filter(({ account }) => !pathOf(account).some((name) => notInForce.has(name)));
+    return { keys, isAll: keys.length === changed.length };
   });
 }
 

@@ -1,6 +1,6 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { TrackedWindow } from "../core/budget/accounts.ts";
-import type { Known } from "../core/budget/budget.ts";
+import type { Known } from "../core/budget/limited-accounts.ts";
 import { AccountIds } from "./account-ids.ts";
 import { type EntryRow, FIELDS_PER_ENTRY, type Field, toEntry } from "./entry-fields.ts";
 import type { Share } from "./shares.ts";

@@ -35,6 +35,7 @@ export interface CommitStore {
 export class GroupCommit implements LedgerPort {
   readonly #store: CommitStore;
   readonly #submit: (event: SupervisorEvent) => void;
+  readonly #tellsAll: boolean;
   #open: LedgerEntry[] = [];
   /** Whether a packet waits for an entry of the open group. */
   #isAwaited = false;
@@ -43,9 +44,11 @@ export class GroupCommit implements LedgerPort {
   /** Entries appended and not durable yet. */
   #pending = 0;
 
-  constructor(store: CommitStore, submit: (event: SupervisorEvent) => void) {
+  /** Says of groups that a packet waits for that they are durable; with `tellsAll`, of every group. */
+  constructor(store: CommitStore, submit: (event: SupervisorEvent) => void, { tellsAll = false } = {}) {
     this.#store = store;
     this.#submit = submit;
+    this.#tellsAll = tellsAll;
   }
 
   get pending(): number {
@@ -58,6 +61,11 @@ export class GroupCommit implements LedgerPort {
     this.#pending++;
     this.#isAwaited ||= isFirstAwaited;
     if (!this.#isWriting && (isFirst || isFirstAwaited)) this.#defer();
+  }
+
+  /** Whoever has the ledger to itself has no leases. */
+  order(): never {
+    throw new Error("there are leases only where supervisors share a ledger");
   }
 
   /** Resolves once everything appended so far, and whatever is appended until then, is durable. */
@@ -94,7 +102,8 @@ export class GroupCommit implements LedgerPort {
       this.#isWriting = false;
       this.#pending -= group.length;
       // The answer may append to the next group, which need not wait for the one after.
-      if (wasAwaited) this.#submit({ kind: "ledger_durable", through: group.at(-1)!.sequence });
+      if (wasAwaited || this.#tellsAll)
+        this.#submit({ kind: "ledger_durable", through: group.at(-1)!.sequence });
       if (this.#pending === 0) this.#settle();
       else if (this.#waitingForQuiet.length > 0) this.#writeOpen();
       else if (!this.#isWriting) this.#defer();

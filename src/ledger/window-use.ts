@@ -1,7 +1,7 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { type BalanceRow, pathOf, type TrackedWindow } from "../core/budget/accounts.ts";
 import { Calendar } from "../core/budget/calendar.ts";
-import type { Known } from "../core/budget/budget.ts";
+import type { Known } from "../core/budget/limited-accounts.ts";
 import type { Sum } from "../core/budget/limits.ts";
 import { addSum, newSum, rowOf } from "../core/budget/sums.ts";
 import { zoneOf } from "../core/budget/windows.ts";
@@ -68,7 +68,7 @@ export class WindowUse {
   constructor(database: DatabaseSync, { calendar, nowUs }: { calendar: Calendar; nowUs: Micros }) {
     this.#database = database;
     this.#calendar = calendar;
-    this.#nowUs = Math.max(nowUs, lastEntryUs(database));
+    this.#nowUs = Math.max(nowUs, latestEntryUs(database));
     this.#quarters = database.prepare(
       `SELECT quarter_us, CAST(sum(nano_usd) AS TEXT), sum(input_tokens), sum(cached_tokens), sum(output_tokens),
          sum(reasoning_tokens), sum(requests)
@@ -114,7 +114,8 @@ export class WindowUse {
          sum(reasoning_tokens), sum(requests)
        FROM (
          SELECT ${columns} FROM entries
-         WHERE operation = 'post' AND ${upToSnapshot} AND sequence < :end AND held_at_us >= :fromUs
+         WHERE operation = 'post' AND ${upToSnapshot} AND sequence < :end
+           AND held_at_us >= :fromUs AND held_at_us < :untilUs
          UNION ALL
          SELECT ${columns} FROM entries INDEXED BY entries_adjusting
          WHERE operation = 'adjust' AND ${upToSnapshot} AND held_at_us >= :fromUs AND held_at_us < :untilUs
@@ -139,7 +140,10 @@ function negative({ nanoUsd, ...counts }: Sum): Sum {
   return { nanoUsd: -nanoUsd, ...(Object.fromEntries(negated) as typeof counts) };
 }
 
-/** The first entry at or after that instant, or the one after the last: the ledger's clock never goes back, so halving finds it. */
+/**
+ * The first entry at or after that instant, or the one after the last, found by halving. Entries of several supervisors are
+ * not quite in the order of time: then it is one close by.
+ */
 function firstEntry(database: DatabaseSync, atUs: Micros): number {
   const next = database.prepare(
     "SELECT sequence, at_us FROM entries WHERE sequence >= ? ORDER BY sequence LIMIT 1",
@@ -155,9 +159,14 @@ function firstEntry(database: DatabaseSync, atUs: Micros): number {
 }
 
 /** By the ledger's clock, which the machine's may be behind. */
-function lastEntryUs(database: DatabaseSync): Micros {
-  const row = database.prepare("SELECT at_us FROM entries ORDER BY sequence DESC LIMIT 1").get();
-  return (row?.["at_us"] ?? 0) as Micros;
+function latestEntryUs(database: DatabaseSync): Micros {
+  const row = database
+    .prepare(
+      `SELECT max(clock_us, coalesce((SELECT max(at_us) FROM entries WHERE entries.sequence > snapshot.sequence), 0)) AS atUs
+       FROM snapshot`,
+    )
+    .get();
+  return row!["atUs"] as Micros;
 }
 
 /** Of the file's last entry; 0 where there is none. */

@@ -27,6 +27,7 @@ export function createSystemTimer(submit: Submit): SystemTimer {
   };
 }
 
-function systemNowUs(): Micros {
+/** The process's clock, which never goes back. */
+export function systemNowUs(): Micros {
   return Math.floor((performance.timeOrigin + performance.now()) * MICROS_PER_MILLI);
 }

@@ -37,7 +37,7 @@ class HandStore implements CommitStore {
   }
 }
 
-function setUp(): {
+function setUp(options?: { tellsAll: boolean }): {
   store: HandStore;
   commits: GroupCommit;
   durable: number[];
@@ -45,10 +45,14 @@ function setUp(): {
 } {
   const store = new HandStore();
   const durable: number[] = [];
-  const commits = new GroupCommit(store, (event) => {
-    assert.equal(event.kind, "ledger_durable");
-    durable.push(event.through);
-  });
+  const commits = new GroupCommit(
+    store,
+    (event) => {
+      assert.equal(event.kind, "ledger_durable");
+      durable.push(event.through);
+    },
+    options,
+  );
   let sequence = 0;
   const append = (...operations: Operation[]): void => {
     for (const operation of operations) {
@@ -99,6 +103,17 @@ test("posts wait for a reserve to come along, and nobody is told of a group with
   store.goOn();
   store.finish();
   assert.deepEqual(durable, [3]);
+});
+
+test("who keeps the ledger for others is told of every group", () => {
+  const { store, durable, append } = setUp({ tellsAll: true });
+  append("post", "void");
+  store.goOn();
+  store.finish();
+  append("reserve");
+  store.goOn();
+  store.finish();
+  assert.deepEqual(durable, [2, 3]);
 });
 
 test("a reminder of an earlier group does not hurry a later one", () => {
