@@ -1,13 +1,14 @@
 import type { AdminDesk } from "./administration/desk.ts";
 import type { RunningGateway } from "./gateway/serve.ts";
 import type { Shell } from "./gateway/shell.ts";
+import type { Replicas } from "./launcher/replicas.ts";
 import type { Ledger } from "./ledger/ledger.ts";
 import type { Recorder } from "./recording/recorder.ts";
 import type { SystemTimer } from "./supervisor/system-timer.ts";
 import type { WorkerProcesses } from "./supervisor/worker-processes.ts";
 import type { Webhooks } from "./webhooks/webhooks.ts";
 
-/** What a supervisor has open: all of it while it runs, the first of it when its start has failed. */
+/** What a process of ours has open: all of it while it runs, the first of it when its start has failed. */
 export interface Parts {
   ledger?: Pick<Ledger, "close">;
   administration?: Pick<AdminDesk, "close">;
@@ -17,6 +18,7 @@ export interface Parts {
   shell?: Pick<Shell, "close">;
   workers?: Pick<WorkerProcesses, "stop">;
   gateway?: Pick<RunningGateway, "close">;
+  replicas?: Pick<Replicas, "stop">;
 }
 
 /**
@@ -25,7 +27,7 @@ export interface Parts {
  * Rejects with the failure, or with an `AggregateError` of several.
  */
 export async function closeParts(parts: Parts, graceMs: number): Promise<void> {
-  const { gateway, workers, administration, webhooks, shell, ledger, timer, recorder } = parts;
+  const { gateway, replicas, workers, administration, webhooks, shell, ledger, timer, recorder } = parts;
   const failures: unknown[] = [];
   const attempt = async (close: () => unknown): Promise<void> => {
     try {
@@ -34,7 +36,12 @@ export async function closeParts(parts: Parts, graceMs: number): Promise<void> {
       failures.push(error);
     }
   };
-  await Promise.all([attempt(() => gateway?.close({ graceMs })), attempt(() => workers?.stop(graceMs))]);
+  const closeGateway = (): unknown => gateway?.close({ graceMs });
+  await Promise.all(
+    [closeGateway, () => replicas?.stop(graceMs), () => workers?.stop(graceMs)].map((close) =>
+      attempt(close),
+    ),
+  );
   await Promise.all([attempt(() => administration?.close()), attempt(() => webhooks?.close())]);
   await attempt(() => shell?.close());
   // The loop still hears what has become durable, so what it asks for and records ends after that.

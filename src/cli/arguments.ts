@@ -27,3 +27,11 @@ export function parsePort(value: string): number {
   if (Number.isInteger(number) && number >= 0 && number <= 65_535) return number;
   throw new InvalidArgumentError("give a port between 0 and 65535");
 }
+
+const SUPERVISORS_MAX = 64;
+
+export function parseSupervisors(value: string): number {
+  const number = Number(value);
+  if (Number.isInteger(number) && number >= 1 && number <= SUPERVISORS_MAX) return number;
+  throw new InvalidArgumentError(`give a whole number from 1 to ${SUPERVISORS_MAX}`);
+}

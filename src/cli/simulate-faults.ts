@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { simulateCommand, type SimulateOptions } from "../simulator/command.ts";
-import { parseCount, parseSeed } from "./arguments.ts";
+import { parseCount, parseSeed, parseSupervisors } from "./arguments.ts";
 import { StatusLine } from "./status-line.ts";
 
 export function addFaultsCommand(simulate: Command): void {
@@ -10,6 +10,11 @@ export function addFaultsCommand(simulate: Command): void {
     .option("--seed <number>", "the first seed", parseSeed, 1)
     .option("--seeds <count>", "how many seeds, one after the other", parseCount)
     .option("--requests <count>", "requests in each run", parseCount)
+    .option(
+      "--supervisors [count]",
+      "several on one ledger: so many, or 2 to 4 as each seed says",
+      parseSupervisors,
+    )
     .option("--json", "print each report as a line of JSON")
     .option("--record <file>", "record a single run, for `headgate replay`")
     .action((given: SimulateOptions) => {

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Command } from "commander";
 import type { Inspection, WorkerInspection } from "../core/inspection.ts";
+import type { SupervisorStatus } from "../gateway/fleet-pages.ts";
 import { askSupervisor, urlOption } from "./supervisor.ts";
 import { table } from "./table.ts";
 
@@ -31,21 +32,26 @@ export function addStatusCommand(program: Command): void {
 }
 
 async function report({ url, json }: StatusArguments): Promise<string> {
-  const inspection = (await askSupervisor(url, "/headgate/status")) as Inspection;
-  return json === true ? JSON.stringify(inspection, null, 2) : describe(url, inspection);
+  const status = (await askSupervisor(url, "/headgate/status")) as SupervisorStatus;
+  return json === true ? JSON.stringify(status, null, 2) : describe(url, status);
 }
 
-/** The inspection as a person reads it. */
-function describe(url: string, inspection: Inspection): string {
-  const { requests, sessions, kvBytes, queue, workers, draining } = inspection;
+/** The status as a person reads it. */
+function describe(url: string, status: SupervisorStatus): string {
+  const { requests, sessions, kvBytes, queue, workers, draining, supervisor } = status;
   const summary = [
     `Headgate at ${url}${draining ? ", draining" : ""}`,
+    ...(supervisor === undefined ? [] : [place(supervisor)]),
     `${requests} requests open, ${sessions} sessions running, ${queued(queue)}, ` +
       `${mebibytes(kvBytes)} MiB of KV cache reserved`,
   ];
   const rows = workers.flatMap((worker) => workerRows(worker));
   const header = ["worker", "status", "model", "running", "slots", "context", "others", "kv MiB"];
   return [...summary, "", table(header, rows)].join("\n");
+}
+
+function place({ name, pid, of }: NonNullable<SupervisorStatus["supervisor"]>): string {
+  return `supervisor ${name} (process ${pid}) says this of itself; ${of} share the port, and each is asked in turn`;
 }
 
 function queued({ packets, bands }: Inspection["queue"]): string {

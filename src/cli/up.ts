@@ -3,9 +3,10 @@ import type { Command } from "commander";
 import { readEnvironment } from "../config/environment.ts";
 import { loadConfig } from "../config/load.ts";
 import type { Config } from "../config/schema.ts";
-import { type RunningHeadgate, startHeadgate } from "../headgate.ts";
+import { type HeadgateOptions, startHeadgate } from "../headgate.ts";
+import { startLauncher } from "../launcher/launcher.ts";
 import { createLog } from "../observability/log.ts";
-import { parsePort } from "./arguments.ts";
+import { parsePort, parseSupervisors } from "./arguments.ts";
 import { LoadingProgress } from "./loading-progress.ts";
 
 const PARENT_CHECK_MS = 500;
@@ -15,35 +16,57 @@ interface UpArguments {
   host?: string;
   port?: number;
   record?: string;
+  supervisors: number;
+}
+
+/** One supervisor in this process, or several in processes of their own. */
+interface Running {
+  url: string;
+  stop(): Promise<void>;
 }
 
 export function addUpCommand(program: Command): void {
   program
     .command("up")
-    .description("start a supervisor and its embedded workers")
+    .description("start a supervisor, or several, and the embedded workers")
     .option("-c, --config <file>", "configuration", "headgate.yaml")
     .option("--host <address>", "address to listen on, instead of server.host")
     .option("--port <port>", "port to listen on, instead of server.port; 0 for any", parsePort)
+    .option(
+      "--supervisors <count>",
+      "processes that share the port and the ledger, 1 to 64",
+      parseSupervisors,
+      1,
+    )
     .option("--record <file>", "write every event of this run to a file, for `headgate replay`")
     .addHelpText("after", "\nEnvironment: HOST and PORT stand for --host and --port.")
     .action(async (given: UpArguments) => {
       const config = withOverrides(loadConfig(given.config).config, given);
       if (modelsOf(config).length === 0) throw new Error(`${given.config} has neither models nor remotes.`);
       const progress = new LoadingProgress(config.workers.map(({ id }) => id));
-      const headgate = await startHeadgate({
+      const headgate = await start(given, {
         config,
         configPath: resolve(given.config),
         variables: process.env,
         log: createLog(config.log.level),
         onWarning: say,
         workerEvents: progress,
-        ...(given.record === undefined ? {} : { recordPath: given.record }),
       });
       stopOnSignal(headgate);
       say(`Headgate listens on ${headgate.url}`);
       await progress.allReady;
-      say(welcome(headgate.url, config));
+      say(welcome(headgate.url, config, given.supervisors));
     });
+}
+
+function start({ supervisors, record }: UpArguments, options: HeadgateOptions): Promise<Running> {
+  if (supervisors === 1) {
+    return startHeadgate({ ...options, ...(record === undefined ? {} : { recordPath: record }) });
+  }
+  if (record === undefined) return startLauncher({ ...options, supervisors });
+  throw new Error(
+    "--record writes what one supervisor hears, so it can't be used with --supervisors: leave one of them out.",
+  );
 }
 
 function withOverrides(config: Config, given: UpArguments): Config {
@@ -57,7 +80,7 @@ function withOverrides(config: Config, given: UpArguments): Config {
  * The first signal drains; the second one ends the process at once. A signal to npm ends the
  * shell between npm and us without reaching us, so under npm our parent's end counts as one.
  */
-function stopOnSignal(headgate: RunningHeadgate): void {
+function stopOnSignal(headgate: Running): void {
   let isStopping = false;
   const onSignal = (): void => {
     if (isStopping) process.exit(1);
@@ -87,11 +110,12 @@ function modelsOf({ models, remotes }: Config): string[] {
   return [...Object.keys(models), ...remotes.flatMap((remote) => Object.keys(remote.models))];
 }
 
-function welcome(url: string, config: Config): string {
+function welcome(url: string, config: Config, supervisors: number): string {
   const models = modelsOf(config);
   const model = config.aliases["default"] === undefined ? models[0] : "default";
+  const processes = supervisors === 1 ? "" : `. ${supervisors} supervisors share the port and the ledger.`;
   return `
-Ready. Models: ${models.join(", ")}
+Ready. Models: ${models.join(", ")}${processes}
 
 Try it:
 

@@ -22,6 +22,26 @@ function modelObject(id: string, startedMs: number): object {
   return { id, object: "model", created, owned_by: "headgate" };
 }
 
+/** What `GET /headgate/status` answers: which of several supervisors on the port this is, and how things are with it. */
+export type SupervisorStatus = Inspection & { supervisor?: SupervisorPlace };
+
+export interface SupervisorPlace {
+  /** Of this life: the next process in its place has another one. */
+  name: string;
+  pid: number;
+  /** How many there are. */
+  of: number;
+}
+
+export function supervisorStatus(
+  inspection: Inspection,
+  replica: { name: string; of: number } | null,
+): SupervisorStatus {
+  if (replica === null) return inspection;
+  const { name, of } = replica;
+  return { supervisor: { name, pid: process.pid, of }, ...inspection };
+}
+
 /** Why no request can be served now; null when one can. */
 export function notReadyReason(inspection: Inspection): string | null {
   if (inspection.draining) return "draining";

@@ -5,7 +5,10 @@ import { ANY_MODEL, WORKER_ROLES } from "../core/vocabulary.ts";
 import type { ServedModel } from "../core/vocabulary.ts";
 
 /** A worker's report, without what is known only once it has arrived. */
-export type WorkerReport = Omit<HeartbeatReceived, "kind" | "report" | "receivedMs">;
+export interface WorkerReport extends Omit<HeartbeatReceived, "kind" | "report" | "receivedMs"> {
+  /** How many of its sessions each supervisor has sent it, by id; null when it does not say. */
+  sessionsBy: Readonly<Record<string, number>> | null;
+}
 
 /** What is wrong with the time in a report, whether we or the core find it. */
 export const TIMESTAMP_ERROR = "Stale or invalid timestamp";
@@ -20,6 +23,16 @@ const limitsSchema = z
 /** Blocks in one report: as many as 64 prompts have at most. */
 const BLOCKS_MAX = 131_072;
 const fingerprint = z.string().min(1).max(256).nullable().default(null);
+/** Supervisors that have sessions on one worker. */
+const SUPERVISORS_MAX = 1_000;
+const sessionsBy = z
+  .record(z.string().max(256), count)
+  .refine(
+    (counts) => Object.keys(counts).length <= SUPERVISORS_MAX,
+    `more than ${SUPERVISORS_MAX} supervisors`,
+  )
+  .nullable()
+  .default(null);
 const blocks = z.array(z.int()).max(BLOCKS_MAX).default([]);
 
 const modelSchema = z.object({
@@ -43,6 +56,7 @@ const heartbeatSchema = z.object({
   epoch: z.string().max(256).default(""),
   draining: z.boolean().default(false),
   own_sessions: count.nullable().default(null),
+  sessions_by: sessionsBy,
   limits: limitsSchema,
   role: z.enum(WORKER_ROLES).default("both"),
   labels: labelsSchema.default({}),
@@ -75,6 +89,7 @@ export function readHeartbeat(document: unknown): WorkerReport | { error: string
     models: isForeign ? [anyModel(limits.sessions_max)] : models.map(servedModel),
     sessions: health.active_sessions,
     ownSessions: own_sessions,
+    sessionsBy: result.data.sessions_by,
     kvBytes: health.kv_cache_bytes,
     progress,
     cache,

@@ -16,6 +16,8 @@ export interface PolicyDeskOptions {
   submit: (event: PolicySet) => void;
   /** Called before the core hears of other profiles, or of other policies in them. */
   onPlacementChanged: () => void;
+  /** Called with what is in force once it was changed here: other supervisors on this port have to hear of it. */
+  onChanged: (inForce: SchedulingSettings) => void;
 }
 
 /** What is remembered is laid out by these when the supervisor starts. */
@@ -57,13 +59,24 @@ export class PolicyDesk {
       return invalid(fixed.setting, `${fixed.setting} is read at start only: set it in headgate.yaml.`);
     }
     if (changed.length > 0) {
-      this.#inForce = read.settings;
-      this.#hintRules = this.#rulesOf(read.settings);
-      const scheduling = changedParts(changed, toScheduling(read.settings));
-      if (scheduling.placement !== undefined) this.#options.onPlacementChanged();
-      this.#options.submit({ kind: "policy_set", scheduling });
+      this.#put(read.settings, changed);
+      this.#options.onChanged(read.settings);
     }
     return { changed, in_force: this.#inForce };
+  }
+
+  /** Puts in force what was changed, and found to be right, at another supervisor on this port. */
+  adopt(settings: SchedulingSettings): void {
+    const changed = changesBetween(this.#inForce, settings);
+    if (changed.length > 0) this.#put(settings, changed);
+  }
+
+  #put(settings: SchedulingSettings, changed: readonly SettingChange[]): void {
+    this.#inForce = settings;
+    this.#hintRules = this.#rulesOf(settings);
+    const scheduling = changedParts(changed, toScheduling(settings));
+    if (scheduling.placement !== undefined) this.#options.onPlacementChanged();
+    this.#options.submit({ kind: "policy_set", scheduling });
   }
 
   #rulesOf(settings: SchedulingSettings): HintRules {

@@ -3,11 +3,19 @@ import { noCapacity } from "../core/admission/admission.ts";
 import type { HeadgateError } from "../core/errors.ts";
 import type { Inspection } from "../core/inspection.ts";
 import { parseBody } from "../exchange/client-request.ts";
+import type { Caller } from "./access.ts";
 import { ADMIN_BODY_BYTES_MAX, AdminRoutes } from "./admin-routes.ts";
 import { readBody } from "./body.ts";
 import type { Call, PaidCall } from "./call.ts";
 import { respondWithCoordinatorError } from "./coordinator-error.ts";
-import { availableWorkers, modelById, modelList, notReadyReason, workerList } from "./fleet-pages.ts";
+import {
+  availableWorkers,
+  modelById,
+  modelList,
+  notReadyReason,
+  supervisorStatus,
+  workerList,
+} from "./fleet-pages.ts";
 import { openApiDocument } from "./openapi/document.ts";
 import { metricsWithin } from "./metrics-scope.ts";
 import { respond, respondWithError, respondWithJson } from "./respond.ts";
@@ -52,7 +60,7 @@ export class Routes {
       ["/healthz", { method: "GET", handle: (call) => respondWithText(call, "ok\n") }],
       ["/readyz", { method: "GET", handle: (call) => this.#readiness(call) }],
       ["/metrics", { method: "GET", handle: (call) => this.#metrics(call) }],
-      ["/headgate/status", page((inspection) => inspection)],
+      ["/headgate/status", page((inspection) => supervisorStatus(inspection, shell.replica))],
       [
         "/openapi.json",
         { method: "GET", handle: ({ response, id }) => respondWithJson(response, id, document) },
@@ -135,16 +143,22 @@ export class Routes {
     respondWith: RespondWithError = respondWithError,
   ): Route {
     const { access, ledgerTrouble } = this.#options.shell;
+    const take = (call: Call, caller: Caller | HeadgateError): void => {
+      const refuse = this.#refusal(call, respondWith);
+      if ("code" in caller) return refuse(caller);
+      if (ledgerTrouble() !== null) return refuse(noCapacity("ledger_unavailable"));
+      const paid = { ...call, caller };
+      const onBody = (body: Buffer): void => this.#guarded(call, respondWith, () => handle(paid, body));
+      this.#readBody(call.request, onBody, refuse);
+    };
     return {
       method: "POST",
       handle: (call) => {
         const caller = access.identify(call.request);
-        const refuse = this.#refusal(call, respondWith);
-        if ("code" in caller) return refuse(caller);
-        if (ledgerTrouble() !== null) return refuse(noCapacity("ledger_unavailable"));
-        const paid = { ...call, caller };
-        const onBody = (body: Buffer): void => this.#guarded(call, respondWith, () => handle(paid, body));
-        this.#readBody(call.request, onBody, refuse);
+        const coming = "code" in caller ? access.keysComing : null;
+        if (coming === null) return take(call, caller);
+        const again = (): void => take(call, access.identify(call.request));
+        void coming.then(() => this.#guarded(call, respondWith, again));
       },
     };
   }
@@ -233,7 +247,7 @@ export class Routes {
     const scope = shell.access.scopeOf(request);
     if (typeof scope !== "string") return this.#refuse(call, scope);
     const headers = { "content-type": shell.metrics.contentType };
-    shell.metrics.scrape(inspect()).then(
+    shell.scrape(inspect()).then(
       (text) => respond(response, { status: 200, request: id, body: metricsWithin(text, scope), headers }),
       (error: unknown) => {
         shell.log.error({ request: id, error: String(error) }, "metrics failed");

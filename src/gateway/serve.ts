@@ -44,6 +44,8 @@ export interface GatewayOptions {
   /** 0 lets the system choose. */
   port: number;
   limits?: Partial<ServerLimits>;
+  /** When the server started, in ms since the Unix epoch; now if absent. */
+  startedMs?: number;
 }
 
 export interface RunningGateway {
@@ -58,7 +60,7 @@ export async function serveGateway(options: GatewayOptions): Promise<RunningGate
   const { shell, inspect, host, port } = options;
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const server = createLimitedServer(limits);
-  const startedMs = Date.now();
+  const { startedMs = Date.now() } = options;
   const routes = new Routes({ shell, inspect, bodyBytesMax: limits.bodyBytesMax, startedMs });
   const nextId = requestIds();
 
@@ -97,6 +99,8 @@ function createLimitedServer(limits: ServerLimits): Server {
   });
   server.maxHeadersCount = HEADERS_MAX;
   server.maxConnections = limits.connectionsMax;
+  // Where several processes share the port: one that is full closes what it is given, or it would go round and round.
+  Object.assign(server, { dropMaxConnection: true });
   return server;
 }
 

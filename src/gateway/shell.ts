@@ -10,6 +10,7 @@ import type { SignalSources } from "../config/scheduling-check.ts";
 import type { SchedulingSettings } from "../config/scheduling-schema.ts";
 import type { CoreConfig } from "../core/config.ts";
 import type { SupervisorEvent } from "../core/events.ts";
+import type { Inspection } from "../core/inspection.ts";
 import { Exchanges } from "../exchange/exchange.ts";
 import { Canary } from "../observability/canary.ts";
 import type { Log } from "../observability/log.ts";
@@ -23,6 +24,7 @@ import { Coordinator } from "./coordinator.ts";
 import { Infer } from "./infer.ts";
 import { Intake } from "./intake.ts";
 import { ModelNames } from "./model-names.ts";
+import type { News, TellOthers } from "./news.ts";
 import { PolicyDesk } from "./policy-desk.ts";
 import { StreamKeeper } from "./stream-keeper.ts";
 
@@ -46,6 +48,20 @@ export interface ShellOptions {
   silenceMs?: number;
   /** This supervisor's id, as workers know it. A new one for each life if absent. */
   supervisor?: string;
+  /** The others, where several supervisors share a port. */
+  replica?: Replica;
+}
+
+/** One of several supervisors on a port. */
+export interface Replica {
+  /** Which of them, and how many there are. */
+  name: string;
+  of: number;
+  /** Whom workers report to, all of the supervisors together. */
+  reportedTo: string;
+  tellOthers: TellOthers;
+  /** The metrics of all of them, as text. */
+  scrapeAll: () => Promise<string>;
 }
 
 /** Everything between the sockets and the loop: the ports that sockets play, and what the HTTP server calls. */
@@ -66,6 +82,12 @@ export interface Shell {
   policies: PolicyDesk;
   canary: Canary;
   metrics: Metrics;
+  /** Metrics as text: of this supervisor, or of all that share its port. */
+  scrape: (inspection: Inspection) => Promise<string>;
+  /** Which of several supervisors this is; null for the only one. */
+  replica: { name: string; of: number } | null;
+  /** Takes in what another supervisor on this port was told. */
+  hear: (news: News) => void;
   log: Log;
   /** Requests under way and attempts under way: both 0 when all is quiet. */
   open(): { exchanges: number; attempts: number };
@@ -84,7 +106,18 @@ export function createShell(options: ShellOptions): Shell {
   const remoteModels = remotes.flatMap((remote) => Object.keys(remote.models));
   const names = new ModelNames({ models, aliases, remoteModels });
   const metrics = new Metrics({ modelLabel: (model) => names.label(model) });
-  const coordinator = new Coordinator({ addresses, names, supervisor, cacheNames, submit });
+  const { replica } = options;
+  const tellOthers = replica?.tellOthers ?? (() => {});
+  const reportedTo = replica?.reportedTo ?? supervisor;
+  const coordinator = new Coordinator({
+    addresses,
+    names,
+    supervisor,
+    reportedTo,
+    cacheNames,
+    submit,
+    tellOthers,
+  });
   const endpoints = new Endpoints({
     upstream,
     exchanges,
@@ -98,7 +131,9 @@ export function createShell(options: ShellOptions): Shell {
   const { scheduling: settings, sources } = options;
   const canary = new Canary();
   const onPlacementChanged = (): void => canary.reset();
-  const policies = new PolicyDesk({ settings, sources, timeouts, submit, onPlacementChanged });
+  const onChanged = (inForce: SchedulingSettings): void =>
+    tellOthers({ kind: "policies", settings: inForce });
+  const policies = new PolicyDesk({ settings, sources, timeouts, submit, onPlacementChanged, onChanged });
   const budgetWaitMaxUs = timeouts.totalUs;
   const intake = new Intake({ exchanges, names, keeper, policies, submit, budgetWaitMaxUs });
   const observer = createObserver({ log, metrics, canary });
@@ -129,6 +164,20 @@ export function createShell(options: ShellOptions): Shell {
     policies,
     canary,
     metrics,
+    scrape: replica?.scrapeAll ?? ((inspection) => metrics.scrape(inspection)),
+    replica: replica === undefined ? null : { name: replica.name, of: replica.of },
+    hear(news) {
+      switch (news.kind) {
+        case "heartbeat":
+          return coordinator.overhear(news.report);
+        case "worker_left":
+          return submit(news);
+        case "cache_wanted":
+          return coordinator.wantCache(news.worker);
+        case "policies":
+          return policies.adopt(news.settings);
+      }
+    },
     log,
     open: () => ({ exchanges: exchanges.size, attempts: endpoints.running }),
     close: () => upstream.close(),

@@ -7,6 +7,7 @@ import { MICROS_PER_MILLI, MILLIS_PER_SECOND } from "../core/units.ts";
 import type { Micros } from "../core/units.ts";
 import { CostCounters } from "./cost-counters.ts";
 import { DurationHistogram } from "./duration-histogram.ts";
+import { expositionText, type HistogramFamily, type MetricsShare } from "./metrics-share.ts";
 import { addScrapedCounter } from "./scraped-counter.ts";
 
 export interface MetricsOptions {
@@ -124,26 +125,38 @@ export class Metrics {
   /** The exposition text. */
   async scrape(inspection: Inspection): Promise<string> {
     this.#gauges.set(inspection);
-    return [await this.#registry.metrics(), ...this.#histograms(), ""].join("\n");
+    return expositionText(await this.#registry.metrics(), this.#histograms());
   }
 
-  #histograms(): string[] {
+  /** The same as data, to be added up with those of other supervisors on this port. */
+  async share(inspection: Inspection): Promise<MetricsShare> {
+    this.#gauges.set(inspection);
+    return { families: await this.#registry.getMetricsAsJSON(), histograms: this.#histograms() };
+  }
+
+  #histograms(): HistogramFamily[] {
     return [
-      histogramText(
+      familyOfOne(
         "headgate_ledger_commit_seconds",
         "Time until holds were durable, of the oldest hold in each group.",
-        (name) => this.#commitSeconds.lines(name),
+        this.#commitSeconds,
       ),
-      histogramText(
-        "headgate_stage_seconds",
-        "Time the slowest packet of each request spent in each stage.",
-        (name) => [...this.#stageSeconds].flatMap(([stage, each]) => each.lines(name, `stage="${stage}"`)),
+      {
+        name: "headgate_stage_seconds",
+        help: "Time the slowest packet of each request spent in each stage.",
+        series: Array.from(this.#stageSeconds, ([stage, each]) => {
+          return { labels: `stage="${stage}"`, durations: each.toJSON() };
+        }),
+      },
+      familyOfOne(
+        "headgate_ttft_seconds",
+        "Time from a request's arrival to its first token.",
+        this.#ttftSeconds,
       ),
-      histogramText("headgate_ttft_seconds", "Time from a request's arrival to its first token.", (name) =>
-        this.#ttftSeconds.lines(name),
-      ),
-      histogramText("headgate_request_seconds", "Time from a request's arrival to its end.", (name) =>
-        this.#totalSeconds.lines(name),
+      familyOfOne(
+        "headgate_request_seconds",
+        "Time from a request's arrival to its end.",
+        this.#totalSeconds,
       ),
     ];
   }
@@ -165,9 +178,8 @@ export class Metrics {
   }
 }
 
-/** In the text format of Prometheus, as the registry writes the others. */
-function histogramText(name: string, help: string, lines: (name: string) => string[]): string {
-  return [`# HELP ${name} ${help}`, `# TYPE ${name} histogram`, ...lines(name)].join("\n");
+function familyOfOne(name: string, help: string, histogram: DurationHistogram): HistogramFamily {
+  return { name, help, series: [{ labels: "", durations: histogram.toJSON() }] };
 }
 
 function inSeconds(us: Micros): number {
@@ -192,13 +204,20 @@ class FleetGauges {
     const registers = [registry];
     const gauge = (name: string, help: string): Gauge =>
       new Gauge({ name: `headgate_${name}`, help, registers });
+    // Supervisors on one port see the same workers: of what each of them says of those, the highest holds.
+    const aggregator = "max";
     this.#queuePackets = gauge("queue_packets", "Packets waiting for capacity.");
     this.#queueBytes = gauge("queue_bytes", "Bytes of the bodies of waiting requests.");
     this.#sessions = gauge("sessions", "Packets dispatched and not ended.");
     this.#kvBytes = gauge("kv_reserved_bytes", "KV cache reserved for them.");
     this.#requests = gauge("requests_open", "Requests admitted and not settled yet.");
     this.#holds = gauge("holds_open", "Holds that are neither posted nor void yet.");
-    this.#stalled = gauge("workers_stalled", "Workers whose engine stands still while it has work.");
+    this.#stalled = new Gauge({
+      name: "headgate_workers_stalled",
+      help: "Workers whose engine stands still while it has work.",
+      registers,
+      aggregator,
+    });
     this.#bands = new Gauge({
       name: "headgate_queue_band_packets",
       help: "Packets waiting for capacity, by priority band.",
@@ -210,12 +229,14 @@ class FleetGauges {
       help: "Endpoints that keep failing: left alone (open) or tried again (half_open).",
       labelNames: ["state"],
       registers,
+      aggregator,
     });
     this.#workers = new Gauge({
       name: "headgate_workers",
       help: "Workers and remote endpoints by status.",
       labelNames: ["status"],
       registers,
+      aggregator,
     });
     this.#inFlight = new Gauge({
       name: "headgate_worker_in_flight",

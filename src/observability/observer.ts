@@ -36,6 +36,9 @@ export function createObserver({
     drained() {
       log.info("drained");
     },
+    leaseLost() {
+      log.error({}, "nothing is heard of the ledger");
+    },
   };
 }
 

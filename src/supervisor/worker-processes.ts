@@ -1,4 +1,5 @@
-import { type ChildProcess, fork } from "node:child_process";
+import { fork } from "node:child_process";
+import { ProcessKeeper } from "./process-keeper.ts";
 
 /** How one embedded worker is started: the arguments of `headgate worker`. */
 export interface WorkerProcess {
@@ -24,11 +25,6 @@ export interface WorkerProgress {
 
 type WorkerMessage = WorkerProgress | { type: "ready"; url: string };
 
-const RESTART_MS_MIN = 500;
-const RESTART_MS_MAX = 30_000;
-/** A worker that has served for this long is started again after the shortest delay when it dies. */
-const STABLE_MS = 10_000;
-
 export interface WorkerProcesses {
   start(processes: readonly WorkerProcess[]): void;
   /** Ends a process that does not answer any more, by force; it is started again. Others are left alone. */
@@ -39,65 +35,32 @@ export interface WorkerProcesses {
 
 /**
  * The embedded workers of one supervisor, each a process of its own, so that a crash of an
- * engine takes nothing else down.
- *
- * ```
- *   start ──▶ running ──exit──▶ waiting (0.5 s, then twice as long each time) ──▶ running
- *                │                 │
- *                └──── stop ───────┴──▶ stopped
- * ```
- * The wait is short again behind one that has served for a while, or has ended in good order because somebody asked it to.
+ * engine takes nothing else down. One that has ended is started again.
  */
 export function createWorkerProcesses(program: string, events: WorkerProcessEvents): WorkerProcesses {
-  const running = new Map<string, ChildProcess>();
-  const waiting = new Map<string, NodeJS.Timeout>();
-  let isStopping = false;
-
-  const start = (worker: WorkerProcess, delayMs: number): void => {
-    let readyMs = Infinity;
-    // In a process group of its own, so that Ctrl-C reaches the supervisor alone, which drains.
-    const child = fork(program, ["worker", ...worker.arguments], { detached: true });
-    running.set(worker.id, child);
-    if (child.pid !== undefined) events.started(worker.id, child.pid);
-    child.on("message", (message: WorkerMessage) => {
-      if (message.type === "progress") return events.progress(worker.id, message);
-      readyMs = performance.now();
-      events.ready(worker.id, message.url);
-    });
-    child.on("error", () => child.kill("SIGKILL"));
-    child.once("exit", (code, signal) => {
-      running.delete(worker.id);
-      const reason = signal === null ? `exit code ${code}` : `signal ${signal}`;
-      if (isStopping) return events.exited(worker.id, reason, null);
-      const wasWell = code === 0 || performance.now() - readyMs > STABLE_MS;
-      const restartMs = wasWell ? RESTART_MS_MIN : delayMs;
-      events.exited(worker.id, reason, restartMs);
-      const nextDelayMs = Math.min(restartMs * 2, RESTART_MS_MAX);
-      waiting.set(
-        worker.id,
-        setTimeout(() => start(worker, nextDelayMs), restartMs),
-      );
-    });
-  };
-
+  const argumentsOf = new Map<string, string[]>();
+  const keeper = new ProcessKeeper({
+    start(id, onReady) {
+      // In a process group of its own, so that Ctrl-C reaches the supervisor alone, which drains.
+      const child = fork(program, ["worker", ...argumentsOf.get(id)!], { detached: true });
+      if (child.pid !== undefined) events.started(id, child.pid);
+      child.on("message", (message: WorkerMessage) => {
+        if (message.type === "progress") return events.progress(id, message);
+        onReady();
+        events.ready(id, message.url);
+      });
+      return child;
+    },
+    exited: events.exited,
+  });
   return {
     start(processes) {
-      for (const worker of processes) start(worker, RESTART_MS_MIN);
+      for (const worker of processes) {
+        argumentsOf.set(worker.id, worker.arguments);
+        keeper.start(worker.id);
+      }
     },
-    restart(id) {
-      running.get(id)?.kill("SIGKILL");
-    },
-    async stop(graceMs) {
-      isStopping = true;
-      for (const timer of waiting.values()) clearTimeout(timer);
-      const children = [...running.values()];
-      const exits = children.map((child) => new Promise((resolve) => child.once("exit", resolve)));
-      for (const child of children) child.kill("SIGTERM");
-      const force = setTimeout(() => {
-        for (const child of children) child.kill("SIGKILL");
-      }, graceMs);
-      await Promise.all(exits);
-      clearTimeout(force);
-    },
+    restart: (id) => keeper.kill(id),
+    stop: (graceMs) => keeper.stop(graceMs, (child) => child.kill("SIGTERM")),
   };
 }

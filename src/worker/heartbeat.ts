@@ -135,6 +135,7 @@ export class Heartbeat {
       epoch: identity.epoch,
       draining: sessions.draining,
       own_sessions: this.#ownSessions(),
+      sessions_by: sessions.bySupervisor(),
       role: identity.role,
       labels: identity.labels,
       limits: reportLimits(limits),

@@ -93,6 +93,13 @@ export class Sessions implements SessionCounts {
     return countRunning(this.#all().filter(({ choices }) => choices.supervisor === supervisor));
   }
 
+  /** Those of every supervisor that has some, by its id. */
+  bySupervisor(): Record<string, number> {
+    const senders = new Set(this.#all().map(({ choices }) => choices.supervisor));
+    senders.delete("");
+    return Object.fromEntries(Array.from(senders, (supervisor) => [supervisor, this.activeFrom(supervisor)]));
+  }
+
   activeOf(model: string): number {
     return countRunning(this.#all().filter((session) => session.model === model));
   }

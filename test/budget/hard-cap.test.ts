@@ -62,30 +62,32 @@ async function sendToBarrier(url: string, worker: BarrierWorker): Promise<(numbe
   return statuses;
 }
 
-test("of 200 requests at once, a budget for 37 lets exactly 37 through, and exactly their cost is posted", async () => {
-  const home = new SupervisorHome();
-  const worker = await BarrierWorker.start();
-  try {
-    home.setLimit({ account: ACCOUNT, unit: "usd", window: "total", amount: String(CAP) });
-    const supervisor = await home.start();
-    await worker.register(supervisor.url);
-    const statuses = await sendToBarrier(supervisor.url, worker);
-    assert.equal(countOf(statuses, 200), ADMITTED);
-    assert.equal(countOf(statuses, 429), REQUESTS - ADMITTED);
-    // What has been posted leaves no room: that is for good now.
-    assert.equal(await send(supervisor.url), 402);
-    await supervisor.stop();
-    const { posted, held, peak, completed, inDoubt } = sumUp(home.entries(), ACCOUNT);
-    assert.deepEqual(
-      { posted, held, completed, inDoubt },
-      { posted: COST * BigInt(ADMITTED), held: 0n, completed: ADMITTED, inDoubt: 0n },
-    );
-    assert(peak <= CAP);
-  } finally {
-    await worker.close();
-    home.remove();
-  }
-});
+for (const supervisors of ["1", "3"]) {
+  test(`with --supervisors ${supervisors}, of 200 requests at once a budget for 37 lets exactly 37 through, and exactly their cost is posted`, async () => {
+    const home = new SupervisorHome();
+    const worker = await BarrierWorker.start();
+    try {
+      home.setLimit({ account: ACCOUNT, unit: "usd", window: "total", amount: String(CAP) });
+      const supervisor = await home.start("--supervisors", supervisors);
+      await worker.register(supervisor.url);
+      const statuses = await sendToBarrier(supervisor.url, worker);
+      assert.equal(countOf(statuses, 200), ADMITTED);
+      assert.equal(countOf(statuses, 429), REQUESTS - ADMITTED);
+      // What has been posted leaves no room: that is for good now.
+      assert.equal(await send(supervisor.url), 402);
+      await supervisor.stop();
+      const { posted, held, peak, completed, inDoubt } = sumUp(home.entries(), ACCOUNT);
+      assert.deepEqual(
+        { posted, held, completed, inDoubt },
+        { posted: COST * BigInt(ADMITTED), held: 0n, completed: ADMITTED, inDoubt: 0n },
+      );
+      assert(peak <= CAP);
+    } finally {
+      await worker.close();
+      home.remove();
+    }
+  });
+}
 
 /** Where in the life of 37 requests the supervisor is killed. */
 type KillPoint = { dispatched: number } | { tokens: number } | { answered: number };

@@ -50,17 +50,20 @@ export class SupervisorHome {
     return [...readEntries(database, { after: 0 })];
   }
 
-  async start(): Promise<SupervisorProcess> {
-    const child = spawn(process.execPath, [CLI, "up", "--config", this.#config], {
+  /** Rejects, with what it said, when it ends before it listens. */
+  async start(...given: string[]): Promise<SupervisorProcess> {
+    const child = spawn(process.execPath, [CLI, "up", "--config", this.#config, ...given], {
       stdio: ["ignore", "inherit", "pipe"],
       env: { ...process.env, PORT: "", HOST: "" },
     });
     this.#processes.add(child);
-    const exited = once(child, "exit");
+    const exited = once(child, "exit") as Promise<[code: number | null]>;
     void exited.then(() => this.#processes.delete(child));
     const url = await urlOf(child);
     return {
       url,
+      signal: (signal) => void child.kill(signal),
+      exited: exited.then(([code]) => code),
       kill: async () => {
         child.kill("SIGKILL");
         await exited;
@@ -80,6 +83,9 @@ export class SupervisorHome {
 
 export interface SupervisorProcess {
   url: string;
+  signal(signal: NodeJS.Signals): void;
+  /** Its exit code; null when a signal has ended it. */
+  exited: Promise<number | null>;
   /** Ends it without a warning, and waits until it is gone. */
   kill(): Promise<void>;
   stop(): Promise<void>;

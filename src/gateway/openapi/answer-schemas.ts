@@ -182,6 +182,10 @@ export const readiness = z.strictObject({
 });
 
 export const status = z.strictObject({
+  supervisor: z
+    .strictObject({ name: z.string(), pid: count, of: count })
+    .optional()
+    .describe("where several share the port: the one that answers, whose figures these are"),
   draining: z.boolean(),
   requests: count.describe("admitted and not settled yet"),
   openHolds: count,
