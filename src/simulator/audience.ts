@@ -70,4 +70,6 @@ export class Audience implements Onlooker {
   workerChanged(): void {}
 
   drained(): void {}
+
+  leaseLost(): void {}
 }

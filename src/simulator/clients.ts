@@ -1,12 +1,5 @@
 import { assert } from "../core/assert.ts";
-import type {
-  BudgetTold,
-  DropClient,
-  FailRequest,
-  FinishAnswer,
-  FinishRequest,
-  Relay,
-} from "../core/effects.ts";
+import type { Relay } from "../core/effects.ts";
 import { type Hints, NO_HINTS, type RequestArrived } from "../core/events.ts";
 import { seconds } from "../core/units.ts";
 import type { ClientsPort } from "../supervisor/ports.ts";
@@ -38,20 +31,30 @@ const LABELS_ASKED: readonly Hints["labels"][] = [
 ];
 
 /** Those who send requests, as the rest of a world knows them. */
-export interface Clients extends ClientsPort {
+export interface Clients {
   /** Nobody will send any more, nor waits for what has to be waited for. */
   readonly areDone: boolean;
   /** Requests that were not answered because the supervisor was killed. */
   readonly interrupted: number;
   keepArriving(): void;
   wishOf(request: string): Wish;
+  /** What that supervisor answers them over. */
+  port(service: Service): ClientsPort;
   /** The supervisor is gone, and all connections to it. */
-  disconnect(): void;
+  disconnect(service: Service): void;
+}
+
+/** What somebody wants. */
+export interface Order {
+  arrival: Omit<RequestArrived, "request">;
+  wish: Wish;
 }
 
 interface Client {
   arrival: RequestArrived;
   wish: Wish;
+  /** Whom it is connected to. */
+  service: Service;
 }
 
 /** Those who send requests, read the answers, or don't. */
@@ -74,6 +77,7 @@ export class VirtualClients implements Clients {
     time: VirtualTime;
     faults: FaultPlan;
     random: Random;
+    /** Whom the next one gets to, if anybody is there. */
     service: () => Service | null;
     saw: (sighting: Sighting) => void;
   }) {
@@ -112,37 +116,31 @@ export class VirtualClients implements Clients {
     return client.wish;
   }
 
-  tellBudgets(_effect: BudgetTold): void {}
+  port(service: Service): ClientsPort {
+    const forget = ({ request }: { request: string }): void => this.#forget(request);
+    return {
+      tellBudgets: () => {},
+      relay: (effect) => this.#relay(effect, service),
+      finishAnswer: ({ request, choice, attempt }) => {
+        this.#saw({ kind: "answer_ended", request, choice, attempt });
+      },
+      finish: forget,
+      fail: forget,
+      drop: forget,
+    };
+  }
 
-  relay({ request, choice, attempt, tokens }: Relay): void {
-    const service = this.#connected();
+  #relay({ request, choice, attempt, tokens }: Relay, service: Service): void {
     const shown = service.endpoints.take(attempt, { choice, tokens });
     this.#saw({ kind: "tokens_shown", request, choice, attempt, asked: tokens, tokens: shown });
     const given = shown.reduce((sum, { count }) => sum + count, 0);
     if (this.#clients.get(request)?.arrival.streamed === true) this.#readers.give(request, given);
   }
 
-  finishAnswer({ request, choice, attempt }: FinishAnswer): void {
-    this.#saw({ kind: "answer_ended", request, choice, attempt });
-  }
-
-  finish({ request }: FinishRequest): void {
-    this.#forget(request);
-  }
-
-  fail({ request }: FailRequest): void {
-    this.#forget(request);
-  }
-
-  drop({ request }: DropClient): void {
-    this.#forget(request);
-  }
-
   /** The supervisor is gone, and all connections to it: some ask again, as they see that it was not their fault. */
-  disconnect(): void {
-    const broken = [...this.#clients.values()];
-    this.#clients.clear();
-    this.#readers.clear();
+  disconnect(service: Service): void {
+    const broken = [...this.#clients.values()].filter((client) => client.service === service);
+    for (const { arrival } of broken) this.#forget(arrival.request);
     this.#interrupted += broken.length;
     for (const { arrival, wish } of broken) {
       if (this.#random.chance(0.5)) this.#connect({ arrival, wish }, CONNECTS_MAX);
@@ -197,26 +195,30 @@ export class VirtualClients implements Clients {
   }
 
   /** Finds somebody to send the request to; a request that is sent again is another one. */
-  #connect(order: { arrival: Omit<RequestArrived, "request">; wish: Wish }, connects: number): void {
+  #connect(order: Order, connects: number): void {
     const service = this.#service();
     if (service === null) {
       if (connects > 0) this.#time.after(RECONNECT_US, () => this.#connect(order, connects - 1));
       return;
     }
-    const request = `r${++this.#arrived}`;
-    const arrival: RequestArrived = { ...order.arrival, request };
-    const { wish } = order;
-    this.#clients.set(request, { arrival, wish });
-    this.#readers.add(request);
-    if (this.#faults.allows("client_disconnect")) this.#leaveLater(request);
-    service.submit(arrival);
+    this.send(order, service);
   }
 
-  /** Where something comes from the supervisor, it is there. */
-  #connected(): Service {
-    const service = this.#service();
-    assert(service !== null, "only a supervisor that is there can say something");
-    return service;
+  /** What the next request to reach a supervisor will be called. */
+  get nextName(): string {
+    return `r${this.#arrived + 1}`;
+  }
+
+  /** Sends that supervisor a request. */
+  send(order: Order, service: Service): void {
+    const request = this.nextName;
+    this.#arrived++;
+    const arrival: RequestArrived = { ...order.arrival, request };
+    const { wish } = order;
+    this.#clients.set(request, { arrival, wish, service });
+    this.#readers.add(request, service);
+    if (this.#faults.allows("client_disconnect")) this.#leaveLater(request);
+    service.submit(arrival);
   }
 
   /** The first blocks of a prompt that many begin with, then some of its own. */
@@ -231,9 +233,10 @@ export class VirtualClients implements Clients {
 
   #leaveLater(request: string): void {
     this.#time.after(this.#random.exponential(seconds(20)), () => {
-      if (!this.#clients.has(request) || !this.#faults.strikes("client_disconnect", 1)) return;
+      const client = this.#clients.get(request);
+      if (client === undefined || !this.#faults.strikes("client_disconnect", 1)) return;
       this.#forget(request);
-      this.#connected().submit({ kind: "client_gone", request });
+      client.service.submit({ kind: "client_gone", request });
     });
   }
 

@@ -1,4 +1,5 @@
 import { execFileSync } from "node:child_process";
+import { simulateShared } from "./replicas/simulate-shared.ts";
 import { REQUESTS_DEFAULT, simulate, type SimulationReport, simulateSeeds } from "./simulate.ts";
 import { summaryOf, violationText } from "./summary.ts";
 
@@ -9,6 +10,8 @@ export interface SimulateOptions {
   seeds?: number;
   /** Requests in each run. */
   requests?: number;
+  /** So many supervisors share the ledger; true for two to four, as each seed says. One has it to itself if absent. */
+  supervisors?: number | true;
   /** Prints the reports as JSON, one line each, instead of a table. */
   json?: boolean;
   /** File to record a single run into. */
@@ -23,11 +26,14 @@ export interface SimulateOutput {
 
 /** `headgate simulate`. Returns the exit code: 0, or 1 once a checker has found a violation. */
 export function simulateCommand(options: SimulateOptions, out: SimulateOutput): number {
-  const { seed, seeds = 1, requests = REQUESTS_DEFAULT, record } = options;
+  const { seed, seeds = 1, requests = REQUESTS_DEFAULT, record, supervisors } = options;
   if (record !== undefined && seeds > 1) throw new Error("--record takes one run: leave --seeds away.");
+  if (record !== undefined && supervisors !== undefined)
+    throw new Error("--record takes one supervisor: leave --supervisors away.");
+  const run = supervisors === undefined ? simulate : sharedBy(supervisors);
   const reports =
     record === undefined
-      ? simulateSeeds({ from: seed, count: seeds, requests, onProgress: progressOf(options, out) })
+      ? simulateSeeds({ from: seed, count: seeds, requests, run, onProgress: progressOf(options, out) })
       : [simulate({ seed, requests, record })];
   if (options.json === true) for (const report of reports) out.print(`${JSON.stringify(report)}\n`);
   else out.print(summaryOf(reports));
@@ -36,6 +42,12 @@ export function simulateCommand(options: SimulateOptions, out: SimulateOutput): 
   const provenance = { commit: currentCommit(), node: process.version };
   if (options.json !== true) out.print(violationText(failed, provenance));
   return 1;
+}
+
+function sharedBy(
+  supervisors: number | true,
+): (world: { seed: number; requests: number }) => SimulationReport {
+  return (world) => simulateShared({ ...world, supervisors: supervisors === true ? null : supervisors });
 }
 
 function progressOf(

@@ -5,7 +5,7 @@ import {
   type LedgerState,
   type TrackedWindow,
 } from "../core/budget/accounts.ts";
-import type { Known } from "../core/budget/budget.ts";
+import type { Known } from "../core/budget/limited-accounts.ts";
 import type { ZoneRules } from "../core/budget/calendar.ts";
 import type { LedgerEntry } from "../core/budget/ledger-entry.ts";
 import type { LimitRow } from "../core/budget/limits.ts";

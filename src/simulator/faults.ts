@@ -47,15 +47,32 @@ export const FAULTS = {
   early_stop: "the supervisor is told to stop in the middle of its work",
 } as const satisfies Record<string, string>;
 
-export type Fault = keyof typeof FAULTS;
+/** What can go wrong besides where several supervisors share a ledger; `crash…` is then the machine that keeps it, with all of them. */
+export const SHARED_FAULTS = {
+  replica_crash: "one of several supervisors is killed at any time",
+  crash_after_ask: "it is killed when it has asked for a lease, which it may get",
+  crash_before_answer: "it is killed while the answer to its ask is on its way",
+  keeper_partition: "a supervisor and whoever keeps the ledger don't hear of each other for a while",
+  keeper_deaf: "what a supervisor sends does not arrive for a while, though it hears everything",
+  keeper_mute: "nothing arrives at a supervisor for a while, though all that it sends does",
+  keeper_delay: "a message between them takes a hundred times as long as usual",
+  clock_offset: "clocks of supervisors differ by seconds",
+  clock_drift: "clocks of supervisors lose up to a tenth of the time",
+} as const satisfies Record<string, string>;
+
+export type Fault = keyof typeof FAULTS | keyof typeof SHARED_FAULTS;
 
 export const ALL_FAULTS = Object.keys(FAULTS) as readonly Fault[];
+
+/** Those of a world with several supervisors. */
+export const ALL_SHARED_FAULTS = [...ALL_FAULTS, ...Object.keys(SHARED_FAULTS)] as readonly Fault[];
 
 /** Which faults may strike in one run, and how often each has. */
 export class FaultPlan {
   readonly #enabled: ReadonlySet<Fault>;
   readonly #random: Random;
   readonly #counts = new Map<Fault, number>();
+  #isOver = false;
 
   constructor(enabled: Iterable<Fault>, random: Random) {
     this.#enabled = new Set(enabled);
@@ -70,9 +87,14 @@ export class FaultPlan {
     return this.#enabled.has(fault);
   }
 
+  /** From now on all goes well. */
+  cease(): void {
+    this.#isOver = true;
+  }
+
   /** Whether the fault strikes this time; if so, it is counted. */
   strikes(fault: Fault, probability: number): boolean {
-    if (!this.#enabled.has(fault) || !this.#random.chance(probability)) return false;
+    if (this.#isOver || !this.#enabled.has(fault) || !this.#random.chance(probability)) return false;
     this.#counts.set(fault, (this.#counts.get(fault) ?? 0) + 1);
     return true;
   }
@@ -80,7 +102,7 @@ export class FaultPlan {
   /** How often each fault has struck, in the order of the table. */
   counts(): Partial<Record<Fault, number>> {
     const counts: Partial<Record<Fault, number>> = {};
-    for (const fault of ALL_FAULTS) {
+    for (const fault of ALL_SHARED_FAULTS) {
       const count = this.#counts.get(fault);
       if (count !== undefined) counts[fault] = count;
     }
@@ -92,8 +114,8 @@ export class FaultPlan {
  * Each run gets its own selection of faults, and every eighth none at all: where everything
  * fails at the same time, the rarer failures never get far enough to be seen.
  */
-export function drawFaults(random: Random): Fault[] {
+export function drawFaults(random: Random, among: readonly Fault[] = ALL_FAULTS): Fault[] {
   if (random.chance(1 / 8)) return [];
   const share = random.pick([0.15, 0.4, 0.7]);
-  return ALL_FAULTS.filter(() => random.chance(share));
+  return among.filter(() => random.chance(share));
 }

@@ -20,13 +20,13 @@ export interface Listener {
   submit: (event: SupervisorEvent) => void;
 }
 
-/** Carries workers' reports to the supervisor, as badly as the faults ask for. */
+/** Carries workers' reports to all supervisors, as badly as the faults ask for. */
 export class Heartbeats implements WorkersPort {
   readonly #time: VirtualTime;
   readonly #network: Network;
   readonly #faults: FaultPlan;
   readonly #random: Random;
-  readonly #listener: () => Listener | null;
+  readonly #listeners: () => readonly (Listener | null)[];
   /** How old a report is when it arrives, on top of the network. */
   readonly #delayUs: Micros;
   readonly #clockErrorMs = new Map<string, number>();
@@ -37,7 +37,8 @@ export class Heartbeats implements WorkersPort {
     network: Network;
     faults: FaultPlan;
     random: Random;
-    listener: () => Listener | null;
+    /** By the place of the supervisor; null where there is none at the moment. */
+    listeners: () => readonly (Listener | null)[];
     delayUs?: Micros;
   }) {
     this.#delayUs = options.delayUs ?? 0;
@@ -45,7 +46,7 @@ export class Heartbeats implements WorkersPort {
     this.#network = options.network;
     this.#faults = options.faults;
     this.#random = options.random;
-    this.#listener = options.listener;
+    this.#listeners = options.listeners;
   }
 
   /** Workers act on nothing that the supervisor answers. */
@@ -65,16 +66,21 @@ export class Heartbeats implements WorkersPort {
 
   /** One report out of turn, as workers send on a change that matters. */
   report(worker: VirtualWorker): void {
-    const listener = this.#listener();
+    const listeners = this.#listeners();
     // Nobody is there to take it.
-    if (listener === null) return;
-    const event = this.#written(worker, listener.life);
-    if (this.#network.isCutOff(worker.spec.id) || this.#faults.strikes("heartbeat_lost", 0.2)) return;
-    this.#deliver(event);
-    if (this.#faults.strikes("heartbeat_duplicated", 0.2)) this.#deliver(event);
+    if (listeners.every((listener) => listener === null)) return;
+    const written = this.#written(worker);
+    for (const [place, listener] of listeners.entries()) {
+      if (listener === null) continue;
+      const ownSessions = worker.spec.countsOwnSessions ? worker.runningOf(listener.life) : null;
+      const report = { ...written, ownSessions };
+      if (this.#network.isCutOff(worker.spec.id) || this.#faults.strikes("heartbeat_lost", 0.2)) continue;
+      this.#deliver(report, place);
+      if (this.#faults.strikes("heartbeat_duplicated", 0.2)) this.#deliver(report, place);
+    }
   }
 
-  #written(worker: VirtualWorker, life: number): Report {
+  #written(worker: VirtualWorker): Omit<Report, "ownSessions"> {
     const { spec, running, foreignSessions, kvBytes, epoch } = worker;
     const foreignKvBytes = foreignSessions * 1_024 * 64;
     return {
@@ -91,18 +97,17 @@ export class Heartbeats implements WorkersPort {
       labels: spec.labels,
       models: spec.models,
       sessions: running + foreignSessions,
-      ownSessions: spec.countsOwnSessions ? worker.runningOf(life) : null,
       kvBytes: kvBytes + foreignKvBytes,
       progress: worker.progress,
       cache: worker.cacheReport(),
     };
   }
 
-  #deliver(report: Report): void {
+  #deliver(report: Report, place: number): void {
     const isLate = this.#faults.strikes("heartbeat_late", 0.2);
     const lateUs = isLate ? this.#random.between(500, LATE_MS_MAX) * MICROS_PER_MILLI : 0;
     this.#time.after(this.#network.delayUs(report.worker) + this.#delayUs + lateUs, () => {
-      const listener = this.#listener();
+      const listener = this.#listeners()[place];
       listener?.submit({ ...report, receivedMs: listener.nowMs });
     });
   }

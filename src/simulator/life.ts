@@ -2,11 +2,10 @@ import type { CoreConfig } from "../core/config.ts";
 import type { LedgerRestored, SupervisorEvent } from "../core/events.ts";
 import type { Inspection } from "../core/inspection.ts";
 import type { Micros } from "../core/units.ts";
-import { GroupCommit } from "../ledger/group-commit.ts";
-import { createLoop, type Loop } from "../supervisor/loop.ts";
-import type { ObserverPort, TimerPort } from "../supervisor/ports.ts";
+import { createLoop, type Loop, type Submit } from "../supervisor/loop.ts";
+import type { LedgerPort, ObserverPort, TimerPort } from "../supervisor/ports.ts";
 import type { Clients } from "./clients.ts";
-import type { VirtualDisk } from "./disk.ts";
+import type { VirtualClock } from "./clock.ts";
 import { VirtualEndpoints } from "./endpoints.ts";
 import type { FaultPlan } from "./faults.ts";
 import type { Heartbeats } from "./heartbeats.ts";
@@ -25,33 +24,37 @@ export interface Surroundings {
   workers: Map<string, VirtualWorker>;
   clients: Clients;
   heartbeats: Heartbeats;
-  disk: VirtualDisk;
   saw: (sighting: Sighting) => void;
 }
 
+/** What one life has to itself. */
+export interface Identity {
+  /** No other life has it. */
+  number: number;
+  process: VirtualProcess;
+  clock: VirtualClock;
+  observer: ObserverPort;
+  openLedger: (submit: Submit) => LedgerPort;
+}
+
 /**
- * One life of the supervisor: the loop and the ledger of production in a virtual process. It knows
- * what the disk holds, and nothing else of those before it.
+ * One life of a supervisor: the loop and the ledger of production in a virtual process. It knows
+ * what the ledger says when it begins, and nothing else of those before it.
  */
 export class Life {
   readonly number: number;
   readonly process: VirtualProcess;
   readonly endpoints: VirtualEndpoints;
   readonly #loop: Loop;
-  readonly #time: VirtualTime;
-  readonly #clockErrorUs: Micros;
+  readonly #clock: VirtualClock;
 
-  constructor(
-    identity: { number: number; process: VirtualProcess; observer: ObserverPort; clockErrorUs: Micros },
-    surroundings: Surroundings,
-  ) {
-    const { number, process, observer, clockErrorUs } = identity;
-    const { config, time, faults, network, workers, clients, heartbeats, disk, saw } = surroundings;
+  constructor(identity: Identity, surroundings: Surroundings) {
+    const { number, process, clock, observer, openLedger } = identity;
+    const { config, time, faults, network, workers, clients, heartbeats, saw } = surroundings;
     const submit = (event: SupervisorEvent): void => this.submit(event);
     this.number = number;
     this.process = process;
-    this.#time = time;
-    this.#clockErrorUs = clockErrorUs;
+    this.#clock = clock;
     this.endpoints = new VirtualEndpoints({
       workers,
       faults,
@@ -60,9 +63,9 @@ export class Life {
     });
     this.#loop = createLoop(config, () => ({
       timer: this.#timer(),
-      ledger: mortal(new GroupCommit(disk.open(process), submit), process),
+      ledger: mortal(openLedger(submit), process),
       endpoints: mortal(this.endpoints, process),
-      clients: mortal(clients, process),
+      clients: mortal(clients.port(this), process),
       workers: mortal(heartbeats, process),
       observer: { ...observer, settled: (effect) => this.#settled(effect, observer, saw) },
     }));
@@ -70,7 +73,7 @@ export class Life {
 
   /** Its clock. */
   get nowUs(): Micros {
-    return this.#time.nowUs - this.#clockErrorUs;
+    return this.#clock.nowUs;
   }
 
   /** The first event of each life. */
@@ -92,7 +95,9 @@ export class Life {
       nowUs: () => this.nowUs,
       wake: (atUs) => {
         callOff?.();
-        callOff = this.process.after(atUs - this.nowUs, () => this.#loop.submit({ kind: "timer_fired" }));
+        callOff = this.process.after(this.#clock.delayUntil(atUs), () =>
+          this.#loop.submit({ kind: "timer_fired" }),
+        );
       },
     };
   }

@@ -7,8 +7,11 @@ export type CrashPoint =
   | "crash_before_write"
   | "crash_before_sync"
   | "crash_before_ack"
-  | "crash_between_effects";
+  | "crash_between_effects"
+  | "crash_after_ask"
+  | "crash_before_answer";
 
+/** Those that a supervisor comes to which has the ledger to itself. */
 export const CRASH_POINTS: readonly CrashPoint[] = [
   "crash_before_write",
   "crash_before_sync",

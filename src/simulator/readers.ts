@@ -8,13 +8,15 @@ import type { VirtualTime } from "./virtual-time.ts";
 /** Tokens that wait for a reader before its connection counts as blocked. */
 const SEND_BUFFER_TOKENS = 16;
 
-/** The supervisor as clients see it, while there is one. */
+/** A supervisor as clients see it. */
 export interface Service {
   endpoints: VirtualEndpoints;
   submit: (event: SupervisorEvent) => void;
 }
 
 interface Reader {
+  /** The supervisor that it is connected to. */
+  service: Service;
   /** Time to read one token; Infinity for readers that have stopped. */
   readUs: Micros;
   unreadTokens: number;
@@ -26,47 +28,35 @@ export class Readers {
   readonly #time: VirtualTime;
   readonly #faults: FaultPlan;
   readonly #random: Random;
-  readonly #service: () => Service | null;
   readonly #slow = new Map<string, Reader>();
 
-  constructor(options: {
-    time: VirtualTime;
-    faults: FaultPlan;
-    random: Random;
-    service: () => Service | null;
-  }) {
+  constructor(options: { time: VirtualTime; faults: FaultPlan; random: Random }) {
     this.#time = options.time;
     this.#faults = options.faults;
     this.#random = options.random;
-    this.#service = options.service;
   }
 
   /** Draws how a client will read the answer to its streamed request. */
-  add(request: string): void {
+  add(request: string, service: Service): void {
     const readUs = this.#drawReadUs();
-    if (readUs > 0) this.#slow.set(request, { readUs, unreadTokens: 0, isBlocked: false });
+    if (readUs > 0) this.#slow.set(request, { service, readUs, unreadTokens: 0, isBlocked: false });
   }
 
   /** The client is given tokens. */
   give(request: string, tokens: number): void {
     const reader = this.#slow.get(request);
-    const service = this.#service();
-    if (reader === undefined || service === null) return;
+    if (reader === undefined) return;
     const isReading = reader.unreadTokens > 0;
     reader.unreadTokens += tokens;
     if (!isReading) this.#read(request, reader);
     if (reader.unreadTokens <= SEND_BUFFER_TOKENS || reader.isBlocked) return;
     reader.isBlocked = true;
-    service.endpoints.pause(request);
-    service.submit({ kind: "client_blocked", request });
+    reader.service.endpoints.pause(request);
+    reader.service.submit({ kind: "client_blocked", request });
   }
 
   forget(request: string): void {
     this.#slow.delete(request);
-  }
-
-  clear(): void {
-    this.#slow.clear();
   }
 
   #drawReadUs(): Micros {
@@ -81,11 +71,10 @@ export class Readers {
     this.#time.after(reader.readUs, () => {
       reader.unreadTokens--;
       if (reader.unreadTokens > 0) return this.#read(request, reader);
-      const service = this.#service();
-      if (!reader.isBlocked || this.#slow.get(request) !== reader || service === null) return;
+      if (!reader.isBlocked || this.#slow.get(request) !== reader) return;
       reader.isBlocked = false;
-      service.submit({ kind: "client_drained", request });
-      service.endpoints.resume(request);
+      reader.service.submit({ kind: "client_drained", request });
+      reader.service.endpoints.resume(request);
     });
   }
 }

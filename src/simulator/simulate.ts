@@ -27,6 +27,8 @@ export interface SimulationOptions {
 /** What a run came to; times are in virtual time. */
 export interface SimulationReport {
   seed: number;
+  /** How many share the ledger; absent for one that has it to itself. */
+  supervisors?: number;
   requests: number;
   virtualSeconds: number;
   events: number;
@@ -71,12 +73,14 @@ export function simulateSeeds(options: {
   from: number;
   count: number;
   requests?: number;
+  /** What is run with each: a world with one supervisor if nothing is said. */
+  run?: (world: { seed: number; requests: number }) => SimulationReport;
   onProgress?: (report: SimulationReport) => void;
 }): SimulationReport[] {
-  const { from, count, requests = REQUESTS_DEFAULT, onProgress } = options;
+  const { from, count, requests = REQUESTS_DEFAULT, run = simulate, onProgress } = options;
   const reports: SimulationReport[] = [];
   for (let seed = from; seed < from + count; seed++) {
-    const report = simulate({ seed, requests });
+    const report = run({ seed, requests });
     reports.push(report);
     onProgress?.(report);
     if (report.violations.length > 0) break;

@@ -1,5 +1,7 @@
-import { FAULTS, type Fault } from "./faults.ts";
+import { FAULTS, SHARED_FAULTS } from "./faults.ts";
 import { REQUESTS_DEFAULT, type SimulationReport } from "./simulate.ts";
+
+const EXPLAINED: Readonly<Record<string, string>> = { ...FAULTS, ...SHARED_FAULTS };
 
 /** The reports as people read them: one table for all runs together. */
 export function summaryOf(reports: readonly SimulationReport[]): string {
@@ -17,7 +19,7 @@ export function summaryOf(reports: readonly SimulationReport[]): string {
       ["events", sum(({ events }) => events)],
       ["effects", sum(({ effects }) => effects)],
       ["retries", sum(({ retries }) => retries)],
-      ["crashes of the supervisor", sum(({ crashes }) => crashes)],
+      ["crashes of supervisors", sum(({ crashes }) => crashes)],
       ["requests that these interrupted", sum(({ interrupted }) => interrupted)],
     ]),
     section("how requests ended", totals(reports.map(({ outcomes }) => outcomes))),
@@ -27,7 +29,7 @@ export function summaryOf(reports: readonly SimulationReport[]): string {
       "what was done about slow and broken endpoints",
       totals(reports.map(({ mechanisms }) => mechanisms)),
     ),
-    section("faults", totals(reports.map(({ faults }) => faults)), (name) => FAULTS[name as Fault]),
+    section("faults", totals(reports.map(({ faults }) => faults)), (name) => EXPLAINED[name] ?? ""),
   ];
   if (first === last) sections.splice(1, 0, latencies(first), `hash of effects  ${first.hash}`);
   return `${sections.filter((text) => text !== "").join("\n\n")}\n`;
@@ -38,7 +40,8 @@ export function violationText(
   report: SimulationReport,
   provenance: { commit: string; node: string },
 ): string {
-  const { seed, requests, violations, trace } = report;
+  const { seed, supervisors, requests, violations, trace } = report;
+  const shared = supervisors === undefined ? "" : ` --supervisors ${supervisors}`;
   const size = requests === REQUESTS_DEFAULT ? "" : ` --requests ${requests}`;
   const found = violations.map(({ checker, request, message }) => {
     return `  ${checker}: ${request === null ? "" : `${request} `}${message}`;
@@ -49,7 +52,7 @@ export function violationText(
     "",
     `commit  ${provenance.commit}`,
     `node    ${provenance.node}`,
-    `again   npm run headgate -- simulate --seed ${seed}${size}`,
+    `again   npm run headgate -- simulate --seed ${seed}${shared}${size}`,
     "",
     "the last events (→) and effects (←), by seconds of virtual time",
     ...trace,

@@ -21,13 +21,14 @@ export class Trace {
     return this.#lines;
   }
 
-  event(nowUs: Micros, event: SupervisorEvent): void {
+  /** `who` is it that it happens to, where there are several. */
+  event(nowUs: Micros, event: SupervisorEvent, who = ""): void {
     this.#nowUs = nowUs;
-    this.#add("→", event);
+    this.#add(`${who} →`.trimStart(), event);
   }
 
-  effects(effects: readonly Effect[]): void {
-    for (const effect of effects) this.#add("←", effect);
+  effects(effects: readonly Effect[], who = ""): void {
+    for (const effect of effects) this.#add(`${who} ←`.trimStart(), effect);
   }
 
   #add(arrow: string, item: SupervisorEvent | Effect): void {

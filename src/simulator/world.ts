@@ -1,19 +1,19 @@
-import type { LimitRow } from "../core/budget/limits.ts";
-import type { Effect } from "../core/effects.ts";
 import type { SupervisorEvent } from "../core/events.ts";
 import type { Inspection } from "../core/inspection.ts";
 import { type Micros, MICROS_PER_MILLI, seconds } from "../core/units.ts";
+import type { Submit } from "../supervisor/loop.ts";
 import type { ObserverPort } from "../supervisor/ports.ts";
+import { GroupCommit } from "../ledger/group-commit.ts";
 import { Calamities } from "./calamities.ts";
 import type { EndOfWorld } from "./checkers/checker.ts";
 import { type Clients, VirtualClients } from "./clients.ts";
+import { VirtualClock } from "./clock.ts";
 import { VirtualDisk } from "./disk.ts";
 import type { FaultPlan } from "./faults.ts";
 import { Heartbeats } from "./heartbeats.ts";
 import { Life, type Surroundings } from "./life.ts";
-import { drawLimitChange } from "./money.ts";
 import { Network } from "./network.ts";
-import { drawChanges } from "./policies.ts";
+import { Operator } from "./operator.ts";
 import { CRASH_POINTS, VirtualProcess } from "./process.ts";
 import type { Random } from "../core/random.ts";
 import type { Scenario, WorkerSpec } from "./scenario.ts";
@@ -23,9 +23,6 @@ import { VirtualWorker, type WorkerParts } from "./worker.ts";
 
 /** After a drain, time for the last cancellations to arrive and for late events to find nothing. */
 const AFTERMATH_US: Micros = seconds(60);
-
-/** How long it takes on average until somebody raises a limit that was in the way. */
-const RAISE_US: Micros = seconds(0.2);
 
 /** Numbers set aside for the tokens of each worker. */
 const TOKENS_PER_WORKER = 2 ** 32;
@@ -63,7 +60,9 @@ export class World {
   readonly #random: Random;
   readonly #onlooker: Onlooker;
   readonly #surroundings: Surroundings;
+  readonly #disk: VirtualDisk;
   readonly #calamities: Calamities;
+  readonly #operator: Operator;
   readonly #newWorker: (spec: WorkerSpec) => VirtualWorker;
   #hired = 0;
   /** Null while nobody is there. */
@@ -122,7 +121,7 @@ export class World {
     const heartbeats = new Heartbeats({
       ...parts(),
       network,
-      listener: () => this.#listener(),
+      listeners: () => [this.#listener()],
       delayUs: scenario.network.reportDelayUs,
     });
     const newClients = options.newClients ?? ((given) => new VirtualClients({ ...given, load }));
@@ -134,14 +133,22 @@ export class World {
       heartbeats,
       workers: new Map(workers.map((worker) => [worker.spec.id, worker])),
       clients: newClients({ ...parts(), service, saw }),
-      disk: new VirtualDisk({ ...parts(), spec, limits, zones, saw }),
       saw,
     };
+    this.#disk = new VirtualDisk({ ...parts(), spec, limits, zones, saw });
     this.#calamities = new Calamities({
       ...parts(),
       network,
       heartbeats,
       submit: (event) => this.#submit(event),
+    });
+    this.#operator = new Operator({
+      scenario,
+      time,
+      faults,
+      random,
+      disk: this.#disk,
+      tell: (event) => this.#submit(event),
     });
   }
 
@@ -167,12 +174,12 @@ export class World {
 
   /** What is left now that all should be over. */
   remains(): EndOfWorld {
-    const { workers, disk } = this.#surroundings;
+    const { workers } = this.#surroundings;
     return {
       nowUs: this.#life!.nowUs,
       inspection: this.inspect(),
       isDrained: this.#isDrained,
-      ledger: disk.read(),
+      ledger: this.#disk.read(),
       running: Array.from(workers.values(), ({ attempts }) => attempts).flat(),
     };
   }
@@ -218,8 +225,8 @@ export class World {
     }
     clients.keepArriving();
     this.#arrangeCrashes(spanUs);
-    this.#arrangeLimitChanges(spanUs);
-    this.#arrangePolicyChanges(spanUs);
+    this.#operator.arrangeLimitChanges(spanUs);
+    this.#operator.arrangePolicyChanges(spanUs);
     if (this.#faults.strikes("early_stop", 0.3)) {
       this.#time.after(spanUs * this.#random.fraction(), () => this.#stop());
     }
@@ -228,7 +235,6 @@ export class World {
   // ── the supervisor's lives ─────────────────────────────────────────────────────────────
 
   #start(): void {
-    const { disk } = this.#surroundings;
     const number = ++this.#lives;
     const process = new VirtualProcess({
       time: this.#time,
@@ -236,12 +242,12 @@ export class World {
       onKilled: () => this.#killed(),
     });
     const isSetBack = number > 1 && this.#faults.strikes("clock_set_back", 0.5);
-    const clockErrorUs = isSetBack ? this.#random.between(1, 4_000) * MICROS_PER_MILLI : 0;
+    const errorUs = isSetBack ? this.#random.between(1, 4_000) * MICROS_PER_MILLI : 0;
     const observer: ObserverPort = {
       event: (nowUs, event) => this.#onlooker.event(nowUs, event),
       effects: (effects) => {
         this.#onlooker.effects(effects);
-        for (const effect of effects) this.#noticeShortage(effect);
+        for (const effect of effects) this.#operator.noticeShortage(effect);
       },
       settled: (effect) => this.#onlooker.settled(effect),
       workerChanged: (effect) => this.#onlooker.workerChanged(effect),
@@ -249,25 +255,28 @@ export class World {
         this.#isDrained = true;
         this.#onlooker.drained();
       },
+      leaseLost: () => this.#onlooker.leaseLost(),
     };
-    this.#life = new Life({ number, process, observer, clockErrorUs }, this.#surroundings);
+    const clock = new VirtualClock(this.#time, { errorUs });
+    const disk = this.#disk.open(process);
+    const openLedger = (submit: Submit): GroupCommit => new GroupCommit(disk, submit);
+    this.#life = new Life({ number, process, observer, clock, openLedger }, this.#surroundings);
     this.#isDrained = false;
-    const state = disk.read();
+    const state = this.#disk.read();
     if (this.#random.chance(0.3)) this.#setTrapInRecovery(process, state.holds.length);
-    this.#life.begin({ kind: "ledger_restored", state, limits: disk.limits });
+    this.#life.begin({ kind: "ledger_restored", state, limits: this.#disk.limits });
     if (this.#isStopping) this.#submit({ kind: "drain_asked" });
   }
 
   /** All that the process had is gone. After a while there is another one. */
   #killed(): void {
-    const { disk, clients } = this.#surroundings;
     const life = this.#life!;
     this.#life = null;
     this.#setEnd();
     this.#onlooker.sighting({ kind: "supervisor_killed" });
-    disk.settle();
+    this.#disk.settle();
     life.endpoints.breakAll();
-    clients.disconnect();
+    this.#surroundings.clients.disconnect(life);
     const awayUs = this.#random.pick([seconds(0.1), seconds(2), seconds(10)]) * this.#random.fraction();
     this.#time.after(awayUs, () => {
       this.#start();
@@ -321,53 +330,6 @@ export class World {
 
   #submit(event: SupervisorEvent): void {
     this.#life?.submit(event);
-  }
-
-  #arrangeLimitChanges(spanUs: Micros): void {
-    const { load, config } = this.#scenario;
-    const { disk } = this.#surroundings;
-    const random = this.#random.fork();
-    for (let count = random.between(0, 5); count > 0; count--) {
-      this.#time.after(random.fraction() * spanUs, () => {
-        if (!this.#faults.strikes("limit_change", 1)) return;
-        this.#setLimit(drawLimitChange(random, { load, prices: config.prices, limits: disk.limits }));
-      });
-    }
-  }
-
-  #arrangePolicyChanges(spanUs: Micros): void {
-    const random = this.#random.fork();
-    if (!this.#scenario.hasOperator) return;
-    for (let count = random.between(1, 4); count > 0; count--) {
-      this.#time.after(random.fraction() * spanUs, () => {
-        if (!this.#faults.strikes("policy_change", 1)) return;
-        this.#submit({ kind: "policy_set", scheduling: drawChanges(random) });
-      });
-    }
-  }
-
-  /** A limit that was in the way may be raised a little soon after, because somebody has noticed. */
-  #noticeShortage(effect: Effect): void {
-    if (effect.kind === "finish_answer" && effect.shortage !== null) this.#raiseLater(effect.shortage, 0.7);
-    if (effect.kind !== "fail_request") return;
-    const { account, limit } = effect.error;
-    if (account !== undefined && limit !== undefined) this.#raiseLater({ account, ...limit }, 0.05);
-  }
-
-  #raiseLater(shortage: Pick<LimitRow, "account" | "unit" | "window">, probability: number): void {
-    const limit = this.#surroundings.disk.limits.find(({ account, unit, window }) => {
-      return account === shortage.account && unit === shortage.unit && window === shortage.window;
-    });
-    if (limit === undefined || !this.#faults.strikes("limit_change", probability)) return;
-    this.#time.after(this.#random.exponential(RAISE_US), () => {
-      this.#setLimit({ ...limit, amount: `${Math.ceil(Number(limit.amount) * 1.05)}` });
-    });
-  }
-
-  #setLimit(limit: LimitRow): void {
-    const { disk } = this.#surroundings;
-    disk.setLimit(limit);
-    this.#submit({ kind: "limits_changed", limits: [limit], known: disk.known([limit]) });
   }
 
   #stop(): void {

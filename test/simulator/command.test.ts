@@ -15,7 +15,7 @@ test("a table says how requests ended, what became of the money and which faults
   const { code, printed } = run({ seed: 28, requests: 50 });
   assert.equal(code, 0);
   assert.match(printed, /^seed 28, in virtual time\n  requests +50\n/);
-  assert.match(printed, /  crashes of the supervisor +[1-9]\n/);
+  assert.match(printed, /  crashes of supervisors +[1-9]\n/);
   assert.match(printed, /\nmoney\n(  [\w ]+ +\d+\n)*  holds in doubt +\d+\n/);
   assert.match(printed, /how requests ended\n(  \w+ +\d+\n)*  completed +\d+\n/);
   assert.match(printed, /hash of effects {2}[0-9a-f]{64}\n/);

@@ -1,8 +1,8 @@
-import type { AdmissionConfig, Rate } from "../../core/config.ts";
 import type { Dispatch, Effect, FailRequest } from "../../core/effects.ts";
 import type { RequestArrived, SupervisorEvent } from "../../core/events.ts";
 import type { Micros } from "../../core/units.ts";
 import { packetOf, requestOf } from "../ids.ts";
+import { Buckets, namesOf } from "./buckets.ts";
 import { type Checker, isEnd, type Violate } from "./checker.ts";
 import type { Knowledge } from "./knowledge.ts";
 import type { WatchedPacket } from "./lifecycle.ts";
@@ -20,14 +20,6 @@ const BEFORE_RATES: ReadonlySet<string> = new Set([
   "shed",
 ]);
 
-/** So much of a request comes in each microsecond, at a rate of a thousandth of a request a second. */
-const PARTS = 1_000_000_000n;
-
-interface Bucket {
-  parts: bigint;
-  atUs: Micros;
-}
-
 /**
  * Who is turned away, and who is not: what may be shed is, and nothing else; as many as a model's rate allows come in, and
  * no more; a flow runs no more than its cap; and in a full queue the least urgent give way, the newest first. Has to look at
@@ -37,21 +29,26 @@ export class AdmissionsChecker implements Checker {
   readonly #violate: Violate;
   readonly #knowledge: Knowledge;
   readonly #waiting: () => ReadonlySet<WatchedPacket>;
-  /** Those before the latest change; a name begins with whose it is, a model's or a payer's. */
-  #rates: Record<string, Rate>;
-  readonly #buckets = new Map<string, Bucket>();
+  readonly #hasRates: boolean;
+  readonly #buckets: Buckets;
   /** Attempts under way, with the request's flow told anew each time: what makes a flow may change. */
   readonly #running = new Set<string>();
   #arrival: RequestArrived | null = null;
   #nowUs: Micros = 0;
 
   constructor(
-    sources: { knowledge: Knowledge; waiting: () => ReadonlySet<WatchedPacket> },
+    sources: {
+      knowledge: Knowledge;
+      waiting: () => ReadonlySet<WatchedPacket>;
+      /** Whether rates are its own, and not shared with others. */
+      hasRates: boolean;
+    },
     violate: Violate,
   ) {
+    this.#hasRates = sources.hasRates;
     this.#knowledge = sources.knowledge;
     this.#waiting = sources.waiting;
-    this.#rates = ratesOf(sources.knowledge.scheduling.admission);
+    this.#buckets = new Buckets(sources.knowledge.scheduling.admission);
     this.#violate = violate;
   }
 
@@ -59,7 +56,7 @@ export class AdmissionsChecker implements Checker {
     this.#nowUs = nowUs;
     this.#arrival = event.kind === "request_arrived" ? event : null;
     if (isEnd(event)) this.#running.delete(event.attempt);
-    if (event.kind === "policy_set") this.#setRates(ratesOf(this.#knowledge.scheduling.admission));
+    if (event.kind === "policy_set") this.#buckets.setRates(this.#knowledge.scheduling.admission);
   }
 
   effects(_nowUs: Micros, effects: readonly Effect[]): void {
@@ -76,14 +73,6 @@ export class AdmissionsChecker implements Checker {
     if (evicted.length > 0) this.#checkEvicted(evicted);
   }
 
-  /** A bucket stays as full as it is where its rate does. */
-  #setRates(rates: Record<string, Rate>): void {
-    for (const name of this.#buckets.keys()) {
-      if (JSON.stringify(rates[name]) !== JSON.stringify(this.#rates[name])) this.#buckets.delete(name);
-    }
-    this.#rates = rates;
-  }
-
   // ── rates and shedding ─────────────────────────────────────────────────────────────────
 
   #admitted(arrival: RequestArrived, refusal: FailRequest | null): void {
@@ -92,6 +81,7 @@ export class AdmissionsChecker implements Checker {
     const reason = refusal?.error.reason ?? "";
     if (reason === "shed") this.#checkShed(request);
     if (code === "model_not_found" || (code === "capacity" && BEFORE_RATES.has(reason))) return;
+    if (!this.#hasRates) return;
     const isLimited = code === "rate_limited";
     const mayPass = this.#takeTurn(request);
     if (mayPass === isLimited) {
@@ -107,25 +97,11 @@ export class AdmissionsChecker implements Checker {
     if (admission.shedding.name === "none") this.#violate(request, "is shed where nothing is");
   }
 
-  /** Takes a request out of all the buckets it counts in, in whole numbers; false when one of them has none. */
+  /** Takes a request out of all the buckets it counts in; false when one of them has none. */
   #takeTurn(request: string): boolean {
     const { model, arrival } = this.#knowledge.requestOf(request)!;
     const { tenant, key } = arrival;
-    const names = [`model ${model}`, `payer ${tenant}`, `payer ${tenant}/${key}`];
-    const limited = names.filter((name) => this.#rates[name] !== undefined);
-    const filled = limited.map((name) => ({ name, parts: this.#partsOf(name, this.#rates[name]!) }));
-    const mayPass = filled.every(({ parts }) => parts >= PARTS);
-    for (const { name, parts } of filled) {
-      this.#buckets.set(name, { parts: mayPass ? parts - PARTS : parts, atUs: this.#nowUs });
-    }
-    return mayPass;
-  }
-
-  #partsOf(name: string, { perSecond, burst }: Rate): bigint {
-    const full = BigInt(burst) * PARTS;
-    const bucket = this.#buckets.get(name) ?? { parts: full, atUs: this.#nowUs };
-    const gained = BigInt(this.#nowUs - bucket.atUs) * BigInt(Math.round(perSecond * 1_000));
-    return bucket.parts + gained < full ? bucket.parts + gained : full;
+    return this.#buckets.take(namesOf(model, [tenant, `${tenant}/${key}`]), this.#nowUs);
   }
 
   // ── caps ───────────────────────────────────────────────────────────────────────────────
@@ -173,10 +149,4 @@ export class AdmissionsChecker implements Checker {
   #isQueued(id: string): boolean {
     return [...this.#running].every((attempt) => packetOf(attempt) !== id);
   }
-}
-
-function ratesOf({ rates, payerRates }: AdmissionConfig): Record<string, Rate> {
-  const models = Object.entries(rates).map(([name, rate]) => [`model ${name}`, rate] as const);
-  const payers = Object.entries(payerRates).map(([name, rate]) => [`payer ${name}`, rate] as const);
-  return Object.fromEntries([...models, ...payers]);
 }

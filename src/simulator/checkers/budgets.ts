@@ -7,8 +7,8 @@ import type { HeadgateError } from "../../core/errors.ts";
 import type { RequestArrived, SupervisorEvent } from "../../core/events.ts";
 import type { Micros } from "../../core/units.ts";
 import { choiceOf, requestOf } from "../ids.ts";
+import { amountFor } from "./amounts.ts";
 import { amountOf, type Book } from "./book.ts";
-import { bandIndex } from "./bands.ts";
 import type { Checker, Violate } from "./checker.ts";
 import type { Knowledge } from "./knowledge.ts";
 import type { WatchedPacket } from "./lifecycle.ts";
@@ -202,19 +202,8 @@ export class BudgetsChecker implements Checker {
   }
 
   /** What of the limit is there for requests of its priority. */
-  #amountFor({ arrival }: Watched, { amount, thresholds = [] }: LimitRow): number {
-    const { queueing } = this.#knowledge().scheduling;
-    const own = bandIndex(arrival.hints.priority, queueing);
-    const percents = thresholds.map(({ percent, action, priority }) => {
-      // Where nobody knows the band that is named, only the most urgent one is let through.
-      const least = Math.max(
-        0,
-        queueing.bands.findIndex(({ name }) => name === priority),
-      );
-      const isHeld = action === "hold_low_priority" && own > least;
-      return action === "stop" || isHeld ? percent : 100;
-    });
-    return Math.floor((Number(amount) * Math.min(100, ...percents)) / 100);
+  #amountFor({ arrival }: Watched, limit: LimitRow): number {
+    return amountFor(limit, arrival.hints.priority, this.#knowledge().scheduling.queueing);
   }
 
   /** The most that a packet with so many choices needs to start. */

@@ -54,12 +54,19 @@ export class LifecycleChecker implements Checker {
   /** Attempts that were asked to give way. */
   readonly #yielding = new Set<string>();
   #nowUs: Micros = 0;
+  /** How much longer than its client would a packet may wait to hear of its budget. */
+  readonly #leaseWaitUs: Micros;
   /** How long one that has failed may stay out of the line. */
   #pauseUs: Micros = 0;
 
   /** Adds every transition that is taken, as `from→to`, to `transitions`. */
-  constructor(knowledge: Knowledge, transitions: Set<string>, violate: Violate) {
+  constructor(
+    { knowledge, leaseWaitUs }: { knowledge: Knowledge; leaseWaitUs: Micros },
+    transitions: Set<string>,
+    violate: Violate,
+  ) {
     this.#knowledge = knowledge;
+    this.#leaseWaitUs = leaseWaitUs;
     this.#pauseUs = knowledge.scheduling.tail.backoff.maxUs;
     this.#transitions = transitions;
     this.#violate = violate;
@@ -243,8 +250,11 @@ export class LifecycleChecker implements Checker {
   #checkPatience(packet: WatchedPacket): void {
     if (!this.#unfunded.has(packet)) return;
     const patienceUs = this.#patienceUs.get(requestOf(packet.id)) ?? Infinity;
-    if (this.#nowUs <= patienceUs) return;
-    const overUs = this.#nowUs - patienceUs;
+    // One that goes on later may have to ask again.
+    const untilUs =
+      this.#leaseWaitUs + (this.#leaseWaitUs > 0 ? Math.max(patienceUs, packet.sinceUs) : patienceUs);
+    if (this.#nowUs <= untilUs) return;
+    const overUs = this.#nowUs - untilUs;
     this.#violate(requestOf(packet.id), `${packet.id} waited for its budget ${overUs / 1e6} s too long`);
   }
 

@@ -46,13 +46,7 @@ export class SilenceChecker implements Checker {
   event(nowUs: Micros, event: SupervisorEvent): void {
     switch (event.kind) {
       case "ledger_durable":
-        for (const attempt of this.#watched.values()) {
-          const { hold } = attempt;
-          const left = hold.undurable.filter((sequence) => sequence > event.through);
-          if (left.length < hold.undurable.length) attempt.progressUs = attempt.heardUs = nowUs;
-          hold.undurable = left;
-        }
-        return;
+        return this.#durable(nowUs, event.through);
       case "request_arrived":
         if (!event.streamed) this.#buffered.add(event.request);
         return;
@@ -68,6 +62,19 @@ export class SilenceChecker implements Checker {
       case "attempt_parked":
         return this.#end(nowUs, event.attempt);
       default:
+    }
+  }
+
+  /** Holds become longer between attempts too, and then it is nobody's progress. */
+  #durable(nowUs: Micros, through: number): void {
+    const longer = new Set<WatchedHold>();
+    for (const hold of this.#holds.values()) {
+      const left = hold.undurable.filter((sequence) => sequence > through);
+      if (left.length < hold.undurable.length) longer.add(hold);
+      hold.undurable = left;
+    }
+    for (const attempt of this.#watched.values()) {
+      if (longer.has(attempt.hold)) attempt.progressUs = attempt.heardUs = nowUs;
     }
   }
 

@@ -121,6 +121,8 @@ export class StreamsChecker implements Checker {
   /** The client has what came before; what comes now belongs behind it. */
   #goesOn({ attempt, request, choice }: Dispatch, resume: Resume): void {
     const stream = streamOf(this.#sources.get(attempt)!, choice);
+    // Should the one that goes on fail, that is as far as the answer has come.
+    this.#breaks(resume.attempt);
     stream.arrivedTokens = resume.tokens;
     stream.shownTokens = resume.tokens;
     const shown = this.#answers.get(request)?.choices.get(choice);

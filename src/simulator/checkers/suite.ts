@@ -1,34 +1,13 @@
-import type { CoreConfig } from "../../core/config.ts";
 import type { Effect } from "../../core/effects.ts";
 import type { SupervisorEvent } from "../../core/events.ts";
-import type { Inspection } from "../../core/inspection.ts";
 import type { Micros } from "../../core/units.ts";
-import type { WorkerSpec } from "../scenario.ts";
 import type { Sighting } from "../sightings.ts";
-import { AdmissionsChecker } from "./admissions.ts";
-import { AttemptsChecker } from "./attempts.ts";
-import { BreakersChecker } from "./breakers.ts";
 import { BudgetsChecker } from "./budgets.ts";
-import { CalmChecker } from "./calm.ts";
-import { CapacityChecker } from "./capacity.ts";
 import type { Checker, EndOfWorld, Violate } from "./checker.ts";
-import { EndingsChecker } from "./endings.ts";
 import { GenerationsChecker } from "./generations.ts";
-import { HedgesChecker } from "./hedges.ts";
-import { HeartbeatsChecker } from "./heartbeats.ts";
-import { HoldsChecker } from "./holds.ts";
 import { LedgerChecker } from "./ledger.ts";
-import { LifecycleChecker, type WatchedPacket } from "./lifecycle.ts";
-import { Knowledge } from "./knowledge.ts";
-import { LittleChecker } from "./little.ts";
-import { OvertakingChecker } from "./overtaking.ts";
-import { PreemptionsChecker } from "./preemptions.ts";
-import { SilenceChecker } from "./silence.ts";
-import { SlowClientsChecker } from "./slow-clients.ts";
-import { SpreadChecker } from "./spread.ts";
-import { StatesChecker } from "./states.ts";
-import { StreamsChecker } from "./streams.ts";
-import { WaitingChecker } from "./waiting.ts";
+import type { Knowledge } from "./knowledge.ts";
+import { type WatchedWorld, watchLife } from "./life-checkers.ts";
 
 export interface Violation {
   /** The checker that saw it, `core` for an invariant of the supervisor itself. */
@@ -36,13 +15,6 @@ export interface Violation {
   atUs: Micros;
   request: string | null;
   message: string;
-}
-
-interface WatchedWorld {
-  config: CoreConfig;
-  workers: readonly WorkerSpec[];
-  isCalm: boolean;
-  inspect: () => Inspection;
 }
 
 /**
@@ -121,43 +93,19 @@ export class CheckerSuite {
   }
 
   #beginLife(): void {
-    const { config, workers, isCalm, inspect } = this.#world;
-    const knowledge = new Knowledge(config, workers);
-    const lifecycle = new LifecycleChecker(knowledge, this.#transitions, this.#as("lifecycle"));
-    const attempts = new AttemptsChecker(knowledge, this.#as("attempts"));
+    const life = watchLife(this.#world, {
+      as: (checker) => this.#as(checker),
+      transitions: this.#transitions,
+      happened: this.#happened,
+    });
+    const { knowledge, unfunded } = life;
     this.#knowledge = knowledge;
-    const waiting = (): ReadonlySet<WatchedPacket> => lifecycle.waiting;
-    const unfunded = (): ReadonlySet<WatchedPacket> => lifecycle.unfunded;
     this.#budgets = new BudgetsChecker(
-      config,
+      this.#world.config,
       { ledger: this.#ledger, knowledge: () => knowledge, unfunded },
       this.#as("budgets"),
     );
-    const checkers: Checker[] = [
-      new EndingsChecker(config, this.#as("endings")),
-      new StreamsChecker(this.#as("streams")),
-      new HoldsChecker(config, this.#as("holds")),
-      new OvertakingChecker({ knowledge, waiting }, this.#as("overtaking")),
-      new AdmissionsChecker({ knowledge, waiting }, this.#as("admissions")),
-      new PreemptionsChecker({ knowledge, waiting }, this.#as("preemptions")),
-      lifecycle,
-      attempts,
-      new SilenceChecker(config, this.#as("silence")),
-      new CapacityChecker({ knowledge, attempts, inspect, waiting }, this.#as("capacity")),
-      new SlowClientsChecker(config, this.#as("slow-clients")),
-      new HeartbeatsChecker(config, this.#as("heartbeats")),
-      new HedgesChecker(knowledge, this.#as("hedges")),
-      new BreakersChecker({ knowledge, inspect, happened: this.#happened }, this.#as("breakers")),
-      new StatesChecker(knowledge, this.#as("states")),
-      new LittleChecker(this.#as("little")),
-    ];
-    if (knowledge.isPlain) {
-      checkers.push(new WaitingChecker({ knowledge, attempts, inspect, waiting }, this.#as("waiting")));
-    }
-    if (isCalm) checkers.push(new CalmChecker(this.#as("calm")));
-    if (isCalm && isSpread(this.#world))
-      checkers.push(new SpreadChecker({ knowledge, inspect }, this.#as("spread")));
-    this.#ofThisLife = checkers;
+    this.#ofThisLife = life.checkers;
   }
 
   #endLife(): void {
@@ -171,15 +119,4 @@ export class CheckerSuite {
       this.violations.push({ checker, atUs: this.#nowUs, request, message });
     };
   }
-}
-
-/** More than any session takes up. */
-const PLENTY_BYTES = 1e12;
-
-/** Whether nothing but the number of requests decides where they go. */
-function isSpread({ config, workers }: WatchedWorld): boolean {
-  const isPlentiful = workers.every(({ limits, engine, role }) => {
-    return role === "both" && limits.kvBytesMax >= PLENTY_BYTES && engine.profile.admission !== "peak";
-  });
-  return isPlentiful && config.scheduling.placement.profile === "least-request";
 }

@@ -164,4 +164,6 @@ class LabOnlooker implements Onlooker {
   workerChanged(): void {}
 
   drained(): void {}
+
+  leaseLost(): void {}
 }

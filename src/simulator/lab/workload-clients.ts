@@ -1,7 +1,8 @@
 import { assert } from "../../core/assert.ts";
-import type { FailRequest, FinishRequest, DropClient, Relay, FinishAnswer } from "../../core/effects.ts";
+import type { Relay } from "../../core/effects.ts";
 import { NO_HINTS, type RequestArrived } from "../../core/events.ts";
 import type { Micros } from "../../core/units.ts";
+import type { ClientsPort } from "../../supervisor/ports.ts";
 import type { Clients } from "../clients.ts";
 import type { Wish } from "../connection.ts";
 import { Readers, type Service } from "../readers.ts";
@@ -76,28 +77,24 @@ export class WorkloadClients implements Clients {
     return client.wish;
   }
 
-  tellBudgets(): void {}
+  port(service: Service): ClientsPort {
+    const ended = ({ request }: { request: string }): void => this.#ended(request);
+    return {
+      tellBudgets: () => {},
+      relay: (effect) => this.#relay(effect, service),
+      finishAnswer: ({ request, choice, attempt }) => {
+        this.#saw({ kind: "answer_ended", request, choice, attempt });
+      },
+      finish: ended,
+      fail: ended,
+      drop: ended,
+    };
+  }
 
-  relay({ request, choice, attempt, tokens }: Relay): void {
-    const shown = this.#service()!.endpoints.take(attempt, { choice, tokens });
+  #relay({ request, choice, attempt, tokens }: Relay, service: Service): void {
+    const shown = service.endpoints.take(attempt, { choice, tokens });
     this.#saw({ kind: "tokens_shown", request, choice, attempt, asked: tokens, tokens: shown });
     this.#readers.give(request, tokens);
-  }
-
-  finishAnswer({ request, choice, attempt }: FinishAnswer): void {
-    this.#saw({ kind: "answer_ended", request, choice, attempt });
-  }
-
-  finish({ request }: FinishRequest): void {
-    this.#ended(request);
-  }
-
-  fail({ request }: FailRequest): void {
-    this.#ended(request);
-  }
-
-  drop({ request }: DropClient): void {
-    this.#ended(request);
   }
 
   disconnect(): void {
@@ -121,7 +118,7 @@ export class WorkloadClients implements Clients {
       this.#listener.lost(id);
       return this.#ended(id);
     }
-    this.#readers.add(id);
+    this.#readers.add(id, service);
     service.submit(arrivalOf(id, request));
   }
 
