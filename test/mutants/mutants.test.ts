@@ -46,13 +46,19 @@ function plant({ file, from, to }: Mutant, source: string): void {
   writeFileSync(path, parts.join(to));
 }
 
-async function find(folder: string, { seed }: Mutant): Promise<Finding | null> {
+async function find(folder: string, { seed, isShared }: Mutant): Promise<Finding | null> {
   const program = join(import.meta.dirname, "find.ts");
   // A mutant may well hang; that is not found, and must not hold up the others.
   const options = { timeout: TIMEOUT_MS };
   const { stdout } = await promisify(execFile)(
     process.execPath,
-    [program, folder, String(SEEDS), ...(seed === undefined ? [] : [String(seed)])],
+    [
+      program,
+      folder,
+      isShared ? "shared" : "alone",
+      String(SEEDS),
+      ...(seed === undefined ? [] : [String(seed)]),
+    ],
     options,
   );
   return JSON.parse(stdout) as Finding | null;

@@ -7,6 +7,8 @@ export interface Mutant {
   to: string;
   /** A seed that shows it, where none of the first does: looked at before them. */
   seed?: number;
+  /** Looked for in worlds with several supervisors on one ledger. */
+  isShared?: boolean;
 }
 
 /** Faults that the simulator has to find. Each stands for a kind of mistake that is easily made. */
@@ -239,7 +241,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "a limit that does not bind those below it",
-    file: "core/budget/budget.ts",
+    file: "core/budget/limit-tree.ts",
     from: "const above = parent === null ? null : this.#place(parent);",
     to: "const above = parent === null ? null : null;",
   },
@@ -251,19 +253,23 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "a limit that has been lowered, and is not noticed",
-    file: "core/budget/budget.ts",
-    from: "place.limits = others;",
-    to: "if (others.length > place.limits.length) place.limits = others;",
+    file: "core/budget/limit-tree.ts",
+    from: `    this.remove(account.name, limit);
+`,
+    to: `    const old = this.find({ account: account.name, ...limit });
+    if (old !== null && old.limit.amount > limit.amount) return;
+    this.remove(account.name, limit);
+`,
   },
   {
     name: "a limit that is taken for far away when it is near",
-    file: "core/budget/budget.ts",
+    file: "core/budget/limit-tree.ts",
     from: "* CLEARLY_BELOW",
     to: "* 2",
   },
   {
     name: "a window whose limit counts for ever",
-    file: "core/budget/budget.ts",
+    file: "core/budget/limited-accounts.ts",
     from: "return counted === null ? account.total : counted.at(atUs);",
     to: "return counted === null || counted !== null ? account.total : counted.at(atUs);",
   },
@@ -293,13 +299,13 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "a window that is counted only from when its limit was set",
-    file: "core/budget/budget.ts",
+    file: "core/budget/limited-accounts.ts",
     from: "posted: used.get(windowOf({ account, window })), ...known",
     to: "posted: [], ...known",
   },
   {
     name: "a new window in which the last posts do not count",
-    file: "core/budget/budget.ts",
+    file: "core/budget/limited-accounts.ts",
     from: "{ after: through, startOf }",
     to: "{ after: through + 1e9, startOf }",
   },
@@ -377,18 +383,17 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "a ledger whose clock goes back",
-    file: "core/budget/budget.ts",
+    file: "core/budget/limited-accounts.ts",
     from: "this.#clockUs = Math.max(nowUs, this.#clockUs);",
     to: "this.#clockUs = nowUs;",
   },
   {
     name: "credit that is granted before it is durable",
     file: "core/streaming/streams.ts",
-    from: `    attempt.isShort = shortage !== null;
+    from: `    attempt.isShort = result !== null;
 `,
-    to: `    attempt.isShort = shortage !== null;
-    const creditTokens = packet.heldTokens;
-    if (shortage === null) this.#turn.emit({ kind: "grant_credit", attempt: attempt.id, creditTokens });
+    to: `    attempt.isShort = result !== null;
+    attempt.creditTokens = packet.heldTokens;
 `,
   },
   {
@@ -408,26 +413,26 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "money that comes free and wakes nobody",
     file: "core/budget/reservations.ts",
-    from: "if (this.#unfunded.has(account)) this.#freed.add(account);",
-    to: "if (!this.#unfunded.has(account)) this.#freed.add(account);",
+    from: "for (const account of pathOf(entry.account)) if (this.#unfunded.has(account)) this.#freed.add(account);",
+    to: "for (const account of pathOf(entry.account)) if (!this.#unfunded.has(account)) this.#freed.add(account);",
   },
   {
     name: "midnight that wakes nobody",
     file: "core/budget/funding.ts",
-    from: "const atUs = Math.min(patienceUs, this.#reservations.endOf(shortage.limit));",
-    to: "const atUs = patienceUs;",
+    from: "const atUs = Math.min(patienceUs, this.#reservations.endOf(shortage.limit), againUs);",
+    to: "const atUs = Math.min(patienceUs, againUs);",
   },
   {
     name: "somebody who waits for a budget without end",
     file: "core/budget/funding.ts",
-    from: "const atUs = Math.min(patienceUs, this.#reservations.endOf(shortage.limit));",
-    to: "const atUs = this.#reservations.endOf(shortage.limit);",
+    from: "const atUs = Math.min(patienceUs, this.#reservations.endOf(shortage.limit), againUs);",
+    to: "const atUs = Math.min(this.#reservations.endOf(shortage.limit), againUs);",
   },
   {
     name: "limits that are forgotten in a crash",
     file: "core/budget/reservations.ts",
-    from: "this.#budget.setLimits(limits, { zones: state.zones,",
-    to: "this.#budget.setLimits([], { zones: state.zones,",
+    from: "this.#budget.begin(limits, { zones: state.zones,",
+    to: "this.#budget.begin([], { zones: state.zones,",
   },
   {
     name: "a hold of an earlier life that is left open",
@@ -689,8 +694,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "urgent requests that are shed",
     file: "core/admission/admission.ts",
-    from: "if (this.#queue.isSheddable(arrival)) {",
-    to: "if (!this.#queue.isSheddable(arrival)) {",
+    from: "if (!this.#queue.isSheddable(arrival)) return null;",
+    to: "if (this.#queue.isSheddable(arrival)) return null;",
   },
   {
     name: "labels that nobody looks at",
@@ -711,5 +716,120 @@ export const MUTANTS: readonly Mutant[] = [
     from: `    endpoint.worker.ownSessions += slots;
 `,
     to: "",
+  },
+  {
+    name: "leases that nobody reckons as used",
+    file: "core/leasing/lease-desk.ts",
+    from: "used += positive(unused.at(startUs));",
+    to: "used += positive(unused.at(startUs)) * 0n;",
+    isShared: true,
+  },
+  {
+    name: "a grant of one cent too many",
+    file: "core/leasing/lease-desk.ts",
+    from: "const free = positive(partOf(amount, place.percent) - used);",
+    to: "const free = positive(partOf(amount, place.percent) - used + 1n);",
+    isShared: true,
+  },
+  {
+    name: "a last cent that nobody gets",
+    file: "core/leasing/lease-desk.ts",
+    from: "const free = positive(partOf(amount, place.percent) - used);",
+    to: "const free = positive(partOf(amount, place.percent) - used - 1n);",
+    isShared: true,
+  },
+  {
+    name: "a lease that is recalled by nobody",
+    file: "core/leasing/lease-desk.ts",
+    from: "if (others.length === 0) continue;",
+    to: "if (others.length >= 0) continue;",
+    isShared: true,
+  },
+  {
+    name: "a lease that is used, and is as large as before",
+    file: "core/leasing/held-leases.ts",
+    from: `        lease.unused.add(startUs, -amount);
+        if (amount > 0n)`,
+    to: `        if (amount < 0n) lease.unused.add(startUs, -amount);
+        if (amount > 0n)`,
+    isShared: true,
+  },
+  {
+    name: "a lease that is given back, and used",
+    file: "core/leasing/held-leases.ts",
+    from: `    lease.unused.add(startUs, -amount);
+    instanceOf(lease, startUs).reserved -= amount;`,
+    to: "    instanceOf(lease, startUs).reserved -= amount;",
+    isShared: true,
+  },
+  {
+    name: "a supervisor that does not notice that it is taken for dead",
+    file: "core/supervisor.ts",
+    from: "sinceUs + LEASE_TTL_US - LEASE_SKEW_US",
+    to: "sinceUs + 100 * LEASE_TTL_US - LEASE_SKEW_US",
+    isShared: true,
+  },
+  {
+    name: "holds of a dead supervisor that stay open",
+    file: "core/leasing/lease-desk.ts",
+    from: "const entries = Array.from(replica.holds, (id) => this.#postInDoubt(holds.get(id)!, nowUs));",
+    to: "const entries = Array.from(replica.holds, (id) => this.#postInDoubt(holds.get(id)!, nowUs)).slice(1);",
+    isShared: true,
+  },
+  {
+    name: "a lease that outlives its supervisor",
+    file: "core/leasing/lease-desk.ts",
+    from: "for (const leases of this.#leases.values()) leases.delete(name);",
+    to: "",
+    isShared: true,
+  },
+  {
+    name: "entries that are called durable when they are sent",
+    file: "core/leasing/lease-desk.ts",
+    from: "const count = pending.findIndex(({ position }) => position > through);",
+    to: "const count = pending.findIndex(({ position }) => position > through + 1e6);",
+    isShared: true,
+  },
+  {
+    name: "limits that change, and supervisors are not told",
+    file: "core/leasing/lease-desk.ts",
+    from: "for (const name of this.#replicas.keys()) this.#tell(name, told);",
+    to: "",
+    isShared: true,
+  },
+  {
+    name: "rates that everybody has for himself",
+    file: "core/leasing/lease-desk.ts",
+    from: "const shortage = this.#rates.take(order, this.#books.clock(nowUs));",
+    to: "const shortage = nowUs < 0 ? this.#rates.take(order, nowUs) : null;",
+    isShared: true,
+  },
+  {
+    name: "holds from before that the desk leaves open",
+    file: "core/leasing/lease-desk.ts",
+    from: "return [...holds.values()].map((hold) => this.#postInDoubt(hold, nowUs));",
+    to: "return [...holds.values()].slice(1).map((hold) => this.#postInDoubt(hold, nowUs));",
+    isShared: true,
+  },
+  {
+    name: "a refusal that is believed for ever",
+    file: "core/leasing/held-leases.ts",
+    from: "if (isAll) instance.allUntilUs = nowUs + BELIEVED_US;",
+    to: "if (isAll) instance.allUntilUs = nowUs + 1e12 * BELIEVED_US;",
+    isShared: true,
+  },
+  {
+    name: "money of a rolling window that is free twice",
+    file: "core/leasing/unused.ts",
+    from: "if (amount === 0n || (amount < 0n && takenUs < fromUs)) return [];",
+    to: "if (amount === 0n || (amount < 0n && takenUs < fromUs - 1e12)) return [];",
+    isShared: true,
+  },
+  {
+    name: "a limit that is set below what is held, and leased by what comes free",
+    file: "core/leasing/unused.ts",
+    from: "unused.add(startOf(limit, calendar, atUs), -chargedIn(unit, charge));",
+    to: "unused.add(startOf(limit, calendar, atUs), -chargedIn(unit, charge) * 0n);",
+    isShared: true,
   },
 ];
