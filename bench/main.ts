@@ -1,10 +1,12 @@
 import { writeFileSync } from "node:fs";
 import { Command, Option } from "commander";
+import { benchBudgets } from "./budgets/bench.ts";
 import { benchCore } from "./core/bench.ts";
 import { benchDataPlane } from "./data-plane/bench.ts";
 import { render, type Report } from "./figures.ts";
 import { describeMachine, renderMachine } from "./machine.ts";
 import { type Size, SIZES } from "./sizes.ts";
+import { benchSupervisors } from "./supervisors/bench.ts";
 import { benchWorker } from "./worker/bench.ts";
 
 interface Options {
@@ -16,8 +18,10 @@ interface Options {
 
 const BENCHES: Record<string, (size: Size, options: Options) => Promise<Report>> = {
   "data-plane": (size, { profile }) => benchDataPlane(size, profile ?? null),
+  budgets: (size) => benchBudgets(size),
   worker: (size) => benchWorker(size),
   core: (size) => benchCore(size),
+  supervisors: (size) => benchSupervisors(size),
 };
 
 const options = new Command("npm run bench --")

@@ -4,6 +4,7 @@ export interface Size {
   dataPlane: DataPlaneSize;
   worker: WorkerSize;
   core: CoreSize;
+  supervisors: SupervisorsSize;
 }
 
 export interface DataPlaneSize {
@@ -25,6 +26,15 @@ export interface WorkerSize {
   /** Requests at the same time, and how many each of these lanes makes one after the other. */
   loads: { lanes: number; requestsEach: number }[];
   tokens: number;
+}
+
+export interface SupervisorsSize {
+  /** Requests that are not streamed, and streams of so many tokens. */
+  requests: number;
+  streams: number;
+  tokens: number;
+  /** How many of either run at the same time. */
+  lanes: number;
 }
 
 export interface CoreSize {
@@ -58,6 +68,7 @@ const FULL: Size = {
   },
   // 100,000 leaves on the tenth level, 147,656 accounts in all.
   core: { workers: [10, 100, 1_000], branches: [5, 5, 5, 5, 5, 2, 2, 2, 4], measureMs: 400 },
+  supervisors: { requests: 16_000, streams: 8_000, tokens: 8, lanes: 256 },
 };
 
 /** For a first look: a minute, and wider spreads. */
@@ -80,6 +91,7 @@ const QUICK: Size = {
     ],
   },
   core: { ...FULL.core, measureMs: 100 },
+  supervisors: { ...FULL.supervisors, requests: 8_000, streams: 4_000 },
 };
 
 /** For the tests: everything runs, and no figure means anything. */
@@ -97,6 +109,7 @@ const SMOKE: Size = {
   },
   worker: { models: ["headgate-0.3m"], loads: [{ lanes: 2, requestsEach: 1 }], tokens: 4 },
   core: { workers: [10], branches: [2, 2, 2], measureMs: 2 },
+  supervisors: { requests: 40, streams: 8, tokens: 2, lanes: 8 },
 };
 
 export const SIZES = { full: FULL, quick: QUICK, smoke: SMOKE } satisfies Record<string, Size>;

@@ -1,6 +1,6 @@
 import { TOKEN } from "./upstream/answer.ts";
 
-/** After which a call counts as failed; above everything that a script can make of an answer. */
+/** After which a call counts as unanswered; above everything that a script can make of an answer. */
 const PATIENCE_MS = 90_000;
 
 /** Statuses that say that the bench has asked wrongly, and nothing about budgets. */
@@ -21,10 +21,11 @@ export interface Question {
  * - `answered`: to the end;
  * - `refused`: with a status from 400 to 499, but for those of a wrong key or address;
  * - `failed`: with another status, an error event, or a connection that broke;
- * - `left`: by us.
+ * - `left`: by us;
+ * - `unanswered`: neither an answer nor an error came, for as long as anybody waits.
  */
 export interface Outcome {
-  kind: "answered" | "refused" | "failed" | "left";
+  kind: "answered" | "refused" | "failed" | "left" | "unanswered";
   /** Null where no answer began. */
   status: number | null;
   /** Tokens that were seen. */
@@ -36,7 +37,8 @@ export interface Outcome {
 /** One chat completion, streamed or not. Never throws. */
 export async function ask({ url, headers, body, leaveAt, leave }: Question): Promise<Outcome> {
   const leaving = new AbortController();
-  const signals = [AbortSignal.timeout(PATIENCE_MS), leaving.signal, ...(leave === undefined ? [] : [leave])];
+  const patience = AbortSignal.timeout(PATIENCE_MS);
+  const signals = [patience, leaving.signal, ...(leave === undefined ? [] : [leave])];
   let status: number | null = null;
   let seen = "";
   try {
@@ -55,7 +57,8 @@ export async function ask({ url, headers, body, leaveAt, leave }: Question): Pro
     return outcomeOf(status, seen, body["stream"] === true);
   } catch (error) {
     const hasLeft = leaving.signal.aborted || leave?.aborted === true;
-    return { kind: hasLeft ? "left" : "failed", status, tokens: tokensIn(seen), message: String(error) };
+    const kind = hasLeft ? "left" : patience.aborted ? "unanswered" : "failed";
+    return { kind, status, tokens: tokensIn(seen), message: String(error) };
   }
 }
 

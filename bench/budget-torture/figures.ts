@@ -43,7 +43,7 @@ export function isClean(figures: CapFigures): boolean {
 }
 
 export function count(outcomes: readonly Outcome[]): Counts {
-  const counts: Counts = { answered: 0, refused: 0, failed: 0, left: 0 };
+  const counts: Counts = { answered: 0, refused: 0, failed: 0, left: 0, unanswered: 0 };
   for (const { kind } of outcomes) counts[kind]++;
   return counts;
 }

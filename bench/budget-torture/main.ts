@@ -17,6 +17,7 @@ interface Options {
   only?: string[];
   seed: number;
   quick?: boolean;
+  stormSeconds?: number;
   upstreamPort: number;
   json?: string;
   markdown?: string;
@@ -29,6 +30,7 @@ const options = new Command("npm run bench:budget-torture --")
   .addOption(new Option("--only <scenarios...>", "run these").choices(SCENARIOS.map(({ name }) => name)))
   .option("--seed <number>", "where random choices start", parseSeed, 1)
   .option("--quick", "less of everything: a first look")
+  .option("--storm-seconds <number>", "how long replicas are killed in turn (default: 30, or 8)", parseCount)
   .option("--upstream-port <port>", "where its upstream listens, and at the port after it", parsePort, 0)
   .option("--json <file>", "write machine and figures into this file too")
   .option("--markdown <file>", "write the table into this file too")
@@ -45,6 +47,7 @@ try {
     only: options.only ?? [],
     seed: options.seed,
     isQuick: options.quick === true,
+    stormMs: 1_000 * (options.stormSeconds ?? (options.quick === true ? 8 : 30)),
     upstreamPort: options.upstreamPort,
     onStart: ({ name, what }) => console.log(`${name}: ${what}`),
     onReport: ({ verdict, seconds }) => console.log(`  ${verdict}, ${seconds.toFixed(1)} s`),

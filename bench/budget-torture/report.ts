@@ -10,6 +10,7 @@ const HEADER = [
   "refused",
   "failed",
   "left",
+  "unanswered",
   "cap",
   "spent",
   "overspend",
@@ -58,7 +59,7 @@ function cells({ name, verdict, counts, caps }: ScenarioReport): string[] {
   const requests = Object.values(counts).reduce((sum, each) => sum + each, 0);
   return [
     name,
-    ...[requests, counts.answered, counts.refused, counts.failed, counts.left].map(String),
+    ...[requests, counts.answered, counts.refused, counts.failed, counts.left, counts.unanswered].map(String),
     millionths(first.capNano),
     millionths(first.spentNano),
     worst(caps, (each) => each.overspendNano),

@@ -56,6 +56,8 @@ export class Stage {
   readonly random: Random;
   /** A first look: less of everything. */
   readonly isQuick: boolean;
+  /** How long what goes on and on goes on. */
+  readonly stormMs: number;
   readonly outcomes: Outcome[] = [];
   readonly #name: string;
   #asked = 0;
@@ -67,6 +69,7 @@ export class Stage {
     upstreams: Record<UpstreamName, Upstream>;
     random: Random;
     isQuick: boolean;
+    stormMs: number;
   }) {
     this.#name = options.name;
     this.gateway = options.gateway;
@@ -74,6 +77,7 @@ export class Stage {
     this.upstreams = options.upstreams;
     this.random = options.random;
     this.isQuick = options.isQuick;
+    this.stormMs = options.stormMs;
   }
 
   /** Named after the scenario, which has one team only. */

@@ -14,6 +14,8 @@ export interface TortureOptions {
   only: readonly string[];
   seed: number;
   isQuick: boolean;
+  /** How long replicas are killed in turn, in ms. */
+  stormMs: number;
   /** Where the first upstream listens, and the second one after it; 0 lets the system choose. */
   upstreamPort?: number;
   /** Called with each report as it comes. */
@@ -31,7 +33,7 @@ export interface TortureReport {
 
 /** Starts upstreams and gateway, runs the scenarios one after the other, and stops everything. */
 export async function torture(options: TortureOptions): Promise<TortureReport> {
-  const { start, replicas, seed, isQuick, upstreamPort = 0 } = options;
+  const { start, replicas, seed, isQuick, stormMs, upstreamPort = 0 } = options;
   const books = new Books();
   const upstreams = {
     a: new Upstream(books, upstreamPort),
@@ -49,7 +51,15 @@ export async function torture(options: TortureOptions): Promise<TortureReport> {
         const own = random.fork();
         if (options.only.length > 0 && !options.only.includes(scenario.name)) continue;
         options.onStart?.(scenario);
-        const stage = new Stage({ name: scenario.name, gateway, books, upstreams, random: own, isQuick });
+        const stage = new Stage({
+          name: scenario.name,
+          gateway,
+          books,
+          upstreams,
+          random: own,
+          isQuick,
+          stormMs,
+        });
         const report = await runOne(scenario, stage);
         scenarios.push(report);
         options.onReport?.(report);
@@ -71,7 +81,8 @@ async function runOne({ name, what, missing, run }: Scenario, stage: Stage): Pro
   const common = { name, what, counts: count(stage.outcomes), seconds: (Date.now() - startMs) / 1_000 };
   if ("error" in result) return { ...common, verdict: "failed", note: result.error, caps: [] };
   if ("reason" in result) return { ...common, verdict: "not run", note: result.reason, caps: [] };
-  const verdict = result.every(isClean) ? "clean" : "failed";
+  const isClear = result.every(isClean) && common.counts.unanswered === 0;
+  const verdict = isClear ? "clean" : "failed";
   const isSilent = result.some(({ unbilledNano }) => unbilledNano === null);
   return { ...common, verdict, note: isSilent ? "It does not report what was spent." : "", caps: result };
 }

@@ -5,7 +5,7 @@ import { type Child, Children, leavePinnedCore } from "../child.ts";
 import { figure, type Figure, quantile, type Report } from "../figures.ts";
 import { interleave } from "../interleave.ts";
 import type { DataPlaneSize, Size } from "../sizes.ts";
-import { makeKey, writeConfiguration } from "./configuration.ts";
+import { makeKey, PAYER, writeConfiguration } from "./configuration.ts";
 import { type Ask, chatCall, ENDPOINT_KINDS, endpointCall, type EndpointKind } from "./dialects.ts";
 import { Load } from "./load.ts";
 
@@ -54,7 +54,7 @@ export async function benchDataPlane(size: Size, profileFolder: string | null = 
       isPinned: true,
     });
     const configPath = writeConfiguration(folder, upstream.url);
-    const key = makeKey(configPath);
+    const key = makeKey(configPath, PAYER);
     const headgate = await children.start(new URL("headgate.ts", import.meta.url), {
       arguments: [configPath],
       isPinned: true,

@@ -35,28 +35,37 @@ export function writeConfiguration(folder: string, upstreamUrl: string): string 
   return path;
 }
 
-/** On both levels of the account that pays, and so large that they never bind: what is measured is that they are checked. */
-function limitsOf(account: string): LimitRow[] {
-  return [
-    { account: "global", unit: "usd", window: "total", amount: "1000000000000000000" },
-    { account, unit: "usd", window: "day", amount: "1000000000000000000" },
-    { account, unit: "tokens", window: "day", amount: "1000000000000" },
-    { account, unit: "requests", window: "day", amount: "1000000000000" },
-  ];
+/** An account with a key, and the limits on its path. */
+export interface Payer {
+  account: string;
+  limits: LimitRow[];
 }
 
+/** More than any load spends: what is measured is that limits are checked. */
+export const NEVER_BINDS = { usd: "1000000000000000000", tokens: "1000000000000", requests: "1000000000000" };
+
+/** With limits on both levels of its account. */
+export const PAYER: Payer = {
+  account: "global/bench/load",
+  limits: [
+    { account: "global", unit: "usd", window: "total", amount: NEVER_BINDS.usd },
+    { account: "global/bench/load", unit: "usd", window: "day", amount: NEVER_BINDS.usd },
+    { account: "global/bench/load", unit: "tokens", window: "day", amount: NEVER_BINDS.tokens },
+    { account: "global/bench/load", unit: "requests", window: "day", amount: NEVER_BINDS.requests },
+  ],
+};
+
 /**
- * Makes a key whose account has limits, before the Headgate of that configuration starts. Returns the
+ * Makes the payer's key and limits, before the Headgate of that configuration starts. Returns the
  * bearer token that requests to it carry.
  */
-export function makeKey(configPath: string): string {
+export function makeKey(configPath: string, { account, limits }: Payer): string {
   const { config } = loadConfig(configPath);
   const folder = stateFolder(config, configPath);
   createStateFolder(folder);
   const database = openDatabase(ledgerPath(folder));
   try {
-    const account = "global/bench/load";
-    for (const limit of limitsOf(account)) writeLimit(database, limit);
+    for (const limit of limits) writeLimit(database, limit);
     const secret = createKey(database, { account, role: "spend" });
     if (typeof secret !== "string") throw new Error(`${folder} has been used before`);
     return secret;

@@ -5,10 +5,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { benchBudgets } from "../../bench/budgets/bench.ts";
 import { benchCore } from "../../bench/core/bench.ts";
 import { benchDataPlane } from "../../bench/data-plane/bench.ts";
 import { type Figure, render, type Report, type Spread } from "../../bench/figures.ts";
 import { SIZES } from "../../bench/sizes.ts";
+import { benchSupervisors } from "../../bench/supervisors/bench.ts";
 import { benchWorker } from "../../bench/worker/bench.ts";
 
 // That the benches run, and say what they are to say; how large a figure is, nobody asks here.
@@ -19,6 +21,15 @@ test("the data plane's bench compares Headgate with a bare proxy", async () => {
   assert.deepEqual(subjectsOf(report), ["bare", "direct", "headgate"]);
   const formulas = new Set(report.figures.map(({ verdict }) => verdict?.formula));
   assert.deepEqual(formulas, new Set(["headgate / bare", "headgate - direct"]));
+});
+
+test("the budgets' bench compares limits with none, and tells how long holds take to be durable", async () => {
+  const report = await benchBudgets(SIZES.smoke);
+  assertWellFormed(report);
+  assert.deepEqual(subjectsOf(report), ["limited", "unlimited"]);
+  const durable = report.figures.filter(({ what }) => what.startsWith("hold durable"));
+  assert.equal(durable.length, 2 * SIZES.smoke.dataPlane.rates.length);
+  for (const { subjects } of durable) assert.ok(subjects["limited"]!.low > 0);
 });
 
 test("the worker's bench compares it with the library", async () => {
@@ -33,6 +44,12 @@ test("the core's bench measures each policy and the ledger", async () => {
   for (const subject of ["round-robin", "sessions-kv", "standard", "memory", "durable"]) {
     assert.ok(subjectsOf(report).includes(subject), subject);
   }
+});
+
+test("the bench of several supervisors compares four with one", async () => {
+  const report = await benchSupervisors(SIZES.smoke);
+  assertWellFormed(report);
+  assert.deepEqual(subjectsOf(report), ["1 supervisor", "4 supervisors"]);
 });
 
 test("the command prints machine, commit and figures, and writes them into a file", () => {
@@ -54,7 +71,8 @@ test("the command prints machine, commit and figures, and writes them into a fil
 });
 
 test("the command knows its benches", () => {
-  assert.match(runCommand("--help"), /--only <bench>.+"data-plane", "worker", "core"/);
+  const help = runCommand("--help").replaceAll(/\s+/g, " ");
+  assert.match(help, /--only <bench>.+"data-plane", "budgets", "worker", "core", "supervisors"/);
 });
 
 function runCommand(...options: string[]): string {

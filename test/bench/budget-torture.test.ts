@@ -19,6 +19,8 @@ const COMMAND = fileURLToPath(new URL("../../bench/budget-torture/main.ts", impo
 
 /** Left to the whole bench: it waits for a clock. */
 const LEFT_OUT = ["window-reset"];
+/** What one supervisor can't be put to. */
+const OF_SEVERAL = ["replicas", "killed-in-turn"];
 
 test("Headgate passes no cap, refuses nobody in vain, leaks no hold and bills what was spent", async () => {
   const only = SCENARIOS.map(({ name }) => name).filter((name) => !LEFT_OUT.includes(name));
@@ -29,14 +31,29 @@ test("Headgate passes no cap, refuses nobody in vain, leaks no hold and bills wh
     only,
     seed: 1,
     isQuick: true,
+    stormMs: 3_000,
   });
   const verdicts = Object.fromEntries(report.scenarios.map(({ name, verdict }) => [name, verdict]));
-  const expected = only.map((name) => [name, name === "replicas" ? "not run" : "clean"]);
+  const expected = only.map((name) => [name, OF_SEVERAL.includes(name) ? "not run" : "clean"]);
   assert.deepEqual(verdicts, Object.fromEntries(expected), render(report));
   for (const { name, counts, verdict } of report.scenarios) {
     // A cap that keeps nobody out has shown nothing.
     if (verdict === "clean") assert(counts.refused > 0, name);
   }
+});
+
+test("several supervisors pass no cap either, and the last cent of it is spent while they are killed", async () => {
+  const report = await torture({
+    start: HeadgateGateway.start,
+    replicas: 3,
+    scenarios: SCENARIOS,
+    only: ["burst", "nested-caps", "long-streams", ...OF_SEVERAL],
+    seed: 1,
+    isQuick: true,
+    stormMs: 6_000,
+  });
+  for (const { name, verdict } of report.scenarios)
+    assert.equal(verdict, "clean", `${name}\n${render(report)}`);
 });
 
 async function runNaive(only: string[], options: NaiveOptions = {}): Promise<TortureReport> {
@@ -47,6 +64,7 @@ async function runNaive(only: string[], options: NaiveOptions = {}): Promise<Tor
     only,
     seed: 1,
     isQuick: true,
+    stormMs: 3_000,
   });
 }
 
@@ -91,7 +109,15 @@ async function askedUnder(seed: number): Promise<string[]> {
   let gateway: NaiveGateway | null = null;
   const start = async (wish: GatewayOptions): Promise<NaiveGateway> =>
     (gateway = await NaiveGateway.start(wish));
-  await torture({ start, replicas: 1, scenarios: SCENARIOS, only: ["retries"], seed, isQuick: true });
+  await torture({
+    start,
+    replicas: 1,
+    scenarios: SCENARIOS,
+    only: ["retries"],
+    seed,
+    isQuick: true,
+    stormMs: 3_000,
+  });
   return gateway!.bodies.filter((body) => /id=retries-1?\d /.test(body)).sort();
 }
 
@@ -111,7 +137,15 @@ test("a gateway can be described by a file; what can't be done with it is said",
   };
   try {
     const only = ["burst", "nested-caps", "kill-restart"];
-    const report = await torture({ start, replicas: 1, scenarios: SCENARIOS, only, seed: 1, isQuick: true });
+    const report = await torture({
+      start,
+      replicas: 1,
+      scenarios: SCENARIOS,
+      only,
+      seed: 1,
+      isQuick: true,
+      stormMs: 3_000,
+    });
     assert.equal(report.gateway, "mine");
     const [burst, nested, killed] = report.scenarios;
     const cap = burst!.caps[0]!;
@@ -137,6 +171,7 @@ test("a gateway that breaks down has failed, and what it went through before is 
     only,
     seed: 1,
     isQuick: true,
+    stormMs: 3_000,
   });
   assert.deepEqual(
     report.scenarios.map(({ name, verdict, caps }) => [name, verdict, caps.length]),

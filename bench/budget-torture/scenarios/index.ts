@@ -3,6 +3,7 @@ import { burst } from "./burst.ts";
 import { disconnects } from "./disconnects.ts";
 import { failover } from "./failover.ts";
 import { killRestart } from "./kill-restart.ts";
+import { killedInTurn } from "./killed-in-turn.ts";
 import { longStreams } from "./long-streams.ts";
 import { nestedCaps } from "./nested-caps.ts";
 import { overbilling } from "./overbilling.ts";
@@ -28,4 +29,5 @@ export const SCENARIOS: readonly Scenario[] = [
   replicas,
   windowReset,
   killRestart,
+  killedInTurn,
 ];
