@@ -72,7 +72,8 @@ interface Asked {
 }
 
 interface Wanted extends Asked {
-  /** Its lease has not enough for it. */
+  /** What of its lease that request may use, and whether that is too little. */
+  usable: bigint;
   isShort: boolean;
   /** It is known that there is no more. */
   isAll: boolean;
@@ -148,9 +149,7 @@ export class HeldLeases {
   ask(wishes: readonly Wish[], atUs: Micros): string | null {
     const wanted = wishes.filter(({ needed }) => needed > 0n).map((wish) => this.#want(wish, atUs));
     const isWorthAsking = wanted.some(({ isShort, isAll }) => isShort && !isAll);
-    const isVain = wanted.some(
-      ({ lease, startUs, least, isAll }) => isAll && least > lease.unused.at(startUs),
-    );
+    const isVain = wanted.some(({ least, usable, isAll }) => isAll && least > usable);
     if (!isWorthAsking || isVain) return null;
     const underWay = wanted.find(({ lease, startUs }) => instanceOf(lease, startUs).ask !== null);
     if (underWay !== undefined) return underWay.lease.inForce.account.name;
@@ -216,10 +215,21 @@ export class HeldLeases {
     const lease = this.#leaseOf(inForce);
     const startUs = startOf(inForce.limit, this.#calendar, atUs);
     const instance = instanceOf(lease, startUs);
-    const isEnough = needed <= lease.unused.at(startUs) && isUnderThreshold(inForce, instance, percent);
+    // What was leased for others may lie beyond a threshold.
+    const usable = isUnderThreshold(inForce, instance, percent) ? lease.unused.at(startUs) : 0n;
     const isAll = isKnownToBeAll(instance, percent, atUs);
     const surplus = atUs < instance.tightUntilUs ? 0n : needed * SURPLUS;
-    return { lease, startUs, needed, least: wish.least, surplus, percent, isShort: !isEnough, isAll };
+    return {
+      lease,
+      startUs,
+      needed,
+      least: wish.least,
+      surplus,
+      percent,
+      usable,
+      isShort: needed > usable,
+      isAll,
+    };
   }
 
   /** So that the next request need not wait: where there is plenty for all, and nobody has to give anything back for it. */
