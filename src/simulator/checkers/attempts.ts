@@ -68,10 +68,10 @@ export class AttemptsChecker implements Checker {
   event(_nowUs: Micros, event: SupervisorEvent): void {
     this.#report = event.kind === "heartbeat_received" ? event : null;
     if (event.kind === "request_arrived" && event.streamed) this.#streamed.add(event.request);
-    if (isEnd(event)) this.#ended(event.attempt);
     if (event.kind === "attempt_parked") this.#parked(event.attempt);
     // An endpoint that was full has not failed the packet and may be asked again.
     if (event.kind === "attempt_failed" && event.reason !== "at_capacity") this.#failed(event.attempt);
+    if (isEnd(event)) this.#ended(event.attempt);
     if (event.kind !== "attempt_failed" || event.reason !== "context_length_exceeded") return;
     const tried = this.#tried.get(packetOf(event.attempt));
     if (tried !== undefined) tried.isTooLong = true;
@@ -92,8 +92,8 @@ export class AttemptsChecker implements Checker {
           this.#relayed(effect);
           break;
         case "cancel_attempt":
-          this.#ended(effect.attempt);
           if (effect.reason === "silent" || LOST.has(effect.reason)) this.#failed(effect.attempt);
+          this.#ended(effect.attempt);
           break;
         case "request_settled":
           this.#forget(effect.record.request);
@@ -182,7 +182,8 @@ export class AttemptsChecker implements Checker {
 
   #failed(attempt: string): void {
     const tried = this.#tried.get(packetOf(attempt));
-    if (tried?.latest.attempt !== attempt) return;
+    // Its failure may cross with ours to wait for it: it has failed once.
+    if (tried?.latest.attempt !== attempt || !tried.isRunning) return;
     tried.failures++;
     if (tried.tokens > tried.begunTokens) tried.isBegun = true;
     tried.failedOn.add(tried.latest.life);
