@@ -6,7 +6,12 @@ import { NOTHING } from "../../src/core/budget/charge.ts";
 import type { LedgerEntry } from "../../src/core/budget/ledger-entry.ts";
 import type { LimitRow } from "../../src/core/budget/limits.ts";
 import type { SupervisorEvent } from "../../src/core/events.ts";
-import { type AskedPlace, LEASE_TTL_US, type LeaseAsk, type LeaseOrder } from "../../src/core/leasing/lease.ts";
+import {
+  type AskedPlace,
+  LEASE_TTL_US,
+  type LeaseAsk,
+  type LeaseOrder,
+} from "../../src/core/leasing/lease.ts";
 import { type Micros, seconds } from "../../src/core/units.ts";
 import { LedgerKeeper, type Rates } from "../../src/ledger/shared/ledger-keeper.ts";
 import type { KeeperMessage } from "../../src/ledger/shared/messages.ts";

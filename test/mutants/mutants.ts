@@ -819,13 +819,6 @@ export const MUTANTS: readonly Mutant[] = [
     isShared: true,
   },
   {
-    name: "money of a rolling window that is free twice",
-    file: "core/leasing/unused.ts",
-    from: "if (amount === 0n || (amount < 0n && takenUs < fromUs)) return [];",
-    to: "if (amount === 0n || (amount < 0n && takenUs < fromUs - 1e12)) return [];",
-    isShared: true,
-  },
-  {
     name: "a limit that is set below what is held, and leased by what comes free",
     file: "core/leasing/unused.ts",
     from: "unused.add(startOf(limit, calendar, atUs), -chargedIn(unit, charge));",

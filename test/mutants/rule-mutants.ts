@@ -279,4 +279,18 @@ export const RULE_MUTANTS: readonly RuleMutant[] = [
     seed: 20,
     foundBy: "leasing/leases.test.ts",
   },
+  {
+    name: "money of a rolling window that is free twice",
+    file: "core/leasing/unused.ts",
+    from: "if (amount === 0n || (amount < 0n && takenUs < fromUs)) return [];",
+    to: "if (amount === 0n || (amount < 0n && takenUs < fromUs - 1e12)) return [];",
+    foundBy: "leasing/leases.test.ts",
+  },
+  {
+    name: "an ask that outlives the limit that it was for",
+    file: "core/leasing/lease-desk.ts",
+    from: "    this.#endAsks(name, order);\n",
+    to: "",
+    foundBy: "leasing/leases.test.ts",
+  },
 ];

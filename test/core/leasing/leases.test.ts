@@ -185,3 +185,16 @@ test("a limit that is set anew while an ask for it waits is leased as if nobody 
   world.close(rich, 0, "void");
   assert.equal(world.reserveAtLast(poor, "global/b/m", chargeOf(1_000)), "held");
 });
+
+test("what a rolling window has left behind is nobody's when its hold is freed: others may have it already", () => {
+  const limit: LimitRow = { account: "global/b", unit: "requests", window: "rolling:60", amount: "1" };
+  const world = new Replicas([limit], { nowUs: START_US });
+  const [one, other] = [world.start(0), world.start(0)];
+  assert.equal(world.reserveAtLast(one, "global/b/m", chargeOf(1)), "held");
+  world.settle();
+  world.nowUs += seconds(120);
+  assert.equal(world.reserveAtLast(other, "global/b/m", chargeOf(1)), "held");
+  world.settle();
+  world.close(one, 0, "void");
+  assert.notEqual(world.reserveAtLast(one, "global/b/m", chargeOf(1)), "held");
+});
