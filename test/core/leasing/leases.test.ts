@@ -173,28 +173,41 @@ function totalOf(journal: readonly LedgerEntry[], account: string): number {
 }
 
 test("a limit that is set anew while an ask for it waits is leased as if nobody had asked", () => {
-  const world = new Replicas([LIMITS[3]!], { nowUs: START_US });
-  const [rich, poor] = [world.start(0), world.start(0)];
-  assert.equal(world.reserveAtLast(rich, "global/b/m", chargeOf(300)), "held");
-  assert.equal(world.reserve(poor, "global/b/m", chargeOf(100)), "asked");
-  // It waits for what the other one does not use, and is told of a new limit meanwhile.
-  world.read(poor);
-  world.setLimits([{ ...LIMITS[3]!, amount: "1000" }]);
-  world.hear(poor);
-  world.settle();
-  world.close(rich, 0, "void");
-  assert.equal(world.reserveAtLast(poor, "global/b/m", chargeOf(1_000)), "held");
+  const limit: LimitRow = { account: "global/b", unit: "output_tokens", window: "total", amount: "400" };
+  fc.assert(
+    fc.property(fc.integer({ min: 201, max: 400 }), fc.integer({ min: 400, max: 1_000 }), (held, amount) => {
+      const world = new Replicas([limit], { nowUs: START_US });
+      const [rich, poor] = [world.start(0), world.start(0)];
+      assert.equal(world.reserveAtLast(rich, "global/b/m", chargeOf(held)), "held");
+      assert.equal(world.reserve(poor, "global/b/m", chargeOf(200)), "asked");
+      // It waits for what the other one does not use, and is told of a new limit meanwhile.
+      world.read(poor);
+      world.setLimits([{ ...limit, amount: `${amount}` }]);
+      world.hear(poor);
+      world.settle();
+      world.close(rich, 0, "void");
+      assert.equal(world.reserveAtLast(poor, "global/b/m", chargeOf(amount)), "held");
+    }),
+  );
 });
 
 test("what a rolling window has left behind is nobody's when its hold is freed: others may have it already", () => {
-  const limit: LimitRow = { account: "global/b", unit: "requests", window: "rolling:60", amount: "1" };
-  const world = new Replicas([limit], { nowUs: START_US });
-  const [one, other] = [world.start(0), world.start(0)];
-  assert.equal(world.reserveAtLast(one, "global/b/m", chargeOf(1)), "held");
-  world.settle();
-  world.nowUs += seconds(120);
-  assert.equal(world.reserveAtLast(other, "global/b/m", chargeOf(1)), "held");
-  world.settle();
-  world.close(one, 0, "void");
-  assert.notEqual(world.reserveAtLast(one, "global/b/m", chargeOf(1)), "held");
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 1, max: 1_000 }),
+      fc.integer({ min: 62, max: 500 }),
+      (amount, laterSeconds) => {
+        const unit = { unit: "output_tokens", window: "rolling:60", amount: `${amount}` } as const;
+        const world = new Replicas([{ account: "global/b", ...unit }], { nowUs: START_US });
+        const [one, other] = [world.start(0), world.start(0)];
+        assert.equal(world.reserveAtLast(one, "global/b/m", chargeOf(amount)), "held");
+        world.settle();
+        world.nowUs += seconds(laterSeconds);
+        assert.equal(world.reserveAtLast(other, "global/b/m", chargeOf(amount)), "held");
+        world.settle();
+        world.close(one, 0, "void");
+        assert.notEqual(world.reserveAtLast(one, "global/b/m", chargeOf(1)), "held");
+      },
+    ),
+  );
 });
