@@ -86,7 +86,7 @@ function addShow(budgets: Command): void {
 function addSet(budgets: Command): void {
   budgets
     .command("set")
-    .description("set a limit; it binds at once, and what is already held stays held")
+    .description("set a limit; it binds within a quarter of a second, and what is already held stays held")
     .argument("<account>", ACCOUNT_FORM, parseAccount)
     .argument("<unit>", UNIT_FORM, parseUnit)
     .argument("<amount>", "USD as a decimal, or a count")

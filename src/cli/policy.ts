@@ -142,10 +142,9 @@ function describeChanges(changed: readonly SettingChange[]): string {
   const lines = changed.map(
     ({ setting, before, after }) => `${setting}: ${inWords(before)} → ${inWords(after)}`,
   );
-  return [
-    ...lines,
-    "In force until the supervisor starts anew; write it into headgate.yaml to keep it.",
-  ].join("\n");
+  return [...lines, "In force until Headgate starts anew; write it into headgate.yaml to keep it."].join(
+    "\n",
+  );
 }
 
 function inWords(value: unknown): string {

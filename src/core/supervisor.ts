@@ -124,7 +124,7 @@ export class Supervisor {
     });
     const rankOf = (band: string | null): number | null => rankOfBand(band, this.#scheduling.queueing);
     this.#reservations = new Reservations(this.#turn, config, rankOf);
-    this.#funding = new Funding(this.#turn, this.#reservations);
+    this.#funding = new Funding(this.#turn, this.#reservations, () => this.#draining);
     this.#turnstile = new Turnstile({
       turn: this.#turn,
       admission: this.#admission,

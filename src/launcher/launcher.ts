@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { stateFolder } from "../config/load.ts";
+import { toScheduling } from "../config/scheduling.ts";
 import { MILLIS_PER_SECOND } from "../core/units.ts";
 import { createEmbeddedWorkers } from "../embedded-workers.ts";
 import { assertGuarded } from "../gateway/access.ts";
@@ -47,13 +48,17 @@ async function startWith(parts: Parts, options: LauncherOptions): Promise<Runnin
   const hooks = readHooks(config.webhooks, { configPath, variables });
   const folder = stateFolder(config, configPath);
   const onSilent = (name: string): void => replicas.kill(name);
-  const ledger = (parts.ledger = openSharedLedger({ stateFolder: folder, log, onSilent }));
+  const rates = toScheduling(config).admission;
+  const ledger = (parts.ledger = openSharedLedger({ stateFolder: folder, log, rates, onSilent }));
   assertGuarded({ keys: ledger.keys, keyless, host });
   warnOfClock(ledger.restore().state.clockUs, options);
 
   const newsRoom = new NewsRoom({
     workersMax: config.limits.workers_max,
-    tellAll: (news, except) => replicas.tellAll(news, except),
+    tellAll: (news, except) => {
+      if (news.kind === "policies") ledger.setRates(toScheduling(news.settings).admission);
+      replicas.tellAll(news, except);
+    },
     nowMs: () => performance.now(),
   });
   const workers = createEmbeddedWorkers(

@@ -50,7 +50,9 @@ export class MetricsRounds {
     this.#askers.delete(replica);
     const share = this.#shares.get(replica);
     this.#shares.delete(replica);
-    if (share !== undefined) this.#past = this.#past.then((past) => addCounted(past, share));
+    // What can't be added up is better lost than all the rest with it.
+    if (share !== undefined)
+      this.#past = this.#past.then((past) => addCounted(past, share).catch(() => past));
     this.#heard(replica);
   }
 

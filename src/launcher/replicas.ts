@@ -87,16 +87,17 @@ export class Replicas {
   }
 
   #take(name: string, message: FromReplica): void {
+    if (message.kind === "hello") return this.#begin(name);
     const life = this.#lives.get(name);
+    // It may be read after its process was counted as gone.
+    if (life === undefined) return;
     switch (message.kind) {
-      case "hello":
-        return this.#begin(name);
       case "ledger":
-        return life!.onLedger(message.message);
+        return life.onLedger(message.message);
       case "assembled":
-        return this.#letListen(name, life!);
+        return this.#letListen(name, life);
       case "listening":
-        return this.#listens(name, life!, message.url);
+        return this.#listens(name, life, message.url);
       case "failed":
         return this.#failed(name, message.words);
       case "news":

@@ -136,7 +136,7 @@ export const RULE_MUTANTS: readonly RuleMutant[] = [
   {
     name: "somebody who waits for what can never be had",
     file: "core/budget/funding.ts",
-    from: "const canHelp = canWait && !shortage.isPermanent;",
+    from: "const canHelp = canWait && !shortage.isPermanent && !this.#isDraining();",
     to: "const canHelp = canWait;",
     foundBy: "rules/rule-5-refusals.test.ts",
   },
@@ -282,8 +282,8 @@ export const RULE_MUTANTS: readonly RuleMutant[] = [
   {
     name: "money of a rolling window that is free twice",
     file: "core/leasing/unused.ts",
-    from: "if (amount === 0n || (amount < 0n && takenUs < fromUs)) return [];",
-    to: "if (amount === 0n || (amount < 0n && takenUs < fromUs - 1e12)) return [];",
+    from: "if (amount === 0n || (amount < 0n && isRolling)) return [];",
+    to: "if (amount === 0n || (amount < 0n && isRolling && amount > 0n)) return [];",
     foundBy: "leasing/leases.test.ts",
   },
   {

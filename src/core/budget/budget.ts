@@ -230,18 +230,18 @@ export class Budget {
 
   // ── limits ─────────────────────────────────────────────────────────────────────────────
 
-  /** The first limit that the charge does not fit under; one under which it never can goes before the others. */
+  /** The first limit that the charge does not fit under; one under which it never can goes before others, and what is certain before what is not. */
   #shortage(asked: Asked, atUs: Micros): Shortage | null {
-    let first: Shortage | null = null;
+    let first: Found | null = null;
     // From the leaf up and each account's last limit first, so that what is found later goes before.
     this.#books.limits.eachUpwards(asked.account, (inForce) => {
-      const shortage = this.#shortageOf(inForce, asked, atUs);
-      if (shortage !== null && (shortage.isPermanent || first?.isPermanent !== true)) first = shortage;
+      const found = this.#find(inForce, asked, atUs);
+      if (found !== null && (first === null || rankOf(found) >= rankOf(first))) first = found;
     });
-    return first;
+    return (first as Found | null)?.shortage ?? null;
   }
 
-  #shortageOf(inForce: LimitInForce, { charge, priority }: Asked, atUs: Micros): Shortage | null {
+  #find(inForce: LimitInForce, { charge, priority }: Asked, atUs: Micros): Found | null {
     const needed = chargedIn(inForce.unit, charge);
     if (needed === 0n) return null;
     if (this.#leases === null && this.#books.isPlenty(inForce, needed, atUs)) return null;
@@ -258,7 +258,8 @@ export class Budget {
     const isPermanent = needed > amount || (window === "total" && !fitsOncePosted);
     const over = posted + needed - amount;
     const resetUs = window === "total" || fitsOncePosted ? null : this.#freedAt(inForce, over, atUs);
-    return { account: account.name, limit, threshold, needed, remaining, isPermanent, resetUs };
+    const shortage = { account: account.name, limit, threshold, needed, remaining, isPermanent, resetUs };
+    return { shortage, isCertain: lease === null || lease.isAll || needed > amount };
   }
 
   /** Of a limit: by all, as far as is known. */
@@ -309,3 +310,15 @@ export class Budget {
 }
 
 const NO_ORDERS: readonly LeaseOrder[] = [];
+
+interface Found {
+  shortage: Shortage;
+  /** Not only what this supervisor has leased is short. */
+  isCertain: boolean;
+}
+
+/** Which of several shortages is told: the higher. */
+function rankOf({ shortage, isCertain }: Found): number {
+  if (!isCertain) return 0;
+  return shortage.isPermanent ? 2 : 1;
+}

@@ -11,8 +11,11 @@ const ASK_AGAIN_US = seconds(0.1);
 export class Funding {
   readonly #turn: Turn;
   readonly #reservations: Reservations;
+  readonly #isDraining: () => boolean;
 
-  constructor(turn: Turn, reservations: Reservations) {
+  /** Nobody begins to wait while the supervisor drains. */
+  constructor(turn: Turn, reservations: Reservations, isDraining: () => boolean) {
+    this.#isDraining = isDraining;
     this.#turn = turn;
     this.#reservations = reservations;
   }
@@ -29,7 +32,7 @@ export class Funding {
     const patienceUs = arrivedUs + arrival.budgetWaitUs;
     // Who races against another attempt, or has shown part of an answer, has no time to wait.
     const canWait = !packet.isHedge && !isShown(packet) && patienceUs > this.#turn.nowUs;
-    const canHelp = canWait && !shortage.isPermanent;
+    const canHelp = canWait && !shortage.isPermanent && !this.#isDraining();
     if (!canHelp || !this.#reservations.waitForFunds(packet, shortage.account)) {
       return shortage;
     }

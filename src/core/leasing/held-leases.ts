@@ -201,7 +201,7 @@ export class HeldLeases {
     this.#limits.eachUpwards(entry.account, (inForce) => {
       const lease = this.#leases.get(inForce);
       if (lease === undefined) return;
-      for (const { startUs, amount } of usesOf(inForce, { taken, atUs, calendar: this.#calendar })) {
+      for (const { startUs, amount } of usesOf(inForce, { taken, calendar: this.#calendar })) {
         lease.unused.add(startUs, -amount);
         if (amount > 0n) this.#askAhead(lease, startUs, { amount, atUs });
         else if (atUs < instanceOf(lease, startUs).tightUntilUs) this.#give(lease, startUs, null);

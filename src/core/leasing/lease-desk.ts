@@ -9,6 +9,7 @@ import { ChurnSet } from "../churn.ts";
 import type { AdmissionConfig } from "../config.ts";
 import type { LedgerRestored, SupervisorEvent } from "../events.ts";
 import { type Micros, seconds } from "../units.ts";
+import { AskLine, type WaitingAsk } from "./ask-line.ts";
 import {
   type AskedPlace,
   LEASE_SKEW_US,
@@ -32,17 +33,6 @@ interface Replica {
   readonly pending: { sequence: number; position: number }[];
 }
 
-/** An ask that has not been answered. */
-interface Waiting {
-  readonly replica: string;
-  readonly ask: LeaseAsk;
-  /** Made for it: by their numbers, the replicas that have not answered them yet. */
-  readonly recalls: Map<number, Set<string>>;
-  /** Places that they are about. */
-  readonly recalled: Set<AskedPlace>;
-  readonly dueUs: Micros;
-}
-
 /** What there is for an ask of one place. */
 interface Room {
   free: bigint;
@@ -53,8 +43,6 @@ interface Room {
   debt: bigint;
   surplus: bigint;
 }
-
-const NONE = { granted: 0n, isAll: false };
 
 export interface LeaseDeskOptions {
   /** What the ledger holds: open holds in it are nobody's any more. */
@@ -80,8 +68,9 @@ export class LeaseDesk {
   readonly #replicas = new Map<string, Replica>();
   /** By limit, then by replica. */
   readonly #leases = new Map<string, Map<string, Unused>>();
-  /** In the order of their coming. */
-  #waiting: Waiting[] = [];
+  readonly #line = new AskLine();
+  /** Replicas that have left a recall unanswered, and were not heard of since. */
+  readonly #deaf = new Set<string>();
   #lastRecall = 0;
 
   constructor({ state, limits, rates = NO_RATES, tell }: LeaseDeskOptions) {
@@ -136,6 +125,7 @@ export class LeaseDesk {
   }
 
   order(name: string, order: LeaseOrder, nowUs: Micros): void {
+    this.#deaf.delete(name);
     switch (order.kind) {
       case "open":
         return this.#open(name, order, nowUs);
@@ -181,6 +171,7 @@ export class LeaseDesk {
   leave(name: string, nowUs: Micros): LedgerEntry[] {
     const replica = this.#replica(name);
     this.#replicas.delete(name);
+    this.#deaf.delete(name);
     for (const leases of this.#leases.values()) leases.delete(name);
     const { holds, inDoubt } = this.#books.accounts;
     const entries = Array.from(replica.holds, (id) => this.#postInDoubt(holds.get(id)!, nowUs));
@@ -189,16 +180,18 @@ export class LeaseDesk {
       const posts = entries.map(({ hold }): DoubtfulPost => inDoubt.get(hold)!);
       this.#tell(heir, { kind: "doubts_left", posts });
     }
-    this.#waiting = this.#waiting.filter((waiting) => waiting.replica !== name);
-    for (const { recalls } of this.#waiting) for (const unheard of recalls.values()) unheard.delete(name);
-    this.#serve(nowUs);
+    this.#line.take((waiting) => waiting.replica === name);
+    for (const { recalls } of this.#line) for (const unheard of recalls.values()) unheard.delete(name);
+    this.#serve(null, nowUs);
     return entries;
   }
 
   /** Answers asks for which others have not given back in time. Returns when the next of them is due; null for never. */
   tick(nowUs: Micros): Micros | null {
-    this.#serve(nowUs);
-    return this.#waiting.reduce<Micros | null>((first, { dueUs }) => Math.min(first ?? dueUs, dueUs), null);
+    const dueUs = this.#line.dueUs;
+    if (dueUs === null || nowUs < dueUs) return dueUs;
+    this.#serve(null, nowUs);
+    return this.#line.dueUs;
   }
 
   #setLimits(limits: readonly LimitRow[], known: Known): void {
@@ -220,68 +213,59 @@ export class LeaseDesk {
       leases.set(name, openedAt(inForce, { holds: own, calendar }));
     }
     if (leases.size === 0) this.#leases.delete(nameOf(order));
-    this.#serve(nowUs);
+    this.#serve(null, nowUs);
   }
 
   /** What it has asked for of a limit that is another one for it now would not reach its lease. */
   #endAsks(name: string, order: LeaseOpen): void {
-    this.#waiting = this.#waiting.filter((waiting) => {
-      const { replica, ask } = waiting;
-      if (replica !== name || !ask.places.some((place) => nameOf(place) === nameOf(order))) return true;
-      this.#answer(
-        waiting,
-        ask.places.map(() => NONE),
-      );
-      return false;
-    });
+    const isOfIt = ({ replica, ask }: WaitingAsk): boolean =>
+      replica === name && ask.places.some((place) => nameOf(place) === nameOf(order));
+    for (const waiting of this.#line.take(isOfIt)) this.#refuse(waiting, { isAll: false });
   }
 
   #give(name: string, { amount, recall, startUs, ...place }: LeaseGive, nowUs: Micros): void {
     this.#leases.get(nameOf(place))?.get(name)?.add(startUs, -BigInt(amount));
-    if (recall !== null) for (const { recalls } of this.#waiting) recalls.get(recall)?.delete(name);
-    this.#serve(nowUs);
+    if (recall !== null) for (const { recalls } of this.#line) recalls.get(recall)?.delete(name);
+    this.#serve(keyOf({ ...place, startUs }), nowUs);
   }
 
   #ask(replica: string, ask: LeaseAsk, nowUs: Micros): void {
-    const waiting: Waiting = {
+    // From here on both sides count what the replica's entries use of it.
+    for (const place of ask.places) this.#lease(replica, place);
+    const keys = ask.places.map(keyOf);
+    const waiting: WaitingAsk = {
       replica,
       ask,
+      keys,
+      shortOf: new Set(keys),
       recalls: new Map(),
       recalled: new Set(),
       dueUs: nowUs + RECALL_US,
     };
     const isToCome = ask.places.every(({ needed }) => needed === "0");
-    const isBehind = this.#waiting.some((other) => isOfSamePlace(other.ask, ask));
     // Nobody waits for what he does not need yet, and it is not for him while others wait.
-    if (isToCome && isBehind)
-      return this.#answer(
-        waiting,
-        ask.places.map(() => NONE),
-      );
-    this.#waiting.push(waiting);
-    this.#serve(nowUs);
+    if (isToCome && this.#line.isAwaited(keys)) return this.#refuse(waiting, { isAll: false });
+    if (this.#line.isFull) return this.#refuse(waiting, { isAll: true });
+    this.#line.add(waiting);
+    this.#serve(keys[0] ?? null, nowUs);
   }
 
   /** Answers those that wait, in order: with what they need, or, when nobody has more to give, with what there is. */
-  #serve(nowUs: Micros): void {
-    if (this.#waiting.length === 0) return;
-    const blocked: LeaseAsk[] = [];
-    this.#waiting = this.#waiting.filter((waiting) => {
-      const isFirst = !blocked.some((other) => isOfSamePlace(other, waiting.ask));
-      if (isFirst && this.#grant(waiting, nowUs)) return false;
-      blocked.push(waiting.ask);
-      return true;
-    });
+  #serve(touched: string | null, nowUs: Micros): void {
+    this.#line.serve({ touched, nowUs }, (waiting) => this.#look(waiting, nowUs));
   }
 
-  /** Whether the ask was answered: with all it needs, or, at last, with what there is. */
-  #grant(waiting: Waiting, nowUs: Micros): boolean {
-    const { replica, ask, recalls, dueUs } = waiting;
+  /** Answers the ask with all it needs, or, at last, with what there is; until then returns the places that are short. */
+  #look(waiting: WaitingAsk, nowUs: Micros): ReadonlySet<string> | null {
+    const { replica, ask, keys, recalls, dueUs } = waiting;
     const rooms = ask.places.map((place) => this.#room(replica, place, nowUs));
     const isEnough = rooms.every(({ free, short }) => free >= short);
     if (!isEnough) this.#recall(waiting, rooms);
-    const isUnheard = nowUs < dueUs && [...recalls.values()].some((unheard) => unheard.size > 0);
-    if (!isEnough && isUnheard) return false;
+    const unheard = [...recalls.values()].flatMap((names) => [...names]);
+    if (!isEnough && unheard.length > 0) {
+      if (nowUs < dueUs) return new Set(keys.filter((_, i) => rooms[i]!.free < rooms[i]!.short));
+      for (const name of unheard) this.#deaf.add(name);
+    }
     // Without what is least of each limit the others are of no use.
     const isUseful = rooms.every(({ free, least }) => free >= least);
     const hasWaited = recalls.size > 0;
@@ -294,15 +278,16 @@ export class LeaseDesk {
         return { granted: granted > 0n ? granted + debt : 0n, isAll };
       }),
     );
-    return true;
+    return null;
   }
 
   /** Asks the others for what they don't use of places that are short, each once for every ask. */
-  #recall({ replica, ask, recalls, recalled }: Waiting, rooms: readonly Room[]): void {
+  #recall({ replica, ask, recalls, recalled }: WaitingAsk, rooms: readonly Room[]): void {
     for (const [i, place] of ask.places.entries()) {
       const { free, short } = rooms[i]!;
       if (free >= short || recalled.has(place)) continue;
-      const others = this.#othersWithRest(replica, place);
+      // Who did not answer the last time is not waited for until it is heard of again.
+      const others = this.#othersWithRest(replica, place).filter((name) => !this.#deaf.has(name));
       if (others.length === 0) continue;
       recalled.add(place);
       const recall = ++this.#lastRecall;
@@ -333,8 +318,15 @@ export class LeaseDesk {
     return { free, short, least, debt, surplus };
   }
 
+  #refuse(waiting: WaitingAsk, { isAll }: { isAll: boolean }): void {
+    this.#answer(
+      waiting,
+      waiting.ask.places.map(() => ({ granted: 0n, isAll })),
+    );
+  }
+
   #answer(
-    { replica, ask: { ask, places } }: Waiting,
+    { replica, ask: { ask, places } }: WaitingAsk,
     grants: readonly { granted: bigint; isAll: boolean }[],
   ): void {
     this.#tell(replica, {
@@ -401,7 +393,7 @@ export class LeaseDesk {
       const { limit, account } = inForce;
       const unused = this.#leases.get(nameOf({ ...limit, account: account.name }))?.get(name);
       if (unused === undefined) return;
-      for (const { startUs, amount } of usesOf(inForce, { taken, atUs: entry.atUs, calendar })) {
+      for (const { startUs, amount } of usesOf(inForce, { taken, calendar })) {
         unused.add(startUs, -amount);
       }
     });
@@ -429,13 +421,6 @@ export class LeaseDesk {
   }
 }
 
-/** Whether both are about one place at least. */
-function isOfSamePlace(a: LeaseAsk, b: LeaseAsk): boolean {
-  return a.places.some((one) =>
-    b.places.some((other) => one.startUs === other.startUs && nameOf(one) === nameOf(other)),
-  );
-}
-
 /** How far the limit is used before something happens to some requests, in percent. */
 function lowestOf({ limit }: LimitInForce): number {
   return limit.thresholds.reduce((lowest, { action, percent }) => {
@@ -445,6 +430,10 @@ function lowestOf({ limit }: LimitInForce): number {
 
 function nameOf({ account, unit, window }: Pick<LimitRow, "account" | "unit" | "window">): string {
   return `${unit} ${window} ${account}`;
+}
+
+function keyOf(place: LeasePlace): string {
+  return `${place.startUs} ${nameOf(place)}`;
 }
 
 function smaller(a: bigint, b: bigint): bigint {

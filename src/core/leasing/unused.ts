@@ -71,17 +71,19 @@ interface Use {
   amount: bigint;
 }
 
-/** What an entry takes from a lease of that limit. What a rolling window has left behind is not put back: others may have it. */
+/**
+ * What an entry takes from a lease of that limit, or puts back. Of a rolling window nothing is put back: whether it still
+ * counts there depends on when somebody looks, and the desk looks later. What comes free there is anybody's.
+ */
 export function usesOf(
   { limit, unit }: LimitInForce,
-  { taken, atUs, calendar }: { taken: readonly Taken[]; atUs: Micros; calendar: Calendar },
+  { taken, calendar }: { taken: readonly Taken[]; calendar: Calendar },
 ): Use[] {
   const isRolling = limit.window !== "total" && calendar.spec(limit.window).kind === "rolling";
-  const fromUs = isRolling ? calendar.countsFrom(limit.window, atUs) : -Infinity;
-  return taken.flatMap(({ atUs: takenUs, charge, sign }) => {
+  return taken.flatMap(({ atUs, charge, sign }) => {
     const amount = BigInt(sign) * chargedIn(unit, charge);
-    if (amount === 0n || (amount < 0n && takenUs < fromUs)) return [];
-    return [{ startUs: startOf(limit, calendar, takenUs), amount }];
+    if (amount === 0n || (amount < 0n && isRolling)) return [];
+    return [{ startUs: startOf(limit, calendar, atUs), amount }];
   });
 }
 
