@@ -116,12 +116,19 @@ function requestIds(): () => string {
 
 function listen(server: Server, address: { host: string; port: number }): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.once("error", reject);
+    const onError = (error: NodeJS.ErrnoException): void => reject(explained(error, address));
+    server.once("error", onError);
     server.listen(address, () => {
-      server.off("error", reject);
+      server.off("error", onError);
       resolve();
     });
   });
+}
+
+function explained(error: NodeJS.ErrnoException, { host, port }: { host: string; port: number }): Error {
+  if (error.code !== "EADDRINUSE") return error;
+  const advice = "Stop what listens there, or choose another port: --port, or server.port; 0 for any.";
+  return new Error(`${host}:${port} is taken (${error.code}). ${advice}`, { cause: error });
 }
 
 /** `close` also ends idle connections; busy ones end with their answers, or with the grace. */
