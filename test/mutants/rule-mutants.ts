@@ -248,7 +248,7 @@ export const RULE_MUTANTS: readonly RuleMutant[] = [
   },
   {
     name: "leases that are not reckoned as used",
-    file: "core/leasing/lease-desk.ts",
+    file: "core/leasing/lease-book.ts",
     from: "used += positive(unused.at(startUs));",
     to: "used += positive(unused.at(startUs)) * 0n;",
     foundBy: "leasing/leases.test.ts",

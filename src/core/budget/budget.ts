@@ -236,7 +236,7 @@ export class Budget {
     // From the leaf up and each account's last limit first, so that what is found later goes before.
     this.#books.limits.eachUpwards(asked.account, (inForce) => {
       const found = this.#find(inForce, asked, atUs);
-      if (found !== null && (first === null || rankOf(found) >= rankOf(first))) first = found;
+      if (found !== null && (first === null || weightOf(found) >= weightOf(first))) first = found;
     });
     return (first as Found | null)?.shortage ?? null;
   }
@@ -317,8 +317,8 @@ interface Found {
   isCertain: boolean;
 }
 
-/** Which of several shortages is told: the higher. */
-function rankOf({ shortage, isCertain }: Found): number {
+/** Which of several shortages is told: the heaviest. */
+function weightOf({ shortage, isCertain }: Found): number {
   if (!isCertain) return 0;
   return shortage.isPermanent ? 2 : 1;
 }

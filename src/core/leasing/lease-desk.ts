@@ -2,16 +2,15 @@ import { RateLimits } from "../admission/rate-limits.ts";
 import { assert } from "../assert.ts";
 import { type DoubtfulPost, EMPTY_LEDGER, type Hold, type LedgerState } from "../budget/accounts.ts";
 import type { LedgerEntry } from "../budget/ledger-entry.ts";
-import { type LimitInForce } from "../budget/limit-tree.ts";
 import { type Known, LimitedAccounts } from "../budget/limited-accounts.ts";
-import { type LimitRow, partOf } from "../budget/limits.ts";
+import type { LimitRow } from "../budget/limits.ts";
 import { ChurnSet } from "../churn.ts";
 import type { AdmissionConfig } from "../config.ts";
 import type { LedgerRestored, SupervisorEvent } from "../events.ts";
 import { type Micros, seconds } from "../units.ts";
 import { AskLine, type WaitingAsk } from "./ask-line.ts";
+import { LeaseBook, nameOf, type Room } from "./lease-book.ts";
 import {
-  type AskedPlace,
   LEASE_SKEW_US,
   type LeaseAsk,
   type LeaseGive,
@@ -19,7 +18,6 @@ import {
   type LeaseOrder,
   type LeasePlace,
 } from "./lease.ts";
-import { openedAt, startOf, takenBy, Unused, usesOf } from "./unused.ts";
 
 const NO_RATES = { rates: {}, payerRates: {} };
 /** So long others may take to give back what they don't use. */
@@ -31,17 +29,6 @@ interface Replica {
   readonly holds: ChurnSet<string>;
   /** Entries that are not durable yet: their numbers, and how far the journal has to be durable for them. */
   readonly pending: { sequence: number; position: number }[];
-}
-
-/** What there is for an ask of one place. */
-interface Room {
-  free: bigint;
-  /** What its lease lacks: for all that is needed, and for the least. */
-  short: bigint;
-  least: bigint;
-  /** What has been used beyond the lease. */
-  debt: bigint;
-  surplus: bigint;
 }
 
 export interface LeaseDeskOptions {
@@ -66,8 +53,7 @@ export class LeaseDesk {
   readonly #rates: RateLimits;
   readonly #rows = new Map<string, LimitRow>();
   readonly #replicas = new Map<string, Replica>();
-  /** By limit, then by replica. */
-  readonly #leases = new Map<string, Map<string, Unused>>();
+  readonly #leases: LeaseBook;
   readonly #line = new AskLine();
   /** Replicas that have left a recall unanswered, and were not heard of since. */
   readonly #deaf = new Set<string>();
@@ -76,6 +62,7 @@ export class LeaseDesk {
   constructor({ state, limits, rates = NO_RATES, tell }: LeaseDeskOptions) {
     this.#rates = new RateLimits(rates);
     this.#books = new LimitedAccounts(state, { keptUs: LEASE_SKEW_US });
+    this.#leases = new LeaseBook(this.#books);
     this.#tell = tell;
     this.#setLimits(limits, { zones: state.zones, used: [], through: state.sequence });
   }
@@ -120,7 +107,7 @@ export class LeaseDesk {
     replica.pending.push({ sequence, position: appended.sequence });
     if (entry.operation === "reserve") replica.holds.add(entry.hold);
     if (entry.operation === "post" || entry.operation === "void") replica.holds.delete(entry.hold);
-    this.#count(name, appended, hold);
+    this.#leases.count(name, appended, hold);
     return appended;
   }
 
@@ -172,7 +159,7 @@ export class LeaseDesk {
     const replica = this.#replica(name);
     this.#replicas.delete(name);
     this.#deaf.delete(name);
-    for (const leases of this.#leases.values()) leases.delete(name);
+    this.#leases.drop(name);
     const { holds, inDoubt } = this.#books.accounts;
     const entries = Array.from(replica.holds, (id) => this.#postInDoubt(holds.get(id)!, nowUs));
     const [heir] = this.#replicas.keys();
@@ -204,15 +191,9 @@ export class LeaseDesk {
 
   #open(name: string, order: LeaseOpen, nowUs: Micros): void {
     this.#endAsks(name, order);
-    const inForce = this.#books.limits.find(order);
-    const leases = this.#leasesOf(order);
-    if (inForce === null) leases.delete(name);
-    else {
-      const { holds, calendar } = this.#books.accounts;
-      const own = Array.from(this.#replica(name).holds, (id) => holds.get(id)!);
-      leases.set(name, openedAt(inForce, { holds: own, calendar }));
-    }
-    if (leases.size === 0) this.#leases.delete(nameOf(order));
+    const { holds } = this.#books.accounts;
+    const own = Array.from(this.#replica(name).holds, (id) => holds.get(id)!);
+    this.#leases.open(name, order, own);
     this.#serve(null, nowUs);
   }
 
@@ -224,14 +205,14 @@ export class LeaseDesk {
   }
 
   #give(name: string, { amount, recall, startUs, ...place }: LeaseGive, nowUs: Micros): void {
-    this.#leases.get(nameOf(place))?.get(name)?.add(startUs, -BigInt(amount));
+    this.#leases.add(name, { ...place, startUs }, -BigInt(amount));
     if (recall !== null) for (const { recalls } of this.#line) recalls.get(recall)?.delete(name);
     this.#serve(keyOf({ ...place, startUs }), nowUs);
   }
 
   #ask(replica: string, ask: LeaseAsk, nowUs: Micros): void {
     // From here on both sides count what the replica's entries use of it.
-    for (const place of ask.places) this.#lease(replica, place);
+    for (const place of ask.places) this.#leases.begin(replica, place);
     const keys = ask.places.map(keyOf);
     const waiting: WaitingAsk = {
       replica,
@@ -258,7 +239,8 @@ export class LeaseDesk {
   /** Answers the ask with all it needs, or, at last, with what there is; until then returns the places that are short. */
   #look(waiting: WaitingAsk, nowUs: Micros): ReadonlySet<string> | null {
     const { replica, ask, keys, recalls, dueUs } = waiting;
-    const rooms = ask.places.map((place) => this.#room(replica, place, nowUs));
+    const sharers = this.#replicas.size;
+    const rooms = ask.places.map((place) => this.#leases.room(replica, place, { nowUs, sharers }));
     const isEnough = rooms.every(({ free, short }) => free >= short);
     if (!isEnough) this.#recall(waiting, rooms);
     const unheard = [...recalls.values()].flatMap((names) => [...names]);
@@ -287,7 +269,7 @@ export class LeaseDesk {
       const { free, short } = rooms[i]!;
       if (free >= short || recalled.has(place)) continue;
       // Who did not answer the last time is not waited for until it is heard of again.
-      const others = this.#othersWithRest(replica, place).filter((name) => !this.#deaf.has(name));
+      const others = this.#leases.othersWithRest(replica, place).filter((name) => !this.#deaf.has(name));
       if (others.length === 0) continue;
       recalled.add(place);
       const recall = ++this.#lastRecall;
@@ -297,25 +279,6 @@ export class LeaseDesk {
         this.#tell(name, { kind: "lease_recalled", account, unit, window, startUs, recall });
       }
     }
-  }
-
-  #room(replica: string, place: AskedPlace, nowUs: Micros): Room {
-    const left = this.#leases.get(nameOf(place))?.get(replica)?.at(place.startUs) ?? 0n;
-    const rest = positive(left);
-    const short = positive(BigInt(place.needed) - rest);
-    const least = positive(BigInt(place.least) - rest);
-    const debt = positive(-left);
-    const inForce = this.#books.limits.find(place);
-    // The replica will be told, or has been told already, that the limit is gone.
-    if (inForce === null) return { free: short, short, least, debt, surplus: 0n };
-    const { amount } = inForce.limit;
-    const used = this.#isOver(inForce, place, nowUs) ? amount : this.#used(inForce, place);
-    const free = positive(partOf(amount, place.percent) - used);
-    // Not beyond a threshold, and not so much that nothing is left for the others.
-    const plenty = positive(partOf(amount, lowestOf(inForce)) - used - short);
-    const share = plenty / BigInt(2 * this.#replicas.size);
-    const surplus = place.percent < 100 ? 0n : smaller(share, BigInt(place.surplus));
-    return { free, short, least, debt, surplus };
   }
 
   #refuse(waiting: WaitingAsk, { isAll }: { isAll: boolean }): void {
@@ -334,68 +297,11 @@ export class LeaseDesk {
       ask,
       grants: places.map((place, i) => {
         const { granted, isAll } = grants[i]!;
-        this.#lease(replica, place).add(place.startUs, granted);
-        const inForce = this.#books.limits.find(place);
-        const used = inForce === null ? 0n : this.#used(inForce, place);
-        const posted =
-          inForce === null ? 0n : this.#books.usage(inForce, this.#instantOf(inForce, place)).posted;
-        return { granted: `${granted}`, posted: `${posted}`, reserved: `${used - posted}`, isAll };
+        this.#leases.add(replica, place, granted);
+        const { posted, reserved } = this.#leases.standing(place);
+        return { granted: `${granted}`, posted: `${posted}`, reserved: `${reserved}`, isAll };
       }),
       ledgerUs: this.#books.clock(0),
-    });
-  }
-
-  /** Posted, held, and what leases have left. */
-  #used(inForce: LimitInForce, { startUs, ...place }: LeasePlace): bigint {
-    const { posted, held } = this.#books.usage(inForce, this.#instantOf(inForce, { startUs }));
-    let used = posted + held;
-    for (const unused of this.#leases.get(nameOf(place))?.values() ?? [])
-      used += positive(unused.at(startUs));
-    return used;
-  }
-
-  /** One that counts in the instance. */
-  #instantOf({ limit }: LimitInForce, { startUs }: { startUs: Micros }): Micros {
-    const nowUs = this.#books.clock(0);
-    return startOf(limit, this.#books.accounts.calendar, nowUs) === 0 ? nowUs : startUs;
-  }
-
-  /** Whether the instance is long over: what was used in it may be forgotten. */
-  #isOver({ limit }: LimitInForce, { startUs }: LeasePlace, nowUs: Micros): boolean {
-    const beforeUs = this.#books.clock(nowUs) - LEASE_SKEW_US;
-    return startUs < startOf(limit, this.#books.accounts.calendar, beforeUs);
-  }
-
-  #othersWithRest(replica: string, { startUs, ...place }: LeasePlace): string[] {
-    const leases = this.#leases.get(nameOf(place)) ?? new Map<string, Unused>();
-    return [...leases].flatMap(([name, unused]) =>
-      name !== replica && unused.at(startUs) > 0n ? [name] : [],
-    );
-  }
-
-  #leasesOf(place: Pick<LimitRow, "account" | "unit" | "window">): Map<string, Unused> {
-    const leases = this.#leases.get(nameOf(place)) ?? new Map<string, Unused>();
-    this.#leases.set(nameOf(place), leases);
-    return leases;
-  }
-
-  #lease(replica: string, place: LeasePlace): Unused {
-    const leases = this.#leasesOf(place);
-    const lease = leases.get(replica) ?? new Unused();
-    leases.set(replica, lease);
-    return lease;
-  }
-
-  #count(name: string, entry: LedgerEntry, hold: Hold | undefined): void {
-    const { calendar } = this.#books.accounts;
-    const taken = takenBy(entry, hold);
-    this.#books.limits.eachUpwards(entry.account, (inForce) => {
-      const { limit, account } = inForce;
-      const unused = this.#leases.get(nameOf({ ...limit, account: account.name }))?.get(name);
-      if (unused === undefined) return;
-      for (const { startUs, amount } of usesOf(inForce, { taken, calendar })) {
-        unused.add(startUs, -amount);
-      }
     });
   }
 
@@ -421,25 +327,6 @@ export class LeaseDesk {
   }
 }
 
-/** How far the limit is used before something happens to some requests, in percent. */
-function lowestOf({ limit }: LimitInForce): number {
-  return limit.thresholds.reduce((lowest, { action, percent }) => {
-    return action === "notify" ? lowest : Math.min(lowest, percent);
-  }, 100);
-}
-
-function nameOf({ account, unit, window }: Pick<LimitRow, "account" | "unit" | "window">): string {
-  return `${unit} ${window} ${account}`;
-}
-
 function keyOf(place: LeasePlace): string {
   return `${place.startUs} ${nameOf(place)}`;
-}
-
-function smaller(a: bigint, b: bigint): bigint {
-  return a < b ? a : b;
-}
-
-function positive(amount: bigint): bigint {
-  return amount > 0n ? amount : 0n;
 }
