@@ -199,7 +199,7 @@ export class Supervisor {
       case "ledger_touched":
         return this.#touched(event);
       case "lease_answered":
-        for (const packet of this.#reservations.leaseAnswered(event)) this.#moreCredit(packet);
+        for (const packet of this.#reservations.leaseAnswered(event)) this.#leased(packet);
         return;
       case "turn_given":
         return this.#turnstile.given(event);
@@ -824,9 +824,11 @@ export class Supervisor {
     this.#turn.emit({ kind: "lease_lost" });
   }
 
-  /** An answer that has asked for more may go on, or ends where its credit does. */
-  #moreCredit({ attempt }: Packet): void {
-    if (attempt !== null && this.#streams.retry(attempt)) this.#cutOff(attempt);
+  /** An answer that has asked for more may go on, or ends where its credit does; a packet that waits for its budget may have it. */
+  #leased(packet: Packet): void {
+    const { attempt, waitsFor } = packet;
+    if (waitsFor !== null) this.#fundPacket(packet);
+    else if (attempt !== null && this.#streams.retry(attempt)) this.#cutOff(attempt);
   }
 
   /** Workers may know what another supervisor's last answers came to. */

@@ -53,7 +53,7 @@ export class Reservations {
   readonly #line: WaitingLine;
   /** Accounts in which money has come free while packets wait for it. */
   readonly #freed = new Set<string>();
-  /** Packets that ask for a longer hold, by the account whose lease is short. */
+  /** Packets that ask for a longer hold, or from their place in line, by the account whose lease is short. */
   readonly #asking = new Map<string, Set<Packet>>();
   #isReplica = false;
 
@@ -145,7 +145,7 @@ export class Reservations {
     for (const { hold } of posts) this.#orphans.add(hold);
   }
 
-  /** Returns packets that have asked for a longer hold; those that wait for their first are in `refundable`. */
+  /** Returns packets that have asked for a longer hold, or from their place in line; others are in `refundable`. */
   leaseAnswered(answer: LeaseAnswered): Packet[] {
     const accounts = this.#budget.answered(answer, this.#turn.nowUs);
     this.#order();
@@ -215,7 +215,7 @@ export class Reservations {
       const account = this.#budget.ask(asked, moreFor(heldTokens + 1).charge, this.#turn.nowUs);
       this.#order();
       if (account !== null) {
-        this.#asking.set(account, (this.#asking.get(account) ?? new Set()).add(packet));
+        this.#hear(packet, account);
         return "asked";
       }
     }
@@ -325,6 +325,11 @@ export class Reservations {
     for (const account of pathOf(entry.account)) if (this.#unfunded.has(account)) this.#freed.add(account);
   }
 
+  /** `leaseAnswered` names the packet once there is word of that account. */
+  #hear(packet: Packet, account: string): void {
+    this.#asking.set(account, (this.#asking.get(account) ?? new Set()).add(packet));
+  }
+
   #wait(packet: Packet, account: string): void {
     packet.waitsFor = account;
     const waiting = this.#unfunded.get(account) ?? new Set();
@@ -358,8 +363,10 @@ export class Reservations {
     this.#order();
     // Who races against another attempt has no time to wait.
     if (account === null || packet.rival !== null) return false;
+    // Who stands in line keeps his place.
+    if (packet.waitsFor !== null && !packet.isAsking) this.#hear(packet, account);
     // As short as that is, no line has to have room for it.
-    if (packet.waitsFor !== account) {
+    else if (packet.waitsFor !== account) {
       this.#stopWaiting(packet);
       packet.isAsking = true;
       this.#wait(packet, account);

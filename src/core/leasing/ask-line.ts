@@ -65,11 +65,15 @@ export class AskLine {
   ): void {
     if (this.#waiting.length === 0) return;
     const kept = new Set<string>();
+    const freed = new Set(touched === null ? [] : [touched]);
     this.#waiting = this.#waiting.filter((waiting) => {
       const { keys, dueUs } = waiting;
-      const isConcerned = touched === null || keys.includes(touched) || nowUs >= dueUs;
+      const isConcerned = touched === null || nowUs >= dueUs || keys.some((key) => freed.has(key));
       if (isConcerned && !keys.some((key) => kept.has(key))) {
+        const before = waiting.shortOf;
         const shortOf = look(waiting);
+        // What it is not short of any more is for those behind it.
+        for (const key of before) if (shortOf?.has(key) !== true) freed.add(key);
         if (shortOf === null) return false;
         waiting.shortOf = shortOf;
       }
