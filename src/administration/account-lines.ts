@@ -1,5 +1,6 @@
 import type { DatabaseSync } from "node:sqlite";
-import { Accounts, pathOf } from "../core/budget/accounts.ts";
+import { Accounts } from "../core/budget/accounts.ts";
+import { pathOf } from "../core/budget/paths.ts";
 import { formatUsd } from "../core/budget/money.ts";
 import type { Micros } from "../core/units.ts";
 import { isWithin, ROOT } from "../keys/account-path.ts";

@@ -5,6 +5,9 @@ import type { LimitWindow } from "../core/budget/windows.ts";
 import { MICROS_PER_MILLI, type Micros } from "../core/units.ts";
 import type { BudgetReport } from "../ledger/report.ts";
 
+/** In the place of a window: what was used of an open slice, which `resets` by being closed. */
+const SLICE = "slice";
+
 /** What was used of one limit, or of an account that has none; amounts in the limit's unit, USD as a decimal. */
 export interface BudgetLine {
   account: string;
@@ -19,12 +22,15 @@ export interface BudgetLine {
   thresholds: readonly Threshold[];
 }
 
-export function budgetLines({ limits, unlimited }: BudgetReport): BudgetLine[] {
+export function budgetLines({ limits, slices, unlimited }: BudgetReport): BudgetLine[] {
   const free = unlimited.map(({ account, posted, held }): BudgetLine => {
     const amounts = { limit: null, used: formatUsd(posted), held: formatUsd(held), remaining: null };
     return { account, unit: "usd", window: "total", ...amounts, resets: null, thresholds: [] };
   });
-  return [...limits.map(lineOf), ...free];
+  const sliced = slices.map(({ expiresUs, ...slice }): BudgetLine => {
+    return { ...lineOf(slice), window: SLICE, resets: instant(expiresUs) };
+  });
+  return [...limits.map(lineOf), ...sliced, ...free];
 }
 
 function lineOf({ account, limit, posted, held, remaining, resetUs }: Remainder): BudgetLine {

@@ -11,6 +11,7 @@ const SEEDS = 2 ** 32;
 /** The part of the configuration that decisions depend on, in the core's units. */
 export function toCoreConfig(config: Config): CoreConfig {
   const { limits, timeouts, heartbeats } = config;
+  const { slices } = config.budgets;
   return {
     models: maxTokensDefaults(config),
     aliases: config.aliases,
@@ -28,6 +29,12 @@ export function toCoreConfig(config: Config): CoreConfig {
     ),
     defaultPrice: config.default_price ?? null,
     packetTokens: config.budgets.packet_tokens,
+    slices: {
+      openMax: slices.open_max,
+      perPayerMax: slices.per_key_max,
+      depthMax: slices.depth_max,
+      ttlMaxUs: seconds(slices.ttl_max),
+    },
     limits: {
       workersMax: limits.workers_max,
       sessionsMax: limits.sessions_max,

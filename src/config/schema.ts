@@ -111,6 +111,16 @@ export const configSchema = z
           .describe(
             "generated tokens of each choice that are paid for at a time, where a worker can stop in between",
           ),
+        slices: z
+          .strictObject({
+            open_max: count
+              .default(10_000)
+              .describe("sub-accounts with a slice that are open at the same time"),
+            per_key_max: count.default(1_000).describe("those below one key"),
+            depth_max: count.max(16).default(4).describe("slices one inside the other"),
+            ttl_max: seconds.default(86_400).describe("how long a slice may stay open"),
+          })
+          .prefault({}),
       })
       .prefault({}),
     webhooks: z.array(webhook).max(WEBHOOKS_MAX).default([]),

@@ -20,6 +20,15 @@ export interface CoreConfig {
   defaultPrice: Price | null;
   /** Output tokens of each choice that are held at a time, where the endpoint can be stopped in between. */
   packetTokens: number;
+  slices: {
+    /** Open at the same time: in all, and below one key. */
+    openMax: number;
+    perPayerMax: number;
+    /** One inside the other, at most. */
+    depthMax: number;
+    /** A slice is closed by itself after so long at the latest. */
+    ttlMaxUs: Micros;
+  };
   limits: {
     /** Workers known at the same time, remote endpoints among them. */
     workersMax: number;

@@ -27,6 +27,8 @@ export type Deadline =
   | { kind: "attempt_silent"; attempt: Attempt }
   /** The worker may not have been heard of for too long. */
   | { kind: "worker_silent"; worker: Worker }
+  /** The account's slice is closed now, if it has not been before. */
+  | { kind: "slice_over"; account: string }
   /** Nothing was heard of the ledger for too long. */
   | { kind: "lease_over" }
   /** Whoever is still running after a stop was asked for is cut off. */

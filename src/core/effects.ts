@@ -18,6 +18,7 @@ export type Effect =
   | AppendLedger
   | OrderLease
   | BudgetTold
+  | AnswerSlice
   | Dispatch
   | GrantCredit
   | AskReceipts
@@ -65,6 +66,27 @@ export interface BudgetView {
   remaining: string;
   /** When the window ends; null for `total`. */
   resetUs: Micros | null;
+}
+
+/** Tell whoever has asked about a slice; what was done is durable. */
+export interface AnswerSlice {
+  kind: "answer_slice";
+  ask: string;
+  /** Null where there is an error. */
+  slice: SliceView | null;
+  error: HeadgateError | null;
+}
+
+/** A sub-account with a slice; amounts by unit, USD as a decimal. Of one that is closed little is remembered. */
+export interface SliceView {
+  account: string;
+  status: "open" | "closed";
+  amounts: Partial<Record<LimitUnit, string>>;
+  /** What nobody holds or has used. */
+  remaining: Partial<Record<LimitUnit, string>>;
+  /** What has come free, once, when it is closed. */
+  released?: Partial<Record<LimitUnit, string>>;
+  expiresUs: Micros | null;
 }
 
 /** Send one attempt at a packet to an endpoint. */

@@ -65,6 +65,13 @@ export const ERRORS = {
     retryable: false,
     advice: "Call from a program on this machine, or from a page that is served on this machine.",
   },
+  needs_one_supervisor: {
+    status: 403,
+    type: "invalid_request_error",
+    retryable: false,
+    advice:
+      "Start Headgate with one supervisor to use slices, or limit the account with `headgate budgets set`.",
+  },
   not_found: {
     status: 404,
     type: "invalid_request_error",
@@ -88,6 +95,18 @@ export const ERRORS = {
     type: "invalid_request_error",
     retryable: true,
     advice: "Send the whole body without pausing.",
+  },
+  account_exists: {
+    status: 409,
+    type: "invalid_request_error",
+    retryable: false,
+    advice: "Choose another name: each is used for one sub-account only, and never again.",
+  },
+  account_closed: {
+    status: 410,
+    type: "invalid_request_error",
+    retryable: false,
+    advice: "Open another sub-account with POST /v1/accounts, under another name.",
   },
   body_too_large: {
     status: 413,
@@ -148,6 +167,8 @@ export type CapacityReason =
   /** Its own band is full, whatever room there is for others. */
   | "band_full"
   | "queue_timeout"
+  /** As many slices are open as may be. */
+  | "slices_full"
   | "ledger_unavailable"
   /** It gave way in a full queue. */
   | "evicted"

@@ -1,5 +1,6 @@
 import type { RateShortage } from "./admission/rate-limits.ts";
 import type { DoubtfulPost, LedgerState } from "./budget/accounts.ts";
+import type { Charge } from "./budget/charge.ts";
 import type { Known } from "./budget/limited-accounts.ts";
 import type { LimitRow } from "./budget/limits.ts";
 import type { Scheduling } from "./config.ts";
@@ -27,6 +28,7 @@ export type SupervisorEvent =
   | ClientDrained
   | LedgerRestored
   | LimitsChanged
+  | SliceAsked
   | LedgerDurable
   | LedgerTouched
   | LeaseAnswered
@@ -132,6 +134,27 @@ export interface LimitsChanged {
   limits: LimitRow[];
   /** Of the windows that these limits are for. */
   known: Known;
+}
+
+/** Somebody opens, looks at, or closes a sub-account with a slice of the money above it; `answer_slice` answers. */
+export type SliceAsked = {
+  kind: "slice_asked";
+  /** Names the question in its answer. */
+  ask: string;
+  /** Path of the sub-account from the root. */
+  account: string;
+} & (SliceOpening | { action: "show" | "close" });
+
+export interface SliceOpening {
+  action: "open";
+  /** The key's account, at or above the one that the slice is taken from. */
+  payer: string;
+  /** More than nothing of each part that the slice is of, and nothing of the others. */
+  amounts: Charge;
+  /** It is closed by itself after so long; null for the usual time. */
+  ttlUs: Micros | null;
+  /** Name of a priority band, for limits that go by that; null for the usual one. */
+  priority: string | null;
 }
 
 /** Every ledger entry up to and including `through` survives a crash from now on. */

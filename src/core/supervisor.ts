@@ -8,6 +8,7 @@ import { Funding } from "./budget/funding.ts";
 import { Batches } from "./batching/batches.ts";
 import { budgetError, viewOf } from "./budget/refusal.ts";
 import { Reservations } from "./budget/reservations.ts";
+import { SliceKeeper } from "./budget/slice-keeper.ts";
 import type { Use } from "./budget/use.ts";
 import { ChurnMap } from "./churn.ts";
 import type { CoreConfig, Scheduling } from "./config.ts";
@@ -93,6 +94,7 @@ export class Supervisor {
   readonly #turnstile: Turnstile;
   readonly #reservations: Reservations;
   readonly #funding: Funding;
+  readonly #slices: SliceKeeper;
   readonly #placement: Placement;
   readonly #batches: Batches;
   readonly #attempts: Attempts;
@@ -125,6 +127,7 @@ export class Supervisor {
     const rankOf = (band: string | null): number | null => rankOfBand(band, this.#scheduling.queueing);
     this.#reservations = new Reservations(this.#turn, config, rankOf);
     this.#funding = new Funding(this.#turn, this.#reservations, () => this.#draining);
+    this.#slices = new SliceKeeper(this.#turn, this.#reservations, config);
     this.#turnstile = new Turnstile({
       turn: this.#turn,
       admission: this.#admission,
@@ -193,7 +196,10 @@ export class Supervisor {
         return this.#restore(event);
       case "limits_changed":
         return this.#reservations.setLimits(event.limits, event.known);
+      case "slice_asked":
+        return this.#slices.asked(event, { draining: this.#draining });
       case "ledger_durable":
+        this.#slices.durable(event.through);
         for (const packet of this.#reservations.durable(event.through)) this.#covered(packet);
         return;
       case "ledger_touched":
@@ -779,6 +785,8 @@ export class Supervisor {
       case "worker_silent":
         if (this.#health.isDead(deadline.worker)) this.#evict(deadline.worker, NO_HEARTBEAT);
         return;
+      case "slice_over":
+        return this.#slices.over(deadline.account);
       case "lease_over":
         return this.#loseLeases();
       case "drain":
@@ -802,6 +810,7 @@ export class Supervisor {
 
   #restore(event: LedgerRestored): void {
     this.#reservations.restore(event);
+    this.#slices.restored();
     if (event.isReplica) this.#keepLeases(this.#turn.nowUs);
   }
 

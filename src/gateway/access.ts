@@ -3,7 +3,7 @@ import type { HeadgateError } from "../core/errors.ts";
 import { parentOf, ROOT, shortName } from "../keys/account-path.ts";
 import type { KeyBook, KeyOwner } from "../keys/key-book.ts";
 import { isForeignPage, isFromLoopback, isLoopbackHost } from "./loopback.ts";
-import { SubAccounts } from "./sub-accounts.ts";
+import { namedBy, SubAccounts, tooMany } from "./sub-accounts.ts";
 
 /** Who calls. Tenant and key name the account that pays. */
 export interface Caller {
@@ -12,6 +12,14 @@ export interface Caller {
   key: string | null;
   /** The account that pays, where the request names levels below that of tenant and key. */
   account?: string;
+}
+
+/** Who opens and closes slices. */
+export interface Payer {
+  /** Account of its key. */
+  payer: string;
+  /** The one that the header names at or below it. */
+  account: string;
 }
 
 /** Who may call without a key: as long as only this machine can connect, whoever can; nobody; or whoever can connect. */
@@ -68,15 +76,33 @@ export class Access {
 
   /** Who calls, for whatever costs something. */
   identify(request: IncomingMessage): Caller | HeadgateError {
-    const owner = this.#holderOf(request) ?? this.#keylessOwner(request);
+    const owner = this.#spender(request);
     if ("code" in owner) return owner;
-    const { account: payer, tenant, key, role } = owner;
-    if (role !== "spend") {
-      return { code: "key_not_allowed", message: `The key ${shortName(payer)} has the role ${role}.` };
-    }
+    const { account: payer, tenant, key } = owner;
     const account = this.#subAccounts.read(request.headers, payer);
     if (account === null) return { tenant, key };
     return typeof account === "string" ? { tenant, key, account } : account;
+  }
+
+  /** Whose money a call about slices is about. */
+  payer(request: IncomingMessage): Payer | HeadgateError {
+    const owner = this.#spender(request);
+    if ("code" in owner) return owner;
+    const { account: payer } = owner;
+    const account = namedBy(request.headers, payer) ?? payer;
+    return typeof account === "string" ? { payer, account } : account;
+  }
+
+  /** Why the payer can't have a further account below its own; null when it can. */
+  nameBelow(payer: string, account: string): HeadgateError | null {
+    return this.#subAccounts.mayName(payer, account) ? null : tooMany(payer);
+  }
+
+  #spender(request: IncomingMessage): Owner | HeadgateError {
+    const owner = this.#holderOf(request) ?? this.#keylessOwner(request);
+    if ("code" in owner || owner.role === "spend") return owner;
+    const message = `The key ${shortName(owner.account)} has the role ${owner.role}.`;
+    return { code: "key_not_allowed", message };
   }
 
   /** Resolves when somebody who was refused may be let in after all, for keys are on their way; null where none are. */

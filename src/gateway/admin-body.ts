@@ -56,7 +56,8 @@ function termsOf(
   };
 }
 
-function check<T>(schema: z.ZodType<T>, document: Document): T {
+/** Throws a `TermError` that names what is wrong. */
+export function check<T>(schema: z.ZodType<T>, document: Document): T {
   const result = schema.safeParse(document, { error: plainWords });
   if (result.success) return result.data;
   const [first] = problemsOf(result.error.issues);

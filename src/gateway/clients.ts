@@ -1,4 +1,5 @@
 import type {
+  AnswerSlice,
   BudgetTold,
   DropClient,
   FailRequest,
@@ -8,13 +9,21 @@ import type {
 } from "../core/effects.ts";
 import type { Exchanges } from "../exchange/exchange.ts";
 import type { ClientsPort } from "../supervisor/ports.ts";
+import type { SliceQuestions } from "./slice-questions.ts";
 
 /** Carries out what the core wants clients to get. Clients that have left are passed over in silence. */
 export class Clients implements ClientsPort {
   readonly #exchanges: Exchanges;
 
-  constructor(exchanges: Exchanges) {
+  readonly #slices: Pick<SliceQuestions, "answered">;
+
+  constructor(exchanges: Exchanges, slices: Pick<SliceQuestions, "answered">) {
     this.#exchanges = exchanges;
+    this.#slices = slices;
+  }
+
+  answerSlice(effect: AnswerSlice): void {
+    this.#slices.answered(effect);
   }
 
   tellBudgets(effect: BudgetTold): void {

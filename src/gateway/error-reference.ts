@@ -30,6 +30,7 @@ ${rows.join("\n")}
 | \`band_full\` | What may wait in the request's band, \`packets_max\` or \`bytes_max\` under \`queue.bands\`, is reached. |
 | \`shed\` | The fleet is so busy that requests of a sheddable band are turned away, by \`admission.shedding\`. |
 | \`evicted\` | The queue was full, and more urgent requests came. |
+| \`slices_full\` | As many sub-accounts with a slice are open as \`budgets.slices\` allows, in all or below this key. |
 | \`queue_timeout\` | No worker had room within \`timeouts.queue\`. |
 | \`ledger_unavailable\` | What is spent can't be written down at the moment, for example because the disk is full. |
 | \`draining\` | Headgate is shutting down. |

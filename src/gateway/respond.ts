@@ -26,8 +26,13 @@ export function respond(response: ServerResponse, reply: Reply): void {
   end(response, reply.body);
 }
 
-export function respondWithJson(response: ServerResponse, request: string, document: unknown): void {
-  respond(response, { status: 200, request, body: JSON.stringify(document) });
+export function respondWithJson(
+  response: ServerResponse,
+  request: string,
+  document: unknown,
+  status = 200,
+): void {
+  respond(response, { status, request, body: JSON.stringify(document) });
 }
 
 /** How an error is told: in OpenAI's shape, or in another. */
@@ -52,6 +57,8 @@ const PATIENCE_SECONDS = 60;
 
 /** When to ask again, for an error that knows; OpenAI's clients would otherwise ask twice more at once. */
 export function retryHeaders({ code, retryAfterSeconds }: HeadgateError): OutgoingHttpHeaders {
+  // They take every conflict for one that may pass.
+  if (code === "account_exists") return { "x-should-retry": "false" };
   if (retryAfterSeconds === undefined) return {};
   const isLimited = code === "rate_limited";
   const isFarOff = retryAfterSeconds > PATIENCE_SECONDS;

@@ -3,7 +3,7 @@ import { noCapacity } from "../core/admission/admission.ts";
 import type { HeadgateError } from "../core/errors.ts";
 import type { Inspection } from "../core/inspection.ts";
 import { parseBody } from "../exchange/client-request.ts";
-import type { Caller } from "./access.ts";
+import type { Caller, Payer } from "./access.ts";
 import { ADMIN_BODY_BYTES_MAX, AdminRoutes } from "./admin-routes.ts";
 import { readBody } from "./body.ts";
 import type { Call, PaidCall } from "./call.ts";
@@ -21,6 +21,7 @@ import { metricsWithin } from "./metrics-scope.ts";
 import { respond, respondWithError, respondWithJson } from "./respond.ts";
 import type { RespondWithError } from "./respond.ts";
 import type { Shell } from "./shell.ts";
+import { SliceCalls } from "./slice-calls.ts";
 
 export interface RoutesOptions {
   shell: Shell;
@@ -37,7 +38,10 @@ interface Route {
   handle: (call: Call) => void;
 }
 
+type Handle<Who> = (call: Call, who: Who, body: Buffer) => void;
+
 const MODELS_PREFIX = "/v1/models/";
+const ACCOUNTS_PREFIX = "/v1/accounts/";
 
 /** What is served, and where. */
 export class Routes {
@@ -56,6 +60,7 @@ export class Routes {
     const routes: [path: string, ...Route[]][] = [
       ["/v1/chat/completions", this.#paid((call, body) => completions.chat(call, body))],
       ["/v1/completions", this.#paid((call, body) => completions.completion(call, body))],
+      ["/v1/accounts", ...this.#accounts(null)],
       ["/v1/models", page((inspection) => modelList(names, inspection, startedMs))],
       ["/healthz", { method: "GET", handle: (call) => respondWithText(call, "ok\n") }],
       ["/readyz", { method: "GET", handle: (call) => this.#readiness(call) }],
@@ -97,7 +102,8 @@ export class Routes {
       routes.map(({ method }) => ({ method, path })),
     );
     const keys = AdminRoutes.keyPaths.map((path) => ({ method: "POST", path }));
-    return [...served.flat(), { method: "GET", path: `${MODELS_PREFIX}{model}` }, ...keys];
+    const accounts = ["GET", "DELETE"].map((method) => ({ method, path: `${ACCOUNTS_PREFIX}{account}` }));
+    return [...served.flat(), { method: "GET", path: `${MODELS_PREFIX}{model}` }, ...accounts, ...keys];
   }
 
   /** Whatever goes wrong in here is this call's trouble only. */
@@ -107,7 +113,7 @@ export class Routes {
 
   #route(call: Call): void {
     const path = pathOf(call.request.url ?? "/");
-    const routes = this.#routes.get(path) ?? [...this.#modelRoutes(path), ...this.#admin.keyRoutes(path)];
+    const routes = this.#routes.get(path) ?? this.#routesWithNames(path);
     if (routes.length === 0) {
       this.#refuse(call, { code: "not_found", message: `Nothing is served at ${path.slice(0, 100)}` });
       return;
@@ -142,24 +148,52 @@ export class Routes {
     handle: (call: PaidCall, body: Buffer) => void,
     respondWith: RespondWithError = respondWithError,
   ): Route {
-    const { access, ledgerTrouble } = this.#options.shell;
-    const take = (call: Call, caller: Caller | HeadgateError): void => {
-      const refuse = this.#refusal(call, respondWith);
-      if ("code" in caller) return refuse(caller);
-      if (ledgerTrouble() !== null) return refuse(noCapacity("ledger_unavailable"));
-      const paid = { ...call, caller };
-      const onBody = (body: Buffer): void => this.#guarded(call, respondWith, () => handle(paid, body));
-      this.#readBody(call.request, onBody, refuse);
-    };
+    const { access } = this.#options.shell;
+    const identify = (request: IncomingMessage): Caller | HeadgateError => access.identify(request);
     return {
       method: "POST",
-      handle: (call) => {
-        const caller = access.identify(call.request);
-        const coming = "code" in caller ? access.keysComing : null;
-        if (coming === null) return take(call, caller);
-        const again = (): void => take(call, access.identify(call.request));
-        void coming.then(() => this.#guarded(call, respondWith, again));
-      },
+      handle: this.#withSpender(identify, {
+        respondWith,
+        handle: (call, caller, body) => handle({ ...call, caller }, body),
+      }),
+    };
+  }
+
+  /** Sub-accounts with slices: `path` is what the address has behind `/v1/accounts/`; null for the address itself. */
+  #accounts(path: string | null): Route[] {
+    const { shell } = this.#options;
+    const identify = (request: IncomingMessage): Payer | HeadgateError => shell.access.payer(request);
+    const refuse = (call: Call, error: HeadgateError): void => this.#refuse(call, error);
+    const slices = new SliceCalls({ questions: shell.slices, access: shell.access, refuse });
+    const route = (method: Route["method"], handle: Handle<Payer>): Route => {
+      return { method, handle: this.#withSpender(identify, { respondWith: respondWithError, handle }) };
+    };
+    if (path === null) return [route("POST", (call, payer, body) => slices.open(call, payer, body))];
+    return [
+      route("GET", (call, payer) => slices.show(call, payer, decode(path))),
+      route("DELETE", (call, payer) => slices.close(call, payer, decode(path))),
+    ];
+  }
+
+  /** Who spends is known before the body is read, and nobody does as long as nothing can be written down. */
+  #withSpender<Who extends object>(
+    identify: (request: IncomingMessage) => Who | HeadgateError,
+    { respondWith, handle }: { respondWith: RespondWithError; handle: Handle<Who> },
+  ): (call: Call) => void {
+    const { access, ledgerTrouble } = this.#options.shell;
+    const take = (call: Call, who: Who | HeadgateError): void => {
+      const refuse = this.#refusal(call, respondWith);
+      if ("code" in who) return refuse(who);
+      if (ledgerTrouble() !== null) return refuse(noCapacity("ledger_unavailable"));
+      const onBody = (body: Buffer): void => this.#guarded(call, respondWith, () => handle(call, who, body));
+      this.#readBody(call.request, onBody, refuse);
+    };
+    return (call) => {
+      const who = identify(call.request);
+      const coming = "code" in who ? access.keysComing : null;
+      if (coming === null) return take(call, who);
+      const again = (): void => take(call, identify(call.request));
+      void coming.then(() => this.#guarded(call, respondWith, again));
     };
   }
 
@@ -219,6 +253,11 @@ export class Routes {
 
   #readBody(request: IncomingMessage, onBody: (body: Buffer) => void, onRefused: Refuse): void {
     readBody({ request, bytesMax: this.#options.bodyBytesMax, onBody, onRefused });
+  }
+
+  #routesWithNames(path: string): readonly Route[] {
+    if (path.startsWith(ACCOUNTS_PREFIX)) return this.#accounts(path.slice(ACCOUNTS_PREFIX.length));
+    return [...this.#modelRoutes(path), ...this.#admin.keyRoutes(path)];
   }
 
   #modelRoutes(path: string): Route[] {

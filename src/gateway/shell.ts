@@ -26,6 +26,7 @@ import { Intake } from "./intake.ts";
 import { ModelNames } from "./model-names.ts";
 import type { News, TellOthers } from "./news.ts";
 import { PolicyDesk } from "./policy-desk.ts";
+import { SliceQuestions } from "./slice-questions.ts";
 import { StreamKeeper } from "./stream-keeper.ts";
 
 export interface ShellOptions {
@@ -76,6 +77,7 @@ export interface Shell {
   administration: Pick<AdminDesk, "ask">;
   ledgerTrouble: () => string | null;
   completions: Completions;
+  slices: SliceQuestions;
   infer: Infer;
   coordinator: Coordinator;
   names: ModelNames;
@@ -136,12 +138,13 @@ export function createShell(options: ShellOptions): Shell {
   const policies = new PolicyDesk({ settings, sources, timeouts, submit, onPlacementChanged, onChanged });
   const budgetWaitMaxUs = timeouts.totalUs;
   const intake = new Intake({ exchanges, names, keeper, policies, submit, budgetWaitMaxUs });
+  const slices = new SliceQuestions(submit);
   const observer = createObserver({ log, metrics, canary });
 
   return {
     ports: {
       endpoints,
-      clients: new Clients(exchanges),
+      clients: new Clients(exchanges, slices),
       workers: coordinator,
       observer: {
         ...observer,
@@ -158,6 +161,7 @@ export function createShell(options: ShellOptions): Shell {
     administration,
     ledgerTrouble,
     completions: new Completions({ intake, metrics }),
+    slices,
     infer: new Infer({ intake, metrics }),
     coordinator,
     names,

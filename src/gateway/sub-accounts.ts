@@ -20,21 +20,13 @@ export class SubAccounts {
 
   /** The account that the headers name; null where they name none. */
   read(headers: IncomingHttpHeaders, payer: string): string | null | HeadgateError {
-    const given = headers[ACCOUNT_HEADER];
-    if (given === undefined) return null;
-    const names = String(given).split("/");
-    if (names.length > OWN_LEVELS_MAX || !names.every(isName)) {
-      const form = `at most ${OWN_LEVELS_MAX} names, such as agent-7/task-3; a name has ${NAME_RULE}`;
-      return invalid(ACCOUNT_HEADER, `\`${ACCOUNT_HEADER}\` must be ${form}.`);
-    }
-    const account = `${payer}/${names.join("/")}`;
-    if (account.split("/").length > LEVELS_MAX) {
-      return invalid(ACCOUNT_HEADER, `${account} has more than ${LEVELS_MAX} levels: name fewer.`);
-    }
-    return this.#mayName(payer, account) ? account : tooMany(payer);
+    const account = namedBy(headers, payer);
+    if (typeof account !== "string") return account;
+    return this.mayName(payer, account) ? account : tooMany(payer);
   }
 
-  #mayName(payer: string, account: string): boolean {
+  /** Whether the payer has named it before, or may name one more; it is counted then. */
+  mayName(payer: string, account: string): boolean {
     let named = this.#named.get(payer);
     if (named === undefined) this.#named.set(payer, (named = new Set()));
     if (named.has(account)) return true;
@@ -45,7 +37,25 @@ export class SubAccounts {
   }
 }
 
-function tooMany(payer: string): HeadgateError {
+/** As `SubAccounts.read`, without counting it. */
+export function namedBy(headers: IncomingHttpHeaders, payer: string): string | null | HeadgateError {
+  const given = headers[ACCOUNT_HEADER];
+  return given === undefined ? null : accountBelow(payer, String(given), ACCOUNT_HEADER);
+}
+
+/** The account that a path such as `agent-7/task-3` names below the payer's; `param` is where the path stands. */
+export function accountBelow(payer: string, path: string, param: string): string | HeadgateError {
+  const names = path.split("/");
+  if (names.length > OWN_LEVELS_MAX || !names.every(isName)) {
+    const form = `at most ${OWN_LEVELS_MAX} names, such as agent-7/task-3; a name has ${NAME_RULE}`;
+    return invalid(param, `\`${param}\` must be ${form}.`);
+  }
+  const account = `${payer}/${names.join("/")}`;
+  if (account.split("/").length <= LEVELS_MAX) return account;
+  return invalid(param, `${account} has more than ${LEVELS_MAX} levels: name fewer.`);
+}
+
+export function tooMany(payer: string): HeadgateError {
   return invalid(
     ACCOUNT_HEADER,
     `${payer} has named so many accounts below it that no further one is opened: use names that come again, such as an agent's and not a run's.`,

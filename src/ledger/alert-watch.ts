@@ -1,4 +1,5 @@
-import { type Accounts, pathOf } from "../core/budget/accounts.ts";
+import type { Accounts } from "../core/budget/accounts.ts";
+import { pathOf } from "../core/budget/paths.ts";
 import { type LimitRow, summedIn } from "../core/budget/limits.ts";
 import type { Micros } from "../core/units.ts";
 import type { NewAlert } from "./alert-table.ts";

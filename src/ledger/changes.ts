@@ -1,5 +1,6 @@
 import type { DatabaseSync } from "node:sqlite";
-import { pathOf, type TrackedWindow } from "../core/budget/accounts.ts";
+import type { TrackedWindow } from "../core/budget/accounts.ts";
+import { pathOf } from "../core/budget/paths.ts";
 import type { Known } from "../core/budget/limited-accounts.ts";
 import type { LimitRow } from "../core/budget/limits.ts";
 import { type KeyRow, readKeys } from "../keys/key-table.ts";

@@ -1,4 +1,5 @@
 import type { LedgerEntry } from "../core/budget/ledger-entry.ts";
+import { placeOfSlice } from "../core/budget/slice.ts";
 import type { AppendLedger } from "../core/effects.ts";
 import type { SupervisorEvent } from "../core/events.ts";
 import type { LedgerPort } from "../supervisor/ports.ts";
@@ -117,7 +118,8 @@ export class GroupCommit implements LedgerPort {
   }
 }
 
-/** Packets wait for what is held before they start or go on, and for nothing else. */
-export function isAwaited({ operation }: LedgerEntry): boolean {
-  return operation === "reserve" || operation === "extend";
+/** Packets wait for what is held before they start or go on, and whoever closes a slice for that; nobody for anything else. */
+export function isAwaited({ operation, hold }: LedgerEntry): boolean {
+  if (operation === "reserve" || operation === "extend") return true;
+  return operation === "void" && placeOfSlice(hold) !== null;
 }

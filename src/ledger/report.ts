@@ -16,6 +16,8 @@ import { readKnown } from "./window-use.ts";
 /** What was used under every limit, and by whom there is none for. */
 export interface BudgetReport {
   limits: Remainder[];
+  /** What is left of slices that are open, in each unit of theirs, and when they are closed by themselves. */
+  slices: (Remainder & { expiresUs: Micros })[];
   /** USD in total of accounts that have used something and have no limit. */
   unlimited: { account: string; posted: bigint; held: bigint }[];
   /** Posted in full because nobody knows what was used. */
@@ -33,13 +35,21 @@ export function reportBudgets(database: DatabaseSync, nowUs: Micros, top: string
     budget.setLimits(limits, readUntracked(database, { state, limits, nowUs }));
     const accounts = new Accounts(state);
     const limited = new Set(limits.filter(({ amount }) => amount !== null).map(({ account }) => account));
-    const others = [...accounts.names].filter((name) => !limited.has(name) && isWithin(name, top)).sort();
+    const slices = budget.slices.within(top);
+    const told = new Set(slices.filter(({ amounts }) => amounts.nanoUsd > 0).map(({ account }) => account));
+    const isOther = (name: string): boolean => !limited.has(name) && !told.has(name) && isWithin(name, top);
+    const others = [...accounts.names].filter(isOther).sort();
     const inDoubt = state.inDoubt.filter(({ account }) => isWithin(account, top));
     return {
       limits: [...limited].sort().flatMap((account) => {
         if (!isWithin(account, top)) return [];
-        return budget.remainders(account, nowUs).filter((remainder) => remainder.account === account);
+        return budget.remaindersOfLimits(account, nowUs).filter((remainder) => remainder.account === account);
       }),
+      slices: slices
+        .sort((a, b) => (a.account < b.account ? -1 : 1))
+        .flatMap((slice) =>
+          budget.remaindersOf(slice).map((remainder) => ({ ...remainder, expiresUs: slice.expiresUs })),
+        ),
       unlimited: others.map((account) => {
         const { posted, held } = accounts.balance(account, "total", nowUs);
         return { account, posted: posted.nanoUsd, held: held.nanoUsd };

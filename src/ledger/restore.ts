@@ -3,7 +3,6 @@ import {
   Accounts,
   type BalanceRow,
   type DoubtfulPost,
-  type Hold,
   IN_DOUBT_MAX,
   type LedgerState,
   type OnPosted,
@@ -17,6 +16,7 @@ import type { Micros } from "../core/units.ts";
 import { type EntryRow, toEntry } from "./entry-fields.ts";
 import { groupWindows, type Share, sumByWindow } from "./shares.ts";
 import type { SumRow } from "./sum-row.ts";
+import { type SnapshotHolds, unpackHolds } from "./snapshot-holds.ts";
 import { consistently } from "./transaction.ts";
 import { readZones } from "./zone-table.ts";
 
@@ -45,7 +45,7 @@ export function readSinceSnapshot(database: DatabaseSync): { shares: Share[]; se
   return readSince(database, readSnapshotRow(database));
 }
 
-function readSnapshotState(database: DatabaseSync): LedgerState {
+function readSnapshotState(database: DatabaseSync): LedgerState & SnapshotHolds {
   const snapshot = readSnapshotRow(database);
   const zones = readZones(database);
   const tracked = database
@@ -59,10 +59,10 @@ function readSnapshotState(database: DatabaseSync): LedgerState {
 /** Counts the entries since the snapshot, without the balances before it: those may be many. */
 function readSince(
   database: DatabaseSync,
-  { sequence, clockUs, holds, inDoubt }: SnapshotRow,
+  { sequence, clockUs, holds, inDoubt, closed }: SnapshotRow,
 ): SnapshotRow & { shares: Share[] } {
   const shares: Share[] = [];
-  const start = { sequence, clockUs, holds, inDoubt, zones: [], tracked: [], balances: [] };
+  const start = { sequence, clockUs, holds, inDoubt, closed, zones: [], tracked: [], balances: [] };
   const accounts = new Accounts(start, collect(shares));
   for (const entry of readEntries(database, { after: sequence })) accounts.apply(entry);
   return {
@@ -71,6 +71,7 @@ function readSince(
     clockUs: accounts.clockUs,
     holds: [...accounts.holds.values()],
     inDoubt: [...accounts.inDoubt.values()],
+    closed: [...accounts.slices.closed],
   };
 }
 
@@ -123,7 +124,7 @@ function placeOf({ account, window, startUs }: BalanceRow): string {
   return `${startUs} ${window} ${account}`;
 }
 
-type SnapshotRow = Pick<LedgerState, "sequence" | "clockUs" | "holds" | "inDoubt">;
+type SnapshotRow = Pick<LedgerState, "sequence" | "clockUs" | "inDoubt"> & SnapshotHolds;
 
 function readSnapshotRow(database: DatabaseSync): SnapshotRow {
   const row = database.prepare("SELECT sequence, clock_us, holds FROM snapshot").get()!;
@@ -131,7 +132,7 @@ function readSnapshotRow(database: DatabaseSync): SnapshotRow {
   return {
     sequence,
     clockUs: row["clock_us"] as number,
-    holds: JSON.parse(row["holds"] as string) as Hold[],
+    ...unpackHolds(row["holds"] as string),
     inDoubt: readDoubtful(database, sequence),
   };
 }

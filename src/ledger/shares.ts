@@ -1,5 +1,6 @@
 import type { Calendar } from "../core/budget/calendar.ts";
-import { type BalanceRow, pathOf, type TrackedWindow } from "../core/budget/accounts.ts";
+import type { BalanceRow, TrackedWindow } from "../core/budget/accounts.ts";
+import { pathOf } from "../core/budget/paths.ts";
 import type { Charge } from "../core/budget/charge.ts";
 import type { Sum } from "../core/budget/limits.ts";
 import { add, newBalance, newSum, rowOf } from "../core/budget/sums.ts";

@@ -6,6 +6,7 @@ import { type Micros, seconds } from "../core/units.ts";
 import type { AccountIds } from "./account-ids.ts";
 import { collect, readEntries, readSnapshot } from "./restore.ts";
 import { groupWindows, type QuarterUse, type Share, sumByQuarter, sumByWindow } from "./shares.ts";
+import { packHolds } from "./snapshot-holds.ts";
 
 /** Instances that are over are dropped from memory this often. */
 const FORGETTING_US = seconds(900);
@@ -81,10 +82,11 @@ export class Summary {
 
   /** Within a transaction of its user. */
   writeSnapshot(): void {
-    const { sequence, clockUs, holds } = this.accounts;
+    const { sequence, clockUs, holds, slices } = this.accounts;
+    const packed = packHolds({ holds: [...holds.values()], closed: [...slices.closed] });
     for (const row of this.#countingRows()) this.#addBalance(row);
     for (const use of sumByQuarter(this.#shares)) this.#addUsage(use);
-    this.#statements.writeSnapshot.run(sequence, clockUs, JSON.stringify([...holds.values()]));
+    this.#statements.writeSnapshot.run(sequence, clockUs, packed);
     this.#shares = [];
     this.#snapshotSequence = sequence;
     if (clockUs < this.#forgetUs) return;

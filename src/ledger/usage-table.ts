@@ -1,5 +1,5 @@
 import type { DatabaseSync } from "node:sqlite";
-import { pathOf } from "../core/budget/accounts.ts";
+import { pathOf } from "../core/budget/paths.ts";
 import { Calendar } from "../core/budget/calendar.ts";
 import type { Sum } from "../core/budget/limits.ts";
 import { addSum, isZero, newSum } from "../core/budget/sums.ts";

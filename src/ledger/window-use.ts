@@ -1,5 +1,6 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import { type BalanceRow, pathOf, type TrackedWindow } from "../core/budget/accounts.ts";
+import type { BalanceRow, TrackedWindow } from "../core/budget/accounts.ts";
+import { pathOf } from "../core/budget/paths.ts";
 import { Calendar } from "../core/budget/calendar.ts";
 import type { Known } from "../core/budget/limited-accounts.ts";
 import type { Sum } from "../core/budget/limits.ts";

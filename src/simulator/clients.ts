@@ -120,6 +120,7 @@ export class VirtualClients implements Clients {
     const forget = ({ request }: { request: string }): void => this.#forget(request);
     return {
       tellBudgets: () => {},
+      answerSlice: () => {},
       relay: (effect) => this.#relay(effect, service),
       finishAnswer: ({ request, choice, attempt }) => {
         this.#saw({ kind: "answer_ended", request, choice, attempt });

@@ -1,4 +1,4 @@
-import { pathOf } from "../core/budget/accounts.ts";
+import { pathOf } from "../core/budget/paths.ts";
 import type { ZoneRules } from "../core/budget/calendar.ts";
 import { LIMIT_UNITS, type LimitRow, type LimitUnit, type Threshold } from "../core/budget/limits.ts";
 import type { Price, PriceFrom, Rates } from "../core/budget/money.ts";

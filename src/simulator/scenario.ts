@@ -188,6 +188,7 @@ function drawConfig(random: Random): CoreConfig {
   return {
     ...drawPrices(random, { changesUs: MIDNIGHT_US }),
     packetTokens: random.pick([1, 4, 16, 64]),
+    slices: { openMax: 8, perPayerMax: 8, depthMax: 3, ttlMaxUs: seconds(60) },
     models: {
       small: { maxTokensDefault: 64 },
       large: { maxTokensDefault: 128 },

@@ -66,6 +66,8 @@ function carryOut(ports: Ports, effect: Effect): void {
       return ports.endpoints.cancel(effect);
     case "ask_receipts":
       return ports.endpoints.askReceipts(effect);
+    case "answer_slice":
+      return ports.clients.answerSlice(effect);
     case "budget_told":
       return ports.clients.tellBudgets(effect);
     case "relay":

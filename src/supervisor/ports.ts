@@ -1,5 +1,6 @@
 import type {
   AnswerHeartbeat,
+  AnswerSlice,
   AppendLedger,
   AskReceipts,
   BudgetTold,
@@ -66,6 +67,7 @@ export interface EndpointsPort {
 
 export interface ClientsPort {
   tellBudgets(effect: BudgetTold): void;
+  answerSlice(effect: AnswerSlice): void;
   relay(effect: Relay): void;
   finishAnswer(effect: FinishAnswer): void;
   finish(effect: FinishRequest): void;

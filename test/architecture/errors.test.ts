@@ -30,6 +30,7 @@ const CAPACITY_REASONS: Readonly<Record<CapacityReason, true>> = {
   evicted: true,
   shed: true,
   queue_timeout: true,
+  slices_full: true,
   draining: true,
   ledger_unavailable: true,
 };

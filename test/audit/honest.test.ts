@@ -10,6 +10,7 @@ import { fileURLToPath } from "node:url";
 import { LINKS_PER_CHECKPOINT, takeCheckpoint } from "../../src/ledger/audit/chain.ts";
 import { keyPath, openSigner } from "../../src/ledger/audit/signing-key.ts";
 import { createStateFolder, ledgerPath, openDatabase } from "../../src/ledger/database.ts";
+import { readState } from "../../src/ledger/restore.ts";
 import { audit, SampleLedger } from "./sample-ledger.ts";
 
 const APPENDING = fileURLToPath(new URL("../ledger/appending-process.ts", import.meta.url));
@@ -48,6 +49,26 @@ test("everything that was written is covered, and is right", () => {
   const quick = audit(ledger.stateFolder, { quick: true });
   assert.equal(quick.problem, null);
   assert(quick.walk!.entries > 0 && quick.walk!.entries < walk!.entries);
+});
+
+test("slices are covered, open ones and closed ones, and what was drawn from them", () => {
+  ledger.administer();
+  ledger.slice("closed", { isClosed: true });
+  ledger.slice("open", { isClosed: false });
+  ledger.spend(2);
+  ledger.stop();
+  ledger.slice("later", { isClosed: true });
+  const { problem, summary } = audit(ledger.stateFolder);
+  assert.equal(problem, null);
+  assert(summary!.holds > 4);
+  assert.equal(audit(ledger.stateFolder, { quick: true }).problem, null);
+  const told = readState(ledger.database);
+  assert.deepEqual(
+    told.closed,
+    ["closed/inner", "closed", "later/inner", "later"].map((name) => `global/acme/alice/${name}`),
+  );
+  ledger.database.exec("UPDATE snapshot SET holds = json_remove(holds, '$.closed[1]')");
+  assert.equal(audit(ledger.stateFolder).problem?.check, "closed slices");
 });
 
 test("there is a checkpoint after so many links at most", () => {

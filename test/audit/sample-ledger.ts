@@ -5,6 +5,7 @@ import type { DatabaseSync } from "node:sqlite";
 import { Budget } from "../../src/core/budget/budget.ts";
 import type { Charge } from "../../src/core/budget/charge.ts";
 import type { LedgerEntry } from "../../src/core/budget/ledger-entry.ts";
+import { chargeOf as sliceOf } from "../../src/core/budget/slice.ts";
 import { createKey, rotateKey, setKeyEnabled } from "../../src/keys/key-table.ts";
 import { Chain } from "../../src/ledger/audit/chain.ts";
 import type { Checkpoint } from "../../src/ledger/audit/checkpoint.ts";
@@ -80,6 +81,30 @@ export class SampleLedger {
       this.#writer.write(toFields(entries));
       this.nowUs += HOUR_US / 4;
     }
+  }
+
+  /** Slices, one in the other, of which something is drawn; the first is closed while that is held, unless it is to stay. */
+  slice(name: string, { isClosed }: { isClosed: boolean }): void {
+    const budget = this.#budget;
+    const account = `global/acme/alice/${name}`;
+    const place = { expiresUs: this.nowUs + HOUR_US, priority: null };
+    const take = (id: string, below: string): LedgerEntry => {
+      const asked = { account: below, priority: null, charge: chargeOf(this.#count) };
+      return budget.reserve({ id, model: "small" }, asked, this.nowUs) as LedgerEntry;
+    };
+    const amounts = sliceOf({ nanoUsd: 100_000, requests: 9 });
+    const inner = sliceOf({ nanoUsd: 50_000 });
+    const entries = [
+      budget.openSlice({ ...place, account, amounts }, this.nowUs) as LedgerEntry,
+      take(`${name}/0:0`, account),
+      budget.openSlice({ ...place, account: `${account}/inner`, amounts: inner }, this.nowUs) as LedgerEntry,
+      take(`${name}/1:0`, `${account}/inner/task`),
+      take(`${name}/2:0`, `${account}/inner/task`),
+      budget.post(`${name}/0:0`, chargeOf(0), this.nowUs),
+      ...(isClosed ? budget.closeSlices(account, this.nowUs) : []),
+      budget.void(`${name}/1:0`, this.nowUs),
+    ];
+    this.#writer.write(toFields(entries));
   }
 
   /** As a supervisor does that stops. */

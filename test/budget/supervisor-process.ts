@@ -21,7 +21,7 @@ const MODEL_FILE = fileURLToPath(new URL(`../../models/${MODEL}.gguf`, import.me
 export class SupervisorHome {
   readonly #folder = mkdtempSync(join(tmpdir(), "headgate-budget-"));
   readonly #state = join(this.#folder, "state");
-  readonly #config = join(this.#folder, "headgate.yaml");
+  readonly configPath = join(this.#folder, "headgate.yaml");
   readonly #processes = new Set<ChildProcess>();
 
   /** `prices` are USD for a million tokens, sections are merged over the configuration. */
@@ -36,7 +36,7 @@ export class SupervisorHome {
       log: { level: "error" },
       ...sections,
     };
-    writeFileSync(this.#config, stringify(config));
+    writeFileSync(this.configPath, stringify(config));
   }
 
   setLimit(row: LimitRow): void {
@@ -52,7 +52,7 @@ export class SupervisorHome {
 
   /** Rejects, with what it said, when it ends before it listens. */
   async start(...given: string[]): Promise<SupervisorProcess> {
-    const child = spawn(process.execPath, [CLI, "up", "--config", this.#config, ...given], {
+    const child = spawn(process.execPath, [CLI, "up", "--config", this.configPath, ...given], {
       stdio: ["ignore", "inherit", "pipe"],
       env: { ...process.env, PORT: "", HOST: "" },
     });

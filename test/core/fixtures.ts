@@ -25,6 +25,7 @@ export function coreConfig(): CoreConfig {
     prices: { m: { input: 1_000_000, cachedInput: 500_000, output: 2_000_000, request: 0 } },
     defaultPrice: { input: 1_000_000, cachedInput: 1_000_000, output: 1_000_000, request: 0 },
     packetTokens: 16,
+    slices: { openMax: 4, perPayerMax: 3, depthMax: 2, ttlMaxUs: seconds(3600) },
     limits: {
       workersMax: 1_000,
       sessionsMax: 1_000,

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { Calendar } from "../../src/core/budget/calendar.ts";
 import { NOTHING as NO_CHARGE, plus } from "../../src/core/budget/charge.ts";
+import { placeOfSlice } from "../../src/core/budget/slice.ts";
 import { chargedIn, type LimitRow } from "../../src/core/budget/limits.ts";
 import type { Dispatch, Effect } from "../../src/core/effects.ts";
 import type { HeartbeatReceived, SupervisorEvent } from "../../src/core/events.ts";
@@ -31,6 +32,8 @@ export class Invariants {
   readonly #charges = new Map<string, Counted>();
   readonly #posted: Counted[] = [];
   readonly #limits = new Map<string, LimitRow>();
+  /** Accounts whose slices are open: what their limits above come to is for the tests of rule 12. */
+  readonly #slices = new Set<string>();
   readonly #calendar = new Calendar();
   #sequence = 0;
   #durable = 0;
@@ -42,7 +45,11 @@ export class Invariants {
     if (event.kind === "ledger_durable") this.#durable = Math.max(this.#durable, event.through);
     if (event.kind === "ledger_restored") {
       this.#sequence = event.state.sequence;
-      for (const { id } of event.state.holds) this.#holds.set(holdersOf(id), { id, first: 0, sequence: 0 });
+      for (const { id } of event.state.holds) {
+        const slice = placeOfSlice(id);
+        if (slice === null) this.#holds.set(holdersOf(id), { id, first: 0, sequence: 0 });
+        else this.#slices.add(slice.account);
+      }
     }
     if (event.kind === "limits_changed") {
       for (const row of event.limits) this.#limits.set(`${row.account} ${row.unit} ${row.window}`, row);
@@ -134,6 +141,7 @@ export class Invariants {
         assert(this.#attempts.has(effect.attempt), `${effect.attempt} is parked while it runs`);
         return;
       case "free_state":
+      case "answer_slice":
       case "order_lease":
       case "lease_lost":
       case "budget_told":
@@ -147,6 +155,12 @@ export class Invariants {
 
   #entry(entry: LedgerEntry): void {
     assert.equal(entry.sequence, ++this.#sequence, "the ledger has no gaps");
+    const slice = placeOfSlice(entry.hold);
+    if (slice !== null) {
+      if (entry.operation === "reserve") this.#slices.add(slice.account);
+      else assert(this.#slices.delete(slice.account), `${slice.account} is closed once`);
+      return;
+    }
     const packet = holdersOf(entry.hold);
     const open = this.#holds.get(packet);
     if (entry.operation === "adjust") {
@@ -176,6 +190,11 @@ export class Invariants {
     for (const { account: name, unit, window, amount } of this.#limits.values()) {
       if (amount === null || !`${account}/`.startsWith(`${name}/`) || chargedIn(unit, charge) === 0n)
         continue;
+      // It has been held above for as long as the slice is open, and the limit may have been lowered since.
+      const isHeldBefore = (slice: string): boolean => {
+        return `${account}/`.startsWith(`${slice}/`) && name.length < slice.length;
+      };
+      if ([...this.#slices].some(isHeldBefore)) continue;
       const below = [...this.#charges.values(), ...this.#posted].filter((one) => {
         const { startUs, endUs } = this.#calendar.span(window, atUs);
         if (one.heldAtUs < startUs || one.heldAtUs >= endUs) return false;

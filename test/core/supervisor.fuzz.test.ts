@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import type { LedgerEntry } from "../../src/core/budget/ledger-entry.ts";
+import { chargeOf } from "../../src/core/budget/slice.ts";
 import { LIMIT_UNITS, type LimitUnit } from "../../src/core/budget/limits.ts";
 import type { LimitWindow } from "../../src/core/budget/windows.ts";
 import type { CoreConfig, Scheduling, TailConfig } from "../../src/core/config.ts";
@@ -45,12 +46,14 @@ type Step =
       model: string;
       tenant: string;
       key: string | null;
+      account?: string | undefined;
       choices: number;
       maxTokens: number | null;
       budgetWaitUs: Micros;
       streamed: boolean;
       hints: Hints;
     }
+  | { kind: "slice"; action: "open" | "show" | "close"; account: string; amounts: number[]; ttlUs: Micros }
   | { kind: "limit"; account: string; unit: LimitUnit; window: LimitWindow; amount: string | null }
   | {
       kind: "heartbeat";
@@ -81,6 +84,8 @@ type Step =
   | { kind: "timer" };
 
 const pick = fc.nat(7);
+/** Accounts that slices are for, some below others. */
+const SLICED = ["a", "b", "a/c", "a/c/d"].map((name) => `global/acme/k1/${name}`);
 const step: fc.Arbitrary<Step> = fc.oneof(
   {
     weight: 6,
@@ -89,6 +94,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       model: fc.constantFrom("m", "m", "default", "k", "k", "nowhere"),
       tenant: fc.constantFrom("local", "acme"),
       key: fc.constantFrom(null, "k1"),
+      account: fc.constantFrom(undefined, undefined, ...SLICED, `${SLICED[0]!}/task`),
       choices: fc.constantFrom(1, 1, 2, 4),
       budgetWaitUs: fc.constantFrom(0, 0, seconds(2), seconds(60)),
       maxTokens: fc.option(fc.integer({ min: 0, max: 12 })),
@@ -134,6 +140,16 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     arbitrary: fc.record({
       kind: fc.constantFrom("started", "finished", "parked", "gone", "blocked", "unblocked"),
       pick,
+    }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      kind: fc.constant("slice" as const),
+      action: fc.constantFrom("open", "open", "open", "show", "close"),
+      account: fc.constantFrom(...SLICED),
+      amounts: fc.array(fc.nat(150), { minLength: 4, maxLength: 4 }),
+      ttlUs: fc.constantFrom(seconds(5), seconds(100)),
     }),
   },
   {
@@ -259,7 +275,22 @@ class World {
       case "request": {
         const request = `r${this.#requests.length}`;
         this.#requests.push(request);
-        return { ...requestArrived(request), ...each, kind: "request_arrived" };
+        const { account, ...rest } = each;
+        const named = account === undefined ? {} : { account };
+        return { ...requestArrived(request), ...rest, ...named, kind: "request_arrived" };
+      }
+      case "slice": {
+        const { action, account, ttlUs } = each;
+        const asked = { kind: "slice_asked", ask: `${this.history.length}`, account } as const;
+        if (action !== "open") return { ...asked, action };
+        const [nanoUsd, requests, inputTokens, outputTokens] = each.amounts as [
+          number,
+          number,
+          number,
+          number,
+        ];
+        const amounts = chargeOf({ nanoUsd: nanoUsd + 1, requests, inputTokens, outputTokens });
+        return { ...asked, action, payer: "global/acme/k1", amounts, ttlUs, priority: null };
       }
       case "heartbeat": {
         const report = heartbeat(workerName(each.pick), this.#nowUs);

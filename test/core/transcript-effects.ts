@@ -1,5 +1,5 @@
 import type { LedgerEntry } from "../../src/core/budget/ledger-entry.ts";
-import type { BudgetView, Dispatch, Effect } from "../../src/core/effects.ts";
+import type { BudgetView, Dispatch, Effect, SliceView } from "../../src/core/effects.ts";
 import type { HeadgateError } from "../../src/core/errors.ts";
 import type { AskedPlace, LeaseOrder } from "../../src/core/leasing/lease.ts";
 import type { Inspection } from "../../src/core/inspection.ts";
@@ -19,6 +19,16 @@ export function show(effect: Effect): string {
       return "lease lost";
     case "dispatch":
       return `dispatch ${showDispatch(effect)}`;
+    case "answer_slice": {
+      const { ask, slice, error } = effect;
+      if (slice === null) return `slice ${ask} ${showError(error!)}`;
+      const { account, status, amounts, remaining, released, expiresUs } = slice;
+      if (released !== undefined)
+        return `slice ${ask} ${account} ${status}: released ${showAmounts(released)}`;
+      if (expiresUs === null) return `slice ${ask} ${account} ${status}`;
+      const until = showDuration(expiresUs);
+      return `slice ${ask} ${account} ${status} until ${until}: ${showAmounts(remaining)} of ${showAmounts(amounts)}`;
+    }
     case "budget_told":
       return `budget ${effect.request} ${effect.budgets.map(showBudget).join(", ")}`;
     case "grant_credit":
@@ -56,6 +66,12 @@ export function show(effect: Effect): string {
     case "drained":
       return "drained";
   }
+}
+
+function showAmounts(amounts: SliceView["amounts"]): string {
+  return Object.entries(amounts)
+    .map(([unit, amount]) => `${amount} ${unit}`)
+    .join(", ");
 }
 
 function showOrder(order: LeaseOrder): string {

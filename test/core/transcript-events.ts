@@ -3,6 +3,8 @@ import { schedulingOf } from "../../src/core/default-scheduling.ts";
 import type { PolicyChoice } from "../../src/core/policy.ts";
 import { EMPTY_LEDGER, type LedgerState } from "../../src/core/budget/accounts.ts";
 import type { Known } from "../../src/core/budget/limited-accounts.ts";
+import { parentOf } from "../../src/core/budget/paths.ts";
+import { chargeOf, placeOfSlice } from "../../src/core/budget/slice.ts";
 import { LIMIT_UNITS, type LimitRow, type Threshold } from "../../src/core/budget/limits.ts";
 import type { HeartbeatReceived, SupervisorEvent } from "../../src/core/events.ts";
 import { MICROS_PER_MILLI, seconds, type Micros } from "../../src/core/units.ts";
@@ -134,6 +136,10 @@ export class EventReader {
       }
       case "limit":
         return [{ kind: "limits_changed", limits: [limit(command)], known: NOTHING_KNOWN }];
+      case "open":
+      case "show_slice":
+      case "close":
+        return [sliceAsked(command)];
       case "restored":
         return [{ kind: "ledger_restored", state: restoredState(command), limits: [] }];
       case "replica":
@@ -228,12 +234,29 @@ export class EventReader {
   }
 }
 
+/** Reads a line such as `open global/local/k/a ask=1 nano=40 requests=2 ttl=60s`, `close …` or `show_slice …`. */
+function sliceAsked(command: Command): SupervisorEvent {
+  const asked = { kind: "slice_asked", ask: command.text("ask") ?? "1", account: command.subject } as const;
+  if (command.verb !== "open") return { ...asked, action: command.verb === "close" ? "close" : "show" };
+  const amounts = chargeOf({
+    nanoUsd: command.number("nano") ?? 0,
+    requests: command.number("requests") ?? 0,
+    inputTokens: command.number("in") ?? 0,
+    outputTokens: command.number("out") ?? 0,
+  });
+  const payer = command.text("payer") ?? "global/local";
+  const ttlUs = command.duration("ttl") ?? null;
+  return { ...asked, action: "open", payer, amounts, ttlUs, priority: command.text("priority") ?? null };
+}
+
 function requests(command: Command): SupervisorEvent[] {
   const base = requestArrived(command.subject);
+  const account = command.text("account");
   const arrival = {
     ...base,
     tenant: command.text("tenant") ?? base.tenant,
     key: command.text("key") ?? base.key,
+    ...(account === undefined ? {} : { account }),
     budgetWaitUs: command.duration("wait") ?? base.budgetWaitUs,
     model: command.text("model") ?? base.model,
     promptTokensMax: command.number("prompt_max") ?? base.promptTokensMax,
@@ -288,7 +311,10 @@ function restoredState(command: Command): LedgerState {
   };
   const atUs = command.duration("held_at") ?? 0;
   const hold = { id: command.subject, account, model: "m", parts: [{ atUs, charge }], charge };
-  return { ...EMPTY_LEDGER, sequence: 1, clockUs: atUs, holds: [hold] };
+  const place = placeOfSlice(hold.id);
+  const account_ = place === null ? account : parentOf(place.account)!;
+  const slice = { ...hold, account: account_, amounts: charge };
+  return { ...EMPTY_LEDGER, sequence: 1, clockUs: atUs, holds: [place === null ? hold : slice] };
 }
 
 /** Reads `batching=fixed size=4`, where there is any. */

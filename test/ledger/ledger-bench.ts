@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import type { DatabaseSync } from "node:sqlite";
 import fc from "fast-check";
 import { Accounts, EMPTY_LEDGER } from "../../src/core/budget/accounts.ts";
-import { Budget } from "../../src/core/budget/budget.ts";
-import type { Charge } from "../../src/core/budget/charge.ts";
+import { Budget, type Shortage } from "../../src/core/budget/budget.ts";
+import { type Charge, NOTHING } from "../../src/core/budget/charge.ts";
 import type { LedgerEntry } from "../../src/core/budget/ledger-entry.ts";
 import { type Micros, seconds } from "../../src/core/units.ts";
 import { NO_VERSIONS, readChanges, windowsOf } from "../../src/ledger/changes.ts";
@@ -37,6 +37,7 @@ const charge: fc.Arbitrary<Charge> = fc.record(
 /** Which of the holds, or posts in doubt, that there are. */
 const choice = fc.nat({ max: 1_000_000 });
 const LATEST = -1;
+const LEVELS_MAX = 8;
 
 /** Anything that may happen; in `windows` limits are set now and then. */
 export function steps(windows: readonly string[]): fc.Arbitrary<Step[]> {
@@ -48,6 +49,8 @@ export function steps(windows: readonly string[]): fc.Arbitrary<Step[]> {
     { weight: 2, arbitrary: fc.record({ do: fc.constant("extend" as const), which: choice, charge }) },
     { weight: 3, arbitrary: fc.record({ do: fc.constant("post" as const), which: choice, charge }) },
     { weight: 1, arbitrary: fc.record({ do: fc.constant("void" as const), which: choice }) },
+    { weight: 1, arbitrary: fc.record({ do: fc.constant("open" as const), account: choice, charge }) },
+    { weight: 1, arbitrary: fc.record({ do: fc.constant("close_slice" as const), which: choice }) },
     { weight: 1, arbitrary: fc.record({ do: fc.constant("doubt" as const), which: choice }) },
     { weight: 1, arbitrary: fc.record({ do: fc.constant("adjust" as const), which: choice, charge }) },
     {
@@ -109,7 +112,8 @@ export function steps(windows: readonly string[]): fc.Arbitrary<Step[]> {
 export type Step =
   | { do: "reserve"; account: number; model: number; charge: Charge }
   | { do: "extend" | "post" | "adjust"; which: number; charge: Charge }
-  | { do: "void" | "doubt"; which: number }
+  | { do: "void" | "doubt" | "close_slice"; which: number }
+  | { do: "open"; account: number; charge: Charge }
   | { do: "wait"; us: Micros }
   | { do: "limit"; account: string; window: string; isRunning: boolean }
   | { do: "write" | "crash" | "close" };
@@ -139,18 +143,34 @@ export class LedgerBench {
   }
 
   take(next: Step): void {
-    const holds = [...this.#live.holds.keys()];
+    const holds = [...this.#live.holds.values()].flatMap(({ id, amounts }) =>
+      amounts === undefined ? [id] : [],
+    );
+    const slices = this.budget.slices.open.map(({ account }) => account);
+    const accounts = [...ACCOUNTS, ...slices];
     const doubtful = [...this.#live.inDoubt.keys()];
     switch (next.do) {
       case "reserve": {
-        const asked = { account: pick(ACCOUNTS, next.account), priority: null, charge: next.charge };
+        const asked = { account: pick(accounts, next.account), priority: null, charge: next.charge };
         const hold = { id: `h${this.#holds++}`, model: pick(MODELS, next.model) };
-        return this.#add(this.budget.reserve(hold, asked, this.nowUs));
+        return this.#addIfTaken(this.budget.reserve(hold, asked, this.nowUs));
       }
+      case "open": {
+        const account = `${pick(accounts, next.account)}/s${this.#holds++}`;
+        if (account.split("/").length > LEVELS_MAX) return;
+        const { nanoUsd, inputTokens } = next.charge;
+        const amounts = { ...NOTHING, nanoUsd: 1 + 3 * nanoUsd, inputTokens: 3 * inputTokens };
+        const wanted = { account, expiresUs: this.nowUs, amounts, priority: null };
+        return this.#addIfTaken(this.budget.openSlice(wanted, this.nowUs));
+      }
+      case "close_slice":
+        if (slices.length === 0) return;
+        for (const entry of this.budget.closeSlices(pick(slices, next.which), this.nowUs)) this.#add(entry);
+        return;
       case "extend": {
         if (holds.length === 0) return;
         const more = { priority: null, charge: next.charge };
-        return this.#add(this.budget.extend(pick(holds, next.which), more, this.nowUs));
+        return this.#addIfTaken(this.budget.extend(pick(holds, next.which), more, this.nowUs));
       }
       case "post":
         if (holds.length === 0) return;
@@ -220,8 +240,13 @@ export class LedgerBench {
     this.#writer.close();
   }
 
-  #add(entry: LedgerEntry | object): void {
-    assert.ok("sequence" in entry);
+  /** Nobody is ever short of anything but a slice. */
+  #addIfTaken(result: LedgerEntry | Shortage): void {
+    if ("sequence" in result) this.#add(result);
+    else assert.match(result.account, /\/s\d+$/);
+  }
+
+  #add(entry: LedgerEntry): void {
     this.#live.apply(entry);
     this.#group.push(entry);
   }

@@ -807,8 +807,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "holds from before that the desk leaves open",
     file: "core/leasing/lease-desk.ts",
-    from: "return [...holds.values()].map((hold) => this.#postInDoubt(hold, nowUs));",
-    to: "return [...holds.values()].slice(1).map((hold) => this.#postInDoubt(hold, nowUs));",
+    from: "return packets.map((hold) => this.#postInDoubt(hold, nowUs));",
+    to: "return packets.slice(1).map((hold) => this.#postInDoubt(hold, nowUs));",
     isShared: true,
   },
   {

@@ -146,6 +146,9 @@ const CORE_ERRORS: readonly string[] = [
 
 test("the errors looked for are those of the table, less the gateway's own", () => {
   const gateways = [
+    "account_exists",
+    "account_closed",
+    "needs_one_supervisor",
     "invalid_api_key",
     "key_not_allowed",
     "origin_not_allowed",

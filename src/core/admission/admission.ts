@@ -25,6 +25,7 @@ const EXPLANATIONS: Record<CapacityReason, string> = {
   queue_full: "The queue is full.",
   band_full: "The queue has no more room for requests of this priority.",
   queue_timeout: "No worker had room before timeouts.queue ran out.",
+  slices_full: "As many slices of budgets are open as budgets.slices allows.",
   evicted: "The queue was full, and more urgent requests came.",
   shed: "Requests of this priority are turned away while the workers are this busy.",
   draining: "Headgate is shutting down.",

@@ -6,6 +6,9 @@ import { type Charge, least, minus, NOTHING, plus } from "./charge.ts";
 import { CountedWindow } from "./counted-window.ts";
 import { CountsTable, HELD, POSTED, type Slot } from "./counts.ts";
 import type { LedgerEntry } from "./ledger-entry.ts";
+import { isAtOrBelow, parentOf } from "./paths.ts";
+import { type Draw, placeOfSlice } from "./slice.ts";
+import { type SliceBooks, Slices } from "./slices.ts";
 import { type Balance, newBalance, rowOf } from "./sums.ts";
 import type { LimitWindow } from "./windows.ts";
 
@@ -17,6 +20,10 @@ export interface Hold {
   /** In order of time: what counts in the same windows is one part. */
   readonly parts: readonly HoldPart[];
   readonly charge: Charge;
+  /** Of a slice what it was opened with, of which `charge` is what nobody has drawn; absent for other holds. */
+  readonly amounts?: Charge;
+  /** What of it was drawn from slices that are open; absent where nothing ever was. */
+  readonly draws?: readonly Draw[];
 }
 
 export interface HoldPart {
@@ -44,6 +51,8 @@ export interface LedgerState {
   balances: BalanceRow[];
   holds: Hold[];
   inDoubt: DoubtfulPost[];
+  /** Sub-accounts whose slices were closed, the latest; none if absent. */
+  closed?: string[];
 }
 
 export interface TrackedWindow {
@@ -99,6 +108,7 @@ export const EMPTY_LEDGER: LedgerState = {
  */
 export class Accounts {
   readonly calendar: Calendar;
+  readonly slices: Slices;
   /** What the accounts' slots are in. */
   readonly counts = new CountsTable();
   readonly #zones = new Map<string, ZoneRules>();
@@ -121,8 +131,15 @@ export class Accounts {
     this.learn(state.zones);
     for (const { account, window } of state.tracked) this.#track(this.#account(account), window);
     for (const row of state.balances) this.counts.addRow(this.#slotOf(row), row);
+    const addHeld: SliceBooks["addHeld"] = (...held) => this.#addHeld(...held);
+    const isHolding = (name: string): boolean => {
+      const account = this.#accounts.get(name);
+      return account !== undefined && !this.counts.holdsNothing(account.total);
+    };
+    this.slices = new Slices({ holds: this.#holds, addHeld, isHolding }, state.closed ?? []);
     for (const hold of state.holds) {
       this.#holds.set(hold.id, hold);
+      this.slices.began(hold);
       for (const { atUs, charge } of hold.parts) this.#addHeld(hold.account, atUs, charge, 1);
     }
     this.doubt(state.inDoubt);
@@ -187,16 +204,16 @@ export class Accounts {
     switch (entry.operation) {
       case "reserve":
         assert(!this.#holds.has(entry.hold), `${entry.hold} is reserved once`);
-        return this.#hold(entry, NOTHING, []);
-      case "extend": {
-        const { charge, parts } = this.#open(entry.hold);
-        return this.#hold(entry, charge, parts);
+        return this.#hold(entry, null);
+      case "extend":
+        return this.#hold(entry, this.#open(entry.hold));
+      case "post": {
+        const hold = this.#close(entry);
+        this.#post(entry, hold);
+        return this.slices.ended(hold, entry.charge);
       }
-      case "post":
-        return this.#post(entry, this.#close(entry));
       case "void":
-        this.#close(entry);
-        return;
+        return this.slices.ended(this.#close(entry), NOTHING);
       case "adjust":
         assert(this.#inDoubt.delete(entry.hold), `${entry.hold} is in doubt`);
         return this.#addPosted(entry, entry.heldAtUs, entry.charge);
@@ -236,6 +253,7 @@ export class Accounts {
       balances: [...this.names].flatMap((name) => this.rowsOf(name)),
       holds: [...this.#holds.values()],
       inDoubt: [...this.#inDoubt.values()],
+      closed: [...this.slices.closed],
     };
   }
 
@@ -269,15 +287,19 @@ export class Accounts {
     }
   }
 
-  #hold(entry: LedgerEntry, before: Charge, parts: readonly HoldPart[]): void {
-    const { hold: id, account, model, charge, atUs } = entry;
-    this.#holds.set(id, {
+  #hold({ hold: id, account, model, charge, atUs }: LedgerEntry, before: Hold | null): void {
+    const draws = this.slices.draw(account, charge, before?.draws ?? []);
+    const hold: Hold = {
       id,
       account,
       model,
-      parts: withPart(parts, { atUs, charge }),
-      charge: plus(before, charge),
-    });
+      parts: withPart(before?.parts ?? [], { atUs, charge }),
+      charge: plus(before?.charge ?? NOTHING, charge),
+      ...(placeOfSlice(id) === null ? {} : { amounts: charge }),
+      ...(draws.length === 0 ? {} : { draws }),
+    };
+    this.#holds.set(id, hold);
+    this.slices.began(hold);
     this.#addHeld(account, atUs, charge, 1);
   }
 
@@ -384,23 +406,4 @@ function withPart(parts: readonly HoldPart[], { atUs, charge }: HoldPart): HoldP
 
 function secondOf(atUs: Micros): number {
   return Math.floor(atUs / MICROS_PER_SECOND);
-}
-
-export function isAtOrBelow(name: string, account: string): boolean {
-  return name === account || name.startsWith(`${account}/`);
-}
-
-/** The account above it; null for the root. */
-export function parentOf(account: string): string | null {
-  const end = account.lastIndexOf("/");
-  return end < 0 ? null : account.slice(0, end);
-}
-
-/** `a/b/c` names the accounts `a`, `a/b` and `a/b/c`, from the root down. */
-export function pathOf(account: string): string[] {
-  const path: string[] = [];
-  for (let end = account.indexOf("/"); end >= 0; end = account.indexOf("/", end + 1)) {
-    path.push(account.slice(0, end));
-  }
-  return [...path, account];
 }

@@ -5,11 +5,16 @@ import type { LeaseOrder } from "../leasing/lease.ts";
 import type { Micros } from "../units.ts";
 import type { DoubtfulPost, Hold, LedgerState } from "./accounts.ts";
 import { type Charge, excess, least, minus } from "./charge.ts";
-import { POSTED } from "./counts.ts";
+import { HELD, POSTED } from "./counts.ts";
 import type { LedgerEntry } from "./ledger-entry.ts";
 import type { LimitInForce } from "./limit-tree.ts";
 import { type Known, LimitedAccounts } from "./limited-accounts.ts";
-import { chargedIn, type Limit, type LimitRow, type Threshold } from "./limits.ts";
+import { chargedIn, type Limit, type LimitRow, type LimitUnit, type Threshold } from "./limits.ts";
+import { parentOf } from "./paths.ts";
+import { SLICE_MODEL, sliceId, type SlicePlace } from "./slice.ts";
+import { closedShortage, remaindersOfSlice, shortageOfSlices, uncovered } from "./slice-check.ts";
+import type { OpenSlice, Slices } from "./slices.ts";
+import { isZero } from "./sums.ts";
 import { amountFor, type RankOf } from "./thresholds.ts";
 
 /** Why a charge does not fit: the first limit, from the root down, that has no room; a permanent one before others. */
@@ -25,6 +30,8 @@ export interface Shortage {
   isPermanent: boolean;
   /** When the window's instance ends, if only that helps; null when a hold that is released can help too. */
   resetUs: Micros | null;
+  /** Not for want of money: the account was a slice's, and the slice is closed. */
+  isClosed?: boolean;
 }
 
 /** What is left of one limit. */
@@ -45,6 +52,13 @@ export interface Asked {
   /** Name of its band; null for the usual one. */
   priority: string | null;
   charge: Charge;
+}
+
+/** A slice that is to be opened: of the account above, for that one. */
+export interface SliceWanted extends SlicePlace {
+  amounts: Charge;
+  /** As in `Asked`. */
+  priority: string | null;
 }
 
 /**
@@ -76,11 +90,13 @@ export class Budget {
     this.#rankOf = rankOf;
   }
 
+  /** Without slices, which stay open for as long as they are meant to. */
   get openHolds(): number {
-    return this.#books.accounts.holds.size;
+    const { holds, slices } = this.#books.accounts;
+    return holds.size - slices.size;
   }
 
-  /** All open holds: at the start, those that the process before this one has left. */
+  /** All open holds: at the start, those that the process before this one has left. Slices are among them. */
   get holds(): Iterable<Hold> {
     return this.#books.accounts.holds.values();
   }
@@ -108,7 +124,9 @@ export class Budget {
 
   /** Whether any limit on the path counts what an answer adds to a request: money or tokens. */
   isMetered(account: string): boolean {
-    return this.#books.limits.on(account).some(({ limit }) => limit.unit !== "requests");
+    if (this.#books.limits.on(account).some(({ limit }) => limit.unit !== "requests")) return true;
+    const cover = this.slices.coverOf(account);
+    return cover !== null && (cover.nanoUsd ?? cover.inputTokens ?? cover.outputTokens) !== null;
   }
 
   /** Whether the charge would fit now. */
@@ -176,8 +194,22 @@ export class Budget {
     this.#books.accounts.doubt(posts);
   }
 
-  /** Every limit on the path, from the root down. */
+  /** Every limit on the path, from the root down, and what is left of slices. */
   remainders(account: string, nowUs: Micros): Remainder[] {
+    const limits = this.remaindersOfLimits(account, nowUs);
+    const slices = this.slices.size === 0 ? [] : this.slices.around(account).toReversed();
+    if (slices.length === 0) return limits;
+    const remainders = [...slices.flatMap((slice) => this.remaindersOf(slice)), ...limits];
+    return remainders.sort((a, b) => a.account.length - b.account.length);
+  }
+
+  /** A slice in each of its units, as if it were limits. */
+  remaindersOf(slice: OpenSlice): Remainder[] {
+    return remaindersOfSlice(slice, this.#heldAt);
+  }
+
+  /** Every limit on the path, from the root down. */
+  remaindersOfLimits(account: string, nowUs: Micros): Remainder[] {
     const atUs = this.#books.clock(nowUs);
     const { calendar } = this.#books.accounts;
     return this.#books.limits.on(account).map((inForce) => {
@@ -192,6 +224,44 @@ export class Budget {
   endOf({ window }: Limit, nowUs: Micros): Micros {
     return this.#books.accounts.calendar.span(window, this.#books.clock(nowUs)).endUs;
   }
+
+  // ── slices ─────────────────────────────────────────────────────────────────────────────
+
+  get slices(): Slices {
+    return this.#books.accounts.slices;
+  }
+
+  /** The ledger's, which does not go back. */
+  clock(nowUs: Micros): Micros {
+    return this.#books.clock(nowUs);
+  }
+
+  /** Whether anything was ever held or posted there or below. */
+  isUsed(account: string): boolean {
+    const { posted, held } = this.#books.accounts.balance(account, "total", 0);
+    return !isZero(posted) || !isZero(held);
+  }
+
+  /** Holds the slice on the account above, all or nothing, as any other hold; its account must be new. */
+  openSlice({ amounts, priority, ...place }: SliceWanted, nowUs: Micros): LedgerEntry | Shortage {
+    const account = parentOf(place.account);
+    assert(account !== null, "the root has nothing above it");
+    const hold = { id: sliceId(place), model: SLICE_MODEL };
+    return this.reserve(hold, { account, priority, charge: amounts }, nowUs);
+  }
+
+  /** Closes the slice of that account, and before it those that were opened below it. What runs there keeps what it holds. */
+  closeSlices(account: string, nowUs: Micros): LedgerEntry[] {
+    const within = this.slices.within(account);
+    within.sort((a, b) => b.account.length - a.account.length);
+    return within.map(({ id }) => this.void(id, nowUs));
+  }
+
+  /** By an account and all below it. */
+  readonly #heldAt = (account: string, unit: LimitUnit): bigint => {
+    const { accounts } = this.#books;
+    return accounts.counts.amount(unit, accounts.account(account).total, HELD);
+  };
 
   // ── leases ─────────────────────────────────────────────────────────────────────────────
 
@@ -232,13 +302,22 @@ export class Budget {
 
   /** The first limit that the charge does not fit under; one under which it never can goes before others, and what is certain before what is not. */
   #shortage(asked: Asked, atUs: Micros): Shortage | null {
+    const { account: name, charge } = asked;
+    const closed = this.slices.closedAbove(name);
+    if (closed !== null) return closedShortage(closed, charge);
+    const cover = this.slices.coverOf(name);
+    const { calendar } = this.#books.accounts;
+    const place = ({ limit, account }: LimitInForce) => ({ limit, account: account.name, calendar, atUs });
     let first: Found | null = null;
     // From the leaf up and each account's last limit first, so that what is found later goes before.
-    this.#books.limits.eachUpwards(asked.account, (inForce) => {
-      const found = this.#find(inForce, asked, atUs);
+    this.#books.limits.eachUpwards(name, (inForce) => {
+      const wanted = cover === null ? asked : { ...asked, charge: uncovered(charge, cover, place(inForce)) };
+      const found = this.#find(inForce, wanted, atUs);
       if (found !== null && (first === null || weightOf(found) >= weightOf(first))) first = found;
     });
-    return (first as Found | null)?.shortage ?? null;
+    const slice = cover === null ? null : shortageOfSlices(charge, cover, this.#heldAt);
+    const limit = (first as Found | null)?.shortage ?? null;
+    return slice !== null && (slice.isPermanent || limit === null) ? slice : limit;
   }
 
   #find(inForce: LimitInForce, { charge, priority }: Asked, atUs: Micros): Found | null {

@@ -20,7 +20,10 @@ export interface LedgerEntry {
   /** The ledger's own clock, which never goes back. */
   atUs: Micros;
   operation: "reserve" | "extend" | "post" | "void" | "adjust";
-  /** The packet's id and how many attempts it had seen: `r1/0:0` is the first hold of packet `r1/0`. */
+  /**
+   * The packet's id and how many attempts it had seen: `r1/0:0` is the first hold of packet `r1/0`. A slice's names its
+   * sub-account: see `slice.ts`.
+   */
   hold: string;
   /** Path from the root of the account tree, such as `global/acme/key_1`. */
   account: string;

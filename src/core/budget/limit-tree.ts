@@ -1,4 +1,5 @@
-import { type Account, parentOf } from "./accounts.ts";
+import type { Account } from "./accounts.ts";
+import { parentOf } from "./paths.ts";
 import type { CountedWindow } from "./counted-window.ts";
 import { type Limit, type LimitUnit, partOf } from "./limits.ts";
 

@@ -1,5 +1,6 @@
 import type { Micros } from "../units.ts";
-import { type BalanceRow, pathOf, type TrackedWindow } from "./accounts.ts";
+import type { BalanceRow, TrackedWindow } from "./accounts.ts";
+import { pathOf } from "./paths.ts";
 import type { Charge } from "./charge.ts";
 import { add, newBalance, rowOf } from "./sums.ts";
 

@@ -10,10 +10,13 @@ const RELEASE_SECONDS = 1;
 
 /**
  * 402 where the same can never fit, 429 where a release or the end of the window helps: with what was
- * needed, what is left, and whose limit it is.
+ * needed, what is left, and whose limit it is. An account whose slice is closed is never charged again.
  */
 export function budgetError(shortage: Shortage, nowUs: Micros): HeadgateError {
   const { account, limit, threshold, needed, remaining, isPermanent, resetUs } = shortage;
+  if (shortage.isClosed === true) {
+    return { code: "account_closed", account, message: `The sub-account ${account} is closed.` };
+  }
   const { unit, window, amount } = limit;
   const facts = {
     account,

@@ -4,8 +4,9 @@ import { NO_USAGE, type Packet } from "../request.ts";
 import type { Turn } from "../turn.ts";
 import type { Micros } from "../units.ts";
 import type { TokenUsage } from "../vocabulary.ts";
-import { type DoubtfulPost, pathOf } from "./accounts.ts";
-import { type Asked, Budget, type Remainder, type Shortage } from "./budget.ts";
+import type { DoubtfulPost } from "./accounts.ts";
+import { pathOf } from "./paths.ts";
+import { type Asked, Budget, type Remainder, type Shortage, type SliceWanted } from "./budget.ts";
 import { type Charge, isNothing, minus, plus } from "./charge.ts";
 import { chargeFor, mostTokens, worstCaseOf } from "./coverage.ts";
 import { costOf, forPromptOf, type Price } from "./money.ts";
@@ -14,6 +15,7 @@ import type { LeaseAnswered, LeaseRecalled, LedgerRestored, Receipt } from "../e
 import type { LedgerEntry } from "./ledger-entry.ts";
 import type { Known } from "./limited-accounts.ts";
 import type { Limit, LimitRow } from "./limits.ts";
+import type { Slices } from "./slices.ts";
 import type { RankOf } from "./thresholds.ts";
 import type { Use } from "./use.ts";
 import { WaitingLine } from "./waiting-line.ts";
@@ -80,7 +82,9 @@ export class Reservations {
     this.#isReplica = isReplica;
     this.#budget = new Budget(state, this.#rankOf, { isReplica });
     this.#budget.begin(limits, { zones: state.zones, used: [], through: state.sequence });
-    for (const { id } of this.#budget.holds) {
+    for (const { id, amounts } of this.#budget.holds) {
+      // A slice is nobody's who could have ended with that process.
+      if (amounts !== undefined) continue;
       this.#orphans.add(id);
       this.#append(this.#budget.postInDoubt(id, this.#turn.nowUs));
     }
@@ -131,6 +135,38 @@ export class Reservations {
   setLimits(limits: readonly LimitRow[], known: Known): void {
     this.#budget.setLimits(limits, known);
     this.#order();
+    this.#freeAll();
+  }
+
+  get slices(): Slices {
+    return this.#budget.slices;
+  }
+
+  /** The ledger's clock. */
+  get clockUs(): Micros {
+    return this.#budget.clock(this.#turn.nowUs);
+  }
+
+  /** Whether anything was ever held or posted there or below. */
+  isUsed(account: string): boolean {
+    return this.#budget.isUsed(account);
+  }
+
+  openSlice(wanted: SliceWanted): LedgerEntry | Shortage {
+    const result = this.#budget.openSlice(wanted, this.#turn.nowUs);
+    if ("sequence" in result) this.#append(result);
+    return result;
+  }
+
+  /** Closes the slice, and those inside it before. Packets that wait for money of theirs are refused; others may have it. */
+  closeSlices(account: string): LedgerEntry[] {
+    const entries = this.#budget.closeSlices(account, this.#turn.nowUs);
+    for (const entry of entries) this.#append(entry);
+    this.#freeAll();
+    return entries;
+  }
+
+  #freeAll(): void {
     for (const account of this.#unfunded.keys()) this.#freed.add(account);
   }
 

@@ -67,9 +67,10 @@ export class LeaseDesk {
     this.#setLimits(limits, { zones: state.zones, used: [], through: state.sequence });
   }
 
-  /** Of all replicas. */
+  /** Of all replicas; slices are nobody's. */
   get openHolds(): number {
-    return this.#books.accounts.holds.size;
+    const { holds, slices } = this.#books.accounts;
+    return holds.size - slices.size;
   }
 
   /** The ledger's clock, which replicas follow: it does not go back. */
@@ -77,10 +78,14 @@ export class LeaseDesk {
     return this.#books.clock(nowUs);
   }
 
-  /** Once, before anybody joins: what those before have left open is posted in doubt. Returns entries to append. */
+  /**
+   * Once, before anybody joins: what those before have left open is posted in doubt. Slices of a single supervisor stay
+   * held, for it may come back. Returns entries to append.
+   */
   begin(nowUs: Micros): LedgerEntry[] {
     const { holds } = this.#books.accounts;
-    return [...holds.values()].map((hold) => this.#postInDoubt(hold, nowUs));
+    const packets = [...holds.values()].filter(({ amounts }) => amounts === undefined);
+    return packets.map((hold) => this.#postInDoubt(hold, nowUs));
   }
 
   /** A new life of a replica, which is what it starts from. A name is never used again. */

@@ -1,4 +1,5 @@
-import { type Hold, isAtOrBelow } from "../budget/accounts.ts";
+import type { Hold } from "../budget/accounts.ts";
+import { isAtOrBelow } from "../budget/paths.ts";
 import type { Calendar } from "../budget/calendar.ts";
 import { type Charge, least, minus } from "../budget/charge.ts";
 import type { LedgerEntry } from "../budget/ledger-entry.ts";

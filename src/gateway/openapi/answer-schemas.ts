@@ -134,6 +134,18 @@ export const completion = z.strictObject({
   usage: usage.nullish(),
 });
 
+const amounts = z.partialRecord(unit, decimal);
+
+export const slice = z.strictObject({
+  name: z.string().describe("as the header `x-headgate-account` takes it"),
+  account: z.string().describe("path from the root"),
+  status: z.enum(["open", "closed"]),
+  amounts: amounts.describe("what it was opened with; empty where that is not remembered"),
+  remaining: amounts.describe("what nobody holds or has used"),
+  released: amounts.optional().describe("what has come free by closing it"),
+  expires: z.iso.datetime().nullable(),
+});
+
 export const model = z.strictObject({
   id: z.string(),
   object: z.literal("model"),

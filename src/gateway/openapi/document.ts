@@ -59,7 +59,11 @@ function operationObject(operation: Operation, nameOf: (schema: z.ZodType) => st
       ? {}
       : { requestBody: { required: true, content: content({ "application/json": operation.request }) } }),
     responses: {
-      200: { description: "OK", ...headers(operation), content: content(operation.answer) },
+      [operation.status ?? 200]: {
+        description: "OK",
+        ...headers(operation),
+        content: content(operation.answer),
+      },
       ...Object.fromEntries(operation.errors.map((status) => [status, error])),
     },
   };

@@ -12,6 +12,8 @@ export interface Operation {
   request: z.ZodType | null;
   /** What comes back when all is well: by media type, a schema or null for text of no form. */
   answer: Record<string, z.ZodType | null>;
+  /** With which status; 200 if absent. */
+  status?: number;
   /** Statuses of errors, beside those that any call can meet. */
   errors: readonly number[];
   /** In whose words. */
@@ -26,7 +28,7 @@ export interface Operation {
 const JSON_TYPE = "application/json";
 const EVENTS = "text/event-stream";
 const TEXT = "text/plain";
-const GENERATION_ERRORS = [400, 401, 402, 403, 404, 408, 413, 429, 502, 503, 504];
+const GENERATION_ERRORS = [400, 401, 402, 403, 404, 408, 410, 413, 429, 502, 503, 504];
 const PAID = {
   errors: GENERATION_ERRORS,
   requestHeaders: {
@@ -69,6 +71,17 @@ export const OPERATIONS: readonly Operation[] = [
     error: answers.error,
     ...PAID,
   },
+  {
+    ...slice("POST", "/v1/accounts", "Open a sub-account with a slice of the money above it"),
+    request: requests.newSlice,
+    status: 201,
+    requestHeaders: {
+      "x-headgate-account":
+        "The account below the key's that the slice is taken from; the key's own if absent.",
+    },
+  },
+  slice("GET", "/v1/accounts/{account}", "What is left of a slice"),
+  slice("DELETE", "/v1/accounts/{account}", "Close it: what nobody holds is free again"),
   view("/v1/models", "Models that can be asked for now", answers.modelList),
   { ...view("/v1/models/{model}", "One of them", answers.model), errors: [401, 404] },
   page("/healthz", "Whether the process lives", { [TEXT]: null }),
@@ -131,4 +144,12 @@ function view(path: string, summary: string, schema: z.ZodType): Operation {
 
 function page(path: string, summary: string, answer: Operation["answer"]): Operation {
   return { method: "GET", path, summary, request: null, answer, errors: [], error: answers.error };
+}
+
+/** Of sub-accounts, which are named by their path below the key's account. */
+function slice(method: Operation["method"], path: string, summary: string): Operation {
+  const errors =
+    method === "POST" ? [400, 401, 402, 403, 409, 410, 413, 429, 503] : [400, 401, 403, 404, 503];
+  const answer = { [JSON_TYPE]: answers.slice };
+  return { method, path, summary, request: null, answer, errors, error: answers.error };
 }

@@ -88,6 +88,25 @@ export const inferRequest = z.looseObject({
   max_tokens: positive,
 });
 
+const decimalOrNumber = z.union([z.string(), z.number()], "give a decimal as text, or a number");
+
+export const newSlice = z.strictObject({
+  name: z.string().describe("one more level of the path, never used before, such as `agent-7`"),
+  amounts: z
+    .strictObject({
+      usd: decimalOrNumber.optional(),
+      requests: decimalOrNumber.optional(),
+      input_tokens: decimalOrNumber.optional(),
+      output_tokens: decimalOrNumber.optional(),
+    })
+    .describe("at least one; what is not named is charged above as if there were no slice"),
+  ttl_seconds: z
+    .number()
+    .min(1)
+    .optional()
+    .describe("closed by itself after so long; an hour if absent, and never later than the slice around it"),
+});
+
 export const heartbeat = z
   .looseObject({
     worker_id: z.string(),

@@ -27,6 +27,7 @@ export function compareSummary(database: DatabaseSync, replay: Replay): SummaryC
   if (odd !== undefined) fail("balances", "where a total begins", 0, odd["start_us"] as number);
   compareKeyed("open holds", expected.holds, found.holds);
   compareKeyed("posts in doubt", expected.inDoubt, found.inDoubt);
+  compareClosed(expected, found);
   const names = new Set([...expected.names, ...found.names]);
   let windows = 0;
   for (const name of names) windows += compareAccount(name, expected, found);
@@ -46,6 +47,11 @@ function compareKeyed<T extends Hold | DoubtfulPost>(
   for (const [id, other] of found) {
     if (!expected.has(id)) fail(what, id, "none", JSON.stringify(other));
   }
+}
+
+function compareClosed(expected: Accounts, found: Accounts): void {
+  const [all, written] = [expected, found].map(({ slices }) => [...slices.closed].join(" "));
+  if (all !== written) fail("closed slices", "which slices were closed", all!, written!);
 }
 
 /** How many windows there were. */

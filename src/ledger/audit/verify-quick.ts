@@ -1,5 +1,5 @@
 import type { DatabaseSync } from "node:sqlite";
-import { pathOf } from "../../core/budget/accounts.ts";
+import { pathOf } from "../../core/budget/paths.ts";
 import type { Sum } from "../../core/budget/limits.ts";
 import { add, addSum, newBalance, newSum, rowOf, sumOf } from "../../core/budget/sums.ts";
 import { type EntryRow, toEntry } from "../entry-fields.ts";

@@ -81,6 +81,7 @@ export class WorkloadClients implements Clients {
     const ended = ({ request }: { request: string }): void => this.#ended(request);
     return {
       tellBudgets: () => {},
+      answerSlice: () => {},
       relay: (effect) => this.#relay(effect, service),
       finishAnswer: ({ request, choice, attempt }) => {
         this.#saw({ kind: "answer_ended", request, choice, attempt });

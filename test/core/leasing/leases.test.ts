@@ -1,9 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { pathOf } from "../../../src/core/budget/accounts.ts";
+import { Accounts } from "../../../src/core/budget/accounts.ts";
+import { Budget } from "../../../src/core/budget/budget.ts";
+import { NOTHING } from "../../../src/core/budget/charge.ts";
+import { pathOf } from "../../../src/core/budget/paths.ts";
 import type { LedgerEntry } from "../../../src/core/budget/ledger-entry.ts";
 import { chargedIn, type LimitRow } from "../../../src/core/budget/limits.ts";
+import { LeaseDesk } from "../../../src/core/leasing/lease-desk.ts";
 import { seconds } from "../../../src/core/units.ts";
 import { chargeOf, Replicas } from "./replicas.ts";
 
@@ -31,6 +35,37 @@ test("all replicas together never pass a limit, whatever is under way when", () 
     }),
     { numRuns: 3 * RUNS },
   );
+});
+
+test("slices that a supervisor alone has left stay held, and what replicas take below them comes out of them", () => {
+  const single = new Budget();
+  const amounts = { ...NOTHING, nanoUsd: 100 };
+  const place = { account: "global/a/k/agent", expiresUs: START_US, priority: null };
+  const opened = single.openSlice({ ...place, amounts }, START_US) as LedgerEntry;
+  const left = single.reserve(
+    { id: "r0/0:0", model: "m" },
+    { account: `${place.account}/old`, priority: null, charge: { ...NOTHING, nanoUsd: 10 } },
+    START_US,
+  ) as LedgerEntry;
+  const before = new Accounts();
+  for (const entry of [opened, left]) before.apply(entry);
+
+  const desk = new LeaseDesk({ state: before.state, limits: LIMITS, tell: () => {} });
+  const journal = desk.begin(START_US);
+  assert.deepEqual(
+    journal.map(({ operation, hold, inDoubt }) => [operation, hold, inDoubt]),
+    [["post", "r0/0:0", true]],
+  );
+  desk.join("r1", START_US);
+  const entry: LedgerEntry = { ...left, sequence: 1, hold: "r1/0:0", charge: { ...NOTHING, nanoUsd: 60 } };
+  journal.push(desk.append("r1", entry)!);
+  assert.equal(desk.openHolds, 1);
+  for (const each of journal) before.apply(each);
+  assert.equal(before.slices.find(place.account)!.rest.nanoUsd, 30);
+  assert.equal(before.balance("global/a/k", "total", START_US).held.nanoUsd, 90n);
+  for (const each of desk.leave("r1", START_US)) before.apply(each);
+  assert.equal(before.balance("global/a/k", "total", START_US).held.nanoUsd, 30n);
+  assert.equal(before.balance("global", "total", START_US).posted.nanoUsd, 70n);
 });
 
 test("any one replica can spend what is left to the last cent, and not one more", () => {

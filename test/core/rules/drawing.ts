@@ -39,7 +39,7 @@ const accounts: fc.Arbitrary<string[]> = fc
     return names;
   });
 
-const charge: fc.Arbitrary<Charge> = fc
+export const charge: fc.Arbitrary<Charge> = fc
   .record({
     nanoUsd: fc.nat(100),
     inputTokens: fc.nat(50),
@@ -48,7 +48,7 @@ const charge: fc.Arbitrary<Charge> = fc
   })
   .map((amounts) => ({ ...NOTHING, ...amounts }));
 
-const priority = fc.constantFrom(null, null, "high", "low");
+export const priority = fc.constantFrom(null, null, "high", "low");
 
 const thresholds: fc.Arbitrary<Threshold[]> = fc.array(
   fc.oneof(
@@ -75,7 +75,7 @@ const amount: fc.Arbitrary<string> = fc.nat(400).map(String);
 /** Null for no limit any more. */
 const changed: fc.Arbitrary<string | null> = fc.option(amount);
 
-function limit(names: readonly string[], windows: readonly string[]): fc.Arbitrary<LimitRow> {
+export function limit(names: readonly string[], windows: readonly string[]): fc.Arbitrary<LimitRow> {
   return fc.record({
     account: fc.constantFrom(...names),
     unit: fc.constantFrom(...LIMIT_UNITS),
@@ -89,7 +89,7 @@ function limit(names: readonly string[], windows: readonly string[]): fc.Arbitra
 }
 
 /** Time goes on in steps of every size; now and then the machine's clock is set back. */
-const wait = fc.record({
+export const wait = fc.record({
   kind: fc.constant("wait" as const),
   us: fc.oneof(
     fc.integer({ min: 0, max: seconds(3) }),
@@ -101,7 +101,7 @@ const wait = fc.record({
 
 const pick = fc.nat(20);
 
-function percents(most: number): fc.Arbitrary<number[]> {
+export function percents(most: number): fc.Arbitrary<number[]> {
   return fc.array(fc.nat(most), { minLength: 4, maxLength: 4 });
 }
 
