@@ -6,12 +6,6 @@ import { toFields } from "./entry-fields.ts";
 import type { CommitStore, Urgency } from "./group-commit.ts";
 import type { WriterOrder, WriterReport, WriterThreadData } from "./writer-thread.ts";
 
-/**
- * From the start of one awaited group to that of the next. The first after a pause does not wait. A
- * commit costs as much CPU as some thirty entries, so under load larger groups are cheaper; but this
- * is also what a packet waits longest for its hold, beside the disk.
- */
-const SPACING_MS = 3;
 /** Posts and voids that nobody waits for are written after this time, if not along with others before. */
 const RELAXED_MS = 100;
 const RETRY_MS_MIN = 100;
@@ -42,7 +36,6 @@ export class SqliteStore implements CommitStore {
   #done: ((error: Error | null) => void) | null = null;
   #failure: Error | null = null;
   #failures = 0;
-  #lastWriteMs = 0;
   #isClosed = false;
 
   constructor(options: SqliteStoreOptions) {
@@ -56,7 +49,6 @@ export class SqliteStore implements CommitStore {
   }
 
   write(group: readonly LedgerEntry[], done: (error: Error | null) => void): void {
-    this.#lastWriteMs = performance.now();
     this.#order(toFields(group), done);
   }
 
@@ -67,10 +59,9 @@ export class SqliteStore implements CommitStore {
       return void setTimeout(callback, delayMs);
     }
     if (urgency === "relaxed") return void setTimeout(callback, RELAXED_MS);
-    const waitMs = this.#lastWriteMs + SPACING_MS - performance.now();
-    // With nothing to wait for, what else arrived in this turn of the event loop still comes along.
-    if (waitMs <= 0) setImmediate(callback);
-    else setTimeout(callback, waitMs);
+    // The group before is durable, and what has arrived meanwhile goes together; so does what else arrives in this turn of the
+    // event loop. The busier the disk, the larger the groups.
+    setImmediate(callback);
   }
 
   /** After the last group: writes a snapshot and closes the file. Rejects when that fails; nothing durable is lost then. */

@@ -12,10 +12,7 @@ import { type Beginning, Inbox } from "./inbox.ts";
 import type { Channel, KeeperMessage, ReplicaMessage } from "./messages.ts";
 import { RemoteLedger } from "./remote-ledger.ts";
 
-/**
- * From one message to the next: each costs both sides as much as some ten entries. Whoever keeps the ledger writes less often
- * than that.
- */
+/** From one message to the next: each costs both sides as much as some ten entries. */
 const SPACING_MS = 1;
 const TOUCH_MS = LEASE_TTL_US / 10 / MICROS_PER_MILLI;
 
