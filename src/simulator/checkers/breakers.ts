@@ -14,6 +14,8 @@ interface Breaker {
   openUs: Micros;
   /** Successes after the time in which it was open. */
   successes: number;
+  /** Whether it is open or half-open is for the core to say. */
+  isUnsure: boolean;
   running: Set<string>;
 }
 
@@ -42,6 +44,8 @@ export class BreakersChecker implements Checker {
   /** Those among them that have been asked to park. */
   readonly #leaving = new Set<string>();
   #nowUs: Micros = 0;
+  /** Of the event before. */
+  #beforeUs: Micros = 0;
   /** Something has happened that a breaker goes by. */
   #isDue = false;
 
@@ -56,6 +60,7 @@ export class BreakersChecker implements Checker {
   }
 
   event(nowUs: Micros, event: SupervisorEvent): void {
+    this.#beforeUs = this.#nowUs;
     this.#nowUs = nowUs;
     if (event.kind === "attempt_finished") this.#succeeded(event.attempt);
     if (event.kind === "attempt_parked") this.#parked(event.attempt);
@@ -134,6 +139,11 @@ export class BreakersChecker implements Checker {
     this.#isDue = true;
     const state = this.#stateOf(breaker);
     breaker.failures++;
+    // It was due since the last event, and so was the failure: which of them came first, the timers know.
+    if (state === "half_open" && breaker.openedUs! + breaker.openUs > this.#beforeUs) {
+      breaker.isUnsure = true;
+      return;
+    }
     if (state === "open" || (state === "closed" && breaker.failures < config.failures)) return;
     this.#happened(state === "closed" ? "breakers that opened" : "breakers that opened again");
     Object.assign(breaker, { openedUs: this.#nowUs, openUs: config.openUs, successes: 0 });
@@ -160,6 +170,11 @@ export class BreakersChecker implements Checker {
     for (const { worker, models } of this.#inspect().workers) {
       for (const { model, breaker } of models) {
         const known = this.#breakers.get(`${worker}/${model}`);
+        if (known?.isUnsure) {
+          known.isUnsure = false;
+          const openUs = this.#config?.openUs ?? known.openUs;
+          if (breaker === "open") Object.assign(known, { openedUs: this.#nowUs, openUs, successes: 0 });
+        }
         const expected = known === undefined ? "closed" : this.#stateOf(known);
         // At the instant at which it is due, the timer may not have fired yet.
         const isTurning = known !== undefined && (known.openedUs ?? 0) + known.openUs === this.#nowUs;
@@ -172,8 +187,8 @@ export class BreakersChecker implements Checker {
   #breakerOf(endpoint: string): Breaker {
     let breaker = this.#breakers.get(endpoint);
     if (breaker === undefined) {
-      const fresh = { failures: 0, openedUs: null, openUs: 0, successes: 0, running: new Set<string>() };
-      this.#breakers.set(endpoint, (breaker = fresh));
+      const fresh = { failures: 0, openedUs: null, openUs: 0, successes: 0, isUnsure: false };
+      this.#breakers.set(endpoint, (breaker = { ...fresh, running: new Set<string>() }));
     }
     return breaker;
   }
