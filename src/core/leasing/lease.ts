@@ -39,7 +39,7 @@ export interface LeaseOpen extends Omit<LeasePlace, "startUs"> {
 
 /**
  * What a request needs of every limit on its path: granted as a whole or not at all, so that no two replicas wait for what the
- * other one has. One at a time for each place.
+ * other one has. One at a time for each place, until the place's limit is set anew.
  */
 export interface LeaseAsk {
   kind: "ask";

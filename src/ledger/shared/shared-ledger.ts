@@ -29,8 +29,6 @@ export interface SharedLedger {
   setRates(rates: Rates): void;
   /** Of all replicas. */
   readonly openHolds: number;
-  /** Why nothing can be made durable at the moment; null when it can. */
-  trouble(): string | null;
   /** When all have left: writes what is left and frees the file; rejects when not all could be written. */
   close(): Promise<void>;
 }
@@ -77,7 +75,6 @@ export function openSharedLedger({ onSilent, rates, ...options }: SharedLedgerOp
     get openHolds() {
       return keeper.openHolds;
     },
-    trouble: file.trouble,
     async close() {
       clearInterval(checking);
       await file.close();
