@@ -7,6 +7,7 @@ import { DatabaseSync } from "node:sqlite";
 import { createInterface } from "node:readline";
 import { afterEach, beforeEach, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { IN_DOUBT_MAX } from "../../src/core/budget/accounts.ts";
 import { LINKS_PER_CHECKPOINT, takeCheckpoint } from "../../src/ledger/audit/chain.ts";
 import { keyPath, openSigner } from "../../src/ledger/audit/signing-key.ts";
 import { createStateFolder, ledgerPath, openDatabase } from "../../src/ledger/database.ts";
@@ -69,6 +70,13 @@ test("slices are covered, open ones and closed ones, and what was drawn from the
   );
   ledger.database.exec("UPDATE snapshot SET holds = json_remove(holds, '$.closed[1]')");
   assert.equal(audit(ledger.stateFolder).problem?.check, "closed slices");
+});
+
+test("more posts in doubt than are remembered are covered, some of them corrected", () => {
+  ledger.doubt(IN_DOUBT_MAX + 2);
+  ledger.stop();
+  const { problem } = audit(ledger.stateFolder);
+  assert.equal(problem, null);
 });
 
 test("there is a checkpoint after so many links at most", () => {

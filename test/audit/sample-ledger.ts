@@ -107,6 +107,20 @@ export class SampleLedger {
     this.#writer.write(toFields(entries));
   }
 
+  /** So many holds of which nobody knows what they came to, but for the last in the end. */
+  doubt(holds: number): void {
+    const entries: LedgerEntry[] = [];
+    let id = "";
+    for (let i = 0; i < holds; i++) {
+      id = `doubtful${i}/0:0`;
+      const asked = { account: "global/acme/alice", priority: null, charge: chargeOf(i) };
+      entries.push(this.#budget.reserve({ id, model: "small" }, asked, this.nowUs) as LedgerEntry);
+      entries.push(this.#budget.postInDoubt(id, this.nowUs));
+    }
+    entries.push(this.#budget.adjust(id, chargeOf(0), this.nowUs)!);
+    this.#writer.write(toFields(entries));
+  }
+
   /** As a supervisor does that stops. */
   stop(): void {
     this.#writer.close();

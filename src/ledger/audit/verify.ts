@@ -90,10 +90,22 @@ export function verifyLedger(database: DatabaseSync, options: VerifyOptions): Ve
         throw new AuditError("snapshot", "it is about no entry", { found: String(start.summedUp) });
       }
       verdict.tables = compareTables(database);
+      checkFile(database);
       if (options.mustBeSigned === true && walk.signedThrough === null) throw notSigned(walk);
       walk.unattributed.end();
     });
   });
+}
+
+/**
+ * Of rows that are not in the order of their keys SQLite finds others than there are, one account's for another's, or more of
+ * them: what was read above, and what a supervisor reads, is right only where the file is.
+ */
+function checkFile(database: DatabaseSync): void {
+  const row = guarded("file", null, () => database.prepare("PRAGMA integrity_check(1)").get()!);
+  const found = row["integrity_check"] as string;
+  if (found === "ok") return;
+  throw new AuditError("file", "SQLite finds that it is damaged", { expected: "ok", found });
 }
 
 /** What an export says of itself: that nothing in it was changed or left out since it was signed, as all of it has to be. */
