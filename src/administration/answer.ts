@@ -15,7 +15,7 @@ import { chargeback } from "./chargeback.ts";
 import { chargebackCsv } from "./chargeback-csv.ts";
 import { newKey, TakenError } from "./key-desk.ts";
 import { historyLines } from "./limit-history.ts";
-import { TermError } from "./terms.ts";
+import { TermError, thresholdLines } from "./terms.ts";
 
 /** All are kept in a supervisor's memory. */
 const LIMITS_MAX = 100_000;
@@ -97,7 +97,7 @@ function limitDocument({ account, unit, window, amount, thresholds = [] }: Limit
     unit,
     window,
     limit: amount === null ? null : formatAmount(unit, BigInt(amount)),
-    thresholds,
+    thresholds: thresholdLines(thresholds),
   };
 }
 

@@ -1,9 +1,10 @@
 import type { Remainder } from "../core/budget/budget.ts";
-import { formatAmount, type LimitUnit, type Threshold } from "../core/budget/limits.ts";
+import { formatAmount, type LimitUnit } from "../core/budget/limits.ts";
 import { formatUsd } from "../core/budget/money.ts";
 import type { LimitWindow } from "../core/budget/windows.ts";
 import { MICROS_PER_MILLI, type Micros } from "../core/units.ts";
 import type { BudgetReport } from "../ledger/report.ts";
+import { type ThresholdLine, thresholdLines } from "./terms.ts";
 
 /** In the place of a window: what was used of an open slice, which `resets` by being closed. */
 const SLICE = "slice";
@@ -19,7 +20,7 @@ export interface BudgetLine {
   remaining: string | null;
   /** When the window ends. A rolling one has no end. */
   resets: string | null;
-  thresholds: readonly Threshold[];
+  thresholds: readonly ThresholdLine[];
 }
 
 export function budgetLines({ limits, slices, unlimited }: BudgetReport): BudgetLine[] {
@@ -45,7 +46,7 @@ function lineOf({ account, limit, posted, held, remaining, resetUs }: Remainder)
     held: format(held),
     remaining: format(remaining),
     resets: resetUs === null || window.startsWith("rolling:") ? null : instant(resetUs),
-    thresholds,
+    thresholds: thresholdLines(thresholds),
   };
 }
 

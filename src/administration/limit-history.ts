@@ -3,6 +3,7 @@ import { formatAmount, type LimitUnit, type Threshold } from "../core/budget/lim
 import type { LimitWindow } from "../core/budget/windows.ts";
 import { subtree } from "../ledger/known-account.ts";
 import { instant } from "./budget-lines.ts";
+import { type ThresholdLine, thresholdLines } from "./terms.ts";
 
 /** How a limit came about. */
 export interface LimitChange {
@@ -21,7 +22,7 @@ export interface LimitChange {
 export interface LimitState {
   /** In the limit's unit, USD as a decimal. */
   limit: string;
-  thresholds: Threshold[];
+  thresholds: ThresholdLine[];
 }
 
 /** The latest `max` changes of limits of the account and all below it, the latest first. */
@@ -53,5 +54,5 @@ export function historyLines(
 function stateOf(unit: LimitUnit, amount: unknown, thresholds: unknown): LimitState | null {
   if (amount === null) return null;
   const limit = formatAmount(unit, BigInt(amount as string));
-  return { limit, thresholds: JSON.parse(thresholds as string) as Threshold[] };
+  return { limit, thresholds: thresholdLines(JSON.parse(thresholds as string) as Threshold[]) };
 }

@@ -116,11 +116,15 @@ function checkedWindow(window: LimitWindow, given: string): LimitWindow {
   throw new TermError("window", `"${given}" is no window: choose ${WINDOW_FORMS} (seconds, at most a year)`);
 }
 
-/** One threshold as people give it: `percent` of the amount, and for `hold_low_priority` the least urgent band let through. */
+/**
+ * One threshold as people give it: `percent` of the amount; for `hold_low_priority` the least urgent band let through, for
+ * `shorten` the most tokens of an answer.
+ */
 export interface ThresholdTerms {
   percent: number;
   action: string;
   priority?: string | null | undefined;
+  max_tokens?: number | undefined;
 }
 
 /** In order of their percentage. */
@@ -130,21 +134,31 @@ export function readThresholds(given: readonly ThresholdTerms[]): Threshold[] {
   }
   const thresholds = given.map(readThreshold).sort((a, b) => a.percent - b.percent);
   const names = new Set<string>();
-  for (const { percent, action, priority } of thresholds) {
-    const name = `${percent} ${action} ${priority}`;
+  for (const { percent, action, priority, maxTokens = 0 } of thresholds) {
+    const name = `${percent} ${action} ${priority} ${maxTokens}`;
     if (names.has(name)) throw new TermError("thresholds", `${percent} % ${action} is given twice`);
     names.add(name);
   }
   return thresholds;
 }
 
-function readThreshold({ percent, action, priority = null }: ThresholdTerms): Threshold {
+function readThreshold({
+  percent,
+  action,
+  priority = null,
+  max_tokens: maxTokens,
+}: ThresholdTerms): Threshold {
   const known = THRESHOLD_ACTIONS.find((one) => one === action);
   if (known === undefined)
     throw new TermError("thresholds", unknownName("action", action, THRESHOLD_ACTIONS));
   const max = known === "notify" ? ALERT_PERCENT_MAX : 100;
   if (!Number.isInteger(percent) || percent < 1 || percent > max) {
     throw new TermError("thresholds", `give a percentage as a whole number from 1 to ${max}, such as 80`);
+  }
+  if (known === "shorten") {
+    if (Number.isSafeInteger(maxTokens) && maxTokens! > 0)
+      return { percent, action: known, priority: null, maxTokens: maxTokens! };
+    throw new TermError("thresholds", "say how many tokens an answer may still have, such as 80:512");
   }
   if (known !== "hold_low_priority") return { percent, action: known, priority: null };
   if (priority !== null && priority !== "") return { percent, action: known, priority };
@@ -153,15 +167,29 @@ function readThreshold({ percent, action, priority = null }: ThresholdTerms): Th
 
 const WORDS: Readonly<Record<ThresholdAction, string>> = {
   notify: "alert",
+  shorten: "at most",
   hold_low_priority: "only",
   stop: "stop",
 };
 
+/** A threshold as people are told of it. */
+export interface ThresholdLine extends Omit<Threshold, "maxTokens"> {
+  max_tokens?: number;
+}
+
+export function thresholdLines(thresholds: readonly Threshold[]): ThresholdLine[] {
+  return thresholds.map(({ maxTokens, ...threshold }) => {
+    return maxTokens === undefined ? threshold : { ...threshold, max_tokens: maxTokens };
+  });
+}
+
 /** As in `alert at 80 %, only high and more urgent at 90 %, stop at 98 %`; empty where there are none. */
-export function describeThresholds(thresholds: readonly Threshold[]): string {
+export function describeThresholds(thresholds: readonly ThresholdLine[]): string {
   return thresholds
-    .map(({ percent, action, priority }) => {
-      return `${WORDS[action]}${priority === null ? "" : ` ${priority} and more urgent`} at ${percent} %`;
+    .map(({ percent, action, priority, max_tokens: maxTokens }) => {
+      const tokens = maxTokens === undefined ? "" : ` ${maxTokens} tokens an answer`;
+      const band = priority === null ? "" : ` ${priority} and more urgent`;
+      return `${WORDS[action]}${tokens}${band} at ${percent} %`;
     })
     .join(", ");
 }

@@ -1,6 +1,6 @@
 import { type Command, Option } from "commander";
 import { type BudgetLine, budgetLines, inZone } from "../administration/budget-lines.ts";
-import { describeThresholds, readAmount, readWindow } from "../administration/terms.ts";
+import { describeThresholds, readAmount, readWindow, thresholdLines } from "../administration/terms.ts";
 import { nearestName, unknownName } from "../config/nearest-name.ts";
 import { describeLimit, type LimitRow, type LimitUnit } from "../core/budget/limits.ts";
 import { zoneOf } from "../core/budget/windows.ts";
@@ -18,6 +18,7 @@ import {
   parseHolding,
   parsePercent,
   parsePercents,
+  parseShortening,
   parseUnit,
   parseZone,
   type ThresholdOptions,
@@ -93,6 +94,11 @@ function addSet(budgets: Command): void {
     .addOption(windowOption())
     .addOption(zoneOption())
     .option("--alert <percent>", "tell webhooks when so much of it is spent; may be repeated", parsePercents)
+    .option(
+      "--shorten <percent:tokens>",
+      "from there on an answer has so many tokens at most, as in 80:512; may be repeated",
+      parseShortening,
+    )
     .option("--stop-at <percent>", "let nothing through from there on", parsePercent)
     .option(
       "--hold-low-priority <percent:band>",
@@ -165,7 +171,7 @@ function isSamePlace(a: LimitRow, b: LimitRow): boolean {
 /** As in `500 USD a month in Europe/Berlin; alert at 80 %`. */
 function words({ unit, window, amount, thresholds = [] }: LimitRow): string {
   const limit = describeLimit({ unit, window, amount: BigInt(amount!) });
-  return [limit, describeThresholds(thresholds)].filter((part) => part !== "").join("; ");
+  return [limit, describeThresholds(thresholdLines(thresholds))].filter((part) => part !== "").join("; ");
 }
 
 /** What was meant may be another account: a name that is spelled wrong limits nobody. */

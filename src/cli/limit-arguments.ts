@@ -73,17 +73,37 @@ export function parseHolding(value: string, earlier: Holding[] = []): Holding[] 
   return [...earlier, { percent: parsePercent(match[1]!), priority: match[2]! }];
 }
 
+/** From so many percent on, an answer may have so many tokens. */
+export interface Shortening {
+  percent: number;
+  max_tokens: number;
+}
+
+/** `80:512`; collects what is given several times. */
+export function parseShortening(value: string, earlier: Shortening[] = []): Shortening[] {
+  const match = /^([^:]+):([1-9]\d{0,8})$/.exec(value);
+  if (match === null) {
+    throw new InvalidArgumentError(
+      "write percentage and the most tokens that an answer may have, such as 80:512",
+    );
+  }
+  return [...earlier, { percent: parsePercent(match[1]!), max_tokens: Number(match[2]) }];
+}
+
 /** What a limit does before it is reached, as options say it. */
 export interface ThresholdOptions {
   alert?: number[];
   stopAt?: number;
   holdLowPriority?: Holding[];
+  shorten?: Shortening[];
 }
 
 /** Throws a `TermError` for percentages that can't be. */
-export function thresholdsOf({ alert = [], stopAt, holdLowPriority = [] }: ThresholdOptions): Threshold[] {
+export function thresholdsOf(given: ThresholdOptions): Threshold[] {
+  const { alert = [], shorten = [], holdLowPriority = [], stopAt } = given;
   return readThresholds([
     ...alert.map((percent) => ({ percent, action: "notify" })),
+    ...shorten.map((shortening) => ({ ...shortening, action: "shorten" })),
     ...holdLowPriority.map((holding) => ({ ...holding, action: "hold_low_priority" })),
     ...(stopAt === undefined ? [] : [{ percent: stopAt, action: "stop" }]),
   ]);

@@ -1,6 +1,6 @@
 import { assert } from "./assert.ts";
 import { type Charge, NOTHING } from "./budget/charge.ts";
-import type { Shortage } from "./budget/budget.ts";
+import type { LimitReached } from "./budget/budget.ts";
 import type { Use } from "./budget/use.ts";
 import type { Price } from "./budget/money.ts";
 import type { Endpoint } from "./fleet/endpoint.ts";
@@ -56,7 +56,7 @@ export interface Packet {
   heldTokens: number;
   creditTokens: number;
   /** The limit that has kept it from more tokens. */
-  shortage: Shortage | null;
+  shortage: LimitReached | null;
   /** The account whose budget it waits for, and until when. */
   waitsFor: string | null;
   /** It only waits for word of what can be leased, whether it would wait for its budget or not. */
@@ -157,7 +157,7 @@ export interface StreamEnd {
   /** Where we ended it, and not the endpoint. */
   isCut: boolean;
   /** The limit that is the reason; null when none is. */
-  shortage: Shortage | null;
+  shortage: LimitReached | null;
 }
 
 export const NO_USAGE: TokenUsage = { promptTokens: 0, cachedTokens: 0, completionTokens: 0 };

@@ -1,7 +1,7 @@
 import { Admission, noCapacity } from "./admission/admission.ts";
 import { type Entrant, Turnstile } from "./admission/turnstile.ts";
 import { assert } from "./assert.ts";
-import type { Shortage } from "./budget/budget.ts";
+import type { LimitReached } from "./budget/budget.ts";
 import { chargeFor } from "./budget/coverage.ts";
 import type { Price } from "./budget/money.ts";
 import { Funding } from "./budget/funding.ts";
@@ -571,7 +571,7 @@ export class Supervisor {
   }
 
   /** An answer that was to go on elsewhere ends at the token that it has come to, perhaps because nothing is left to pay for more. */
-  #endAt(packet: Packet, { attempt }: Carried, shortage: Shortage | null): void {
+  #endAt(packet: Packet, { attempt }: Carried, shortage: LimitReached | null): void {
     const { request, choice } = packet;
     this.#turn.emit({
       kind: "finish_answer",

@@ -65,7 +65,7 @@ function check({ unit, window, amount, thresholds = [] }: LimitRow): void {
   for (const threshold of thresholds) checkThreshold(threshold);
 }
 
-function checkThreshold({ percent, action, priority }: Threshold): void {
+function checkThreshold({ percent, action, priority, maxTokens }: Threshold): void {
   if (!THRESHOLD_ACTIONS.includes(action)) {
     throw new InvalidLimitError(
       "invalid_threshold",
@@ -83,6 +83,13 @@ function checkThreshold({ percent, action, priority }: Threshold): void {
     throw new InvalidLimitError(
       "invalid_threshold",
       "A threshold with hold_low_priority names the least urgent `priority` that is let through; others name none.",
+    );
+  }
+  const isCount = maxTokens !== undefined && Number.isSafeInteger(maxTokens) && maxTokens > 0;
+  if (action === "shorten" ? !isCount : maxTokens !== undefined) {
+    throw new InvalidLimitError(
+      "invalid_threshold",
+      "A threshold with shorten says how many tokens an answer may have, as a whole number; others don't.",
     );
   }
 }

@@ -145,9 +145,10 @@ function drawLimit(
 }
 
 function drawThreshold(random: Random): Threshold {
-  const action = random.pick(["notify", "stop", "hold_low_priority"] as const);
+  const action = random.pick(["notify", "stop", "hold_low_priority", "shorten"] as const);
   const priority = action === "hold_low_priority" ? random.pick(["high", "normal"]) : null;
-  return { percent: random.between(1, 100), action, priority };
+  const shortened = action === "shorten" ? { maxTokens: random.between(1, 64) } : {};
+  return { percent: random.between(1, 100), action, priority, ...shortened };
 }
 
 /** Its midnight is that of the world, or up to an hour off, and its clocks are changed by an hour around then. */

@@ -128,6 +128,17 @@ test("a limit that nobody spends under yet is set, and said to wait", async () =
   }
 });
 
+test("what a limit does before it is reached is said in words", async () => {
+  const set = ["budgets", "set", "corp_1", "tokens", "1000", "--per", "hour"];
+  const { stdout } = await onLedger(...set, "--alert", "80", "--shorten", "90:256", "--stop-at", "98");
+  const words = "alert at 80 %, at most 256 tokens an answer at 90 %, stop at 98 %";
+  assert.equal(stdout, `global/corp_1: 1000 tokens an hour; ${words}\n`);
+  assert((await onLedger("budgets", "show", "corp_1")).stdout.includes(words));
+  const { code, stderr } = await onLedger(...set, "--shorten", "90");
+  assert.equal(code, 1);
+  assert.match(stderr, /such as 80:512/);
+});
+
 test("a band that the configuration does not have is warned of", async () => {
   const set = ["budgets", "set", "corp_1", "requests", "10", "--hold-low-priority"];
   const { code, stderr } = await onLedger(...set, "90:nope");

@@ -277,8 +277,8 @@ const NOTHING_KNOWN: Known = { zones: [], used: [], through: 0 };
 const WINDOWS = ["total", "minute", "hour", "day", "week", "month", "rolling:60"];
 
 /**
- * Reads a line such as `limit global/local usd/day=100`, with a dash for an amount that is no limit any more; `stop=90` or
- * `hold=80:high` set a threshold.
+ * Reads a line such as `limit global/local usd/day=100`, with a dash for an amount that is no limit any more; `stop=90`,
+ * `hold=80:high` or `shorten=50:8` set a threshold.
  */
 function limit(command: Command): LimitRow {
   const stop = command.number("stop");
@@ -287,6 +287,10 @@ function limit(command: Command): LimitRow {
   if (stop !== undefined) thresholds.push({ percent: stop, action: "stop", priority: null });
   if (priority !== undefined) {
     thresholds.push({ percent: Number(percent), action: "hold_low_priority", priority });
+  }
+  const [from, tokens] = command.text("shorten")?.split(":") ?? [];
+  if (tokens !== undefined) {
+    thresholds.push({ percent: Number(from), action: "shorten", priority: null, maxTokens: Number(tokens) });
   }
   for (const unit of LIMIT_UNITS) {
     for (const window of WINDOWS) {

@@ -98,19 +98,25 @@ const RESEARCH = {
 
 describe("limits by HTTP", () => {
   it("are set with thresholds, shown, kept in the history, and removed", async () => {
-    const thresholds = [{ percent: 80, action: "notify", priority: null }];
+    const thresholds = [
+      { percent: 80, action: "notify", priority: null },
+      { percent: 90, action: "shorten", priority: null, max_tokens: 512 },
+    ];
     const set = await ask("acme/lead", "PUT", "/admin/budgets", { ...RESEARCH, thresholds });
     const stored = {
       account: "global/acme/research",
       unit: "usd",
       window: "month@Europe/Berlin",
-      thresholds,
     };
-    assert.deepEqual(set, { status: 200, document: { ...stored, limit: "500" } });
+    assert.deepEqual(set, { status: 200, document: { ...stored, thresholds, limit: "500" } });
     const { limits } = readLimits(ledger.database, { after: 0 });
     assert.deepEqual(
       limits.find(({ account }) => account === stored.account),
-      { ...stored, amount: "500000000000" },
+      {
+        ...stored,
+        amount: "500000000000",
+        thresholds: [thresholds[0], { percent: 90, action: "shorten", priority: null, maxTokens: 512 }],
+      },
     );
     const { document } = await ask("acme/research/auditor", "GET", "/admin/budgets");
     const [line] = document["budgets"] as Record<string, unknown>[];
@@ -171,6 +177,7 @@ describe("limits by HTTP", () => {
     ["word", { per: "month" }, "per", /no such setting/],
     ["kind of unit", { unit: 7 }, "unit", /unit: give text/],
     ["absence of a unit", { unit: undefined }, "unit", /unit: is missing: give text/],
+    ["ceiling", { thresholds: [{ percent: 9, action: "shorten" }] }, "thresholds", /such as 80:512/],
     ["list", { thresholds: "80" }, "thresholds", /thresholds: give a list/],
     ["percentage", { thresholds: [{ percent: 0, action: "stop" }] }, "thresholds.0.percent", /at least 1/],
     ["action", { thresholds: [{ percent: 9, action: "halt" }] }, "thresholds.0.action", /choose among/],

@@ -73,6 +73,8 @@ test("what can't be a limit is refused, with what is wrong with it and what to w
     ["invalid_threshold", /not at 0.5/, { thresholds: [{ ...NOTIFY, percent: 0.5 }] }],
     ["invalid_threshold", /names the least urgent/, { thresholds: [{ ...HOLD, priority: null }] }],
     ["invalid_threshold", /names the least urgent/, { thresholds: [{ ...STOP, priority: "high" }] }],
+    ["invalid_threshold", /how many tokens/, { thresholds: [{ ...STOP, action: "shorten" }] }],
+    ["invalid_threshold", /how many tokens/, { thresholds: [{ ...STOP, maxTokens: 9 }] }],
     ["invalid_threshold", /Actions are notify/, { thresholds: [{ ...STOP, action: "explode" as "stop" }] }],
     ["invalid_threshold", /at most 16/, { thresholds: Array.from({ length: 17 }, () => STOP) }],
   ];

@@ -324,8 +324,14 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "a threshold that stops nobody",
     file: "core/budget/thresholds.ts",
-    from: `if (action === "notify") continue;`,
-    to: `if (action === "notify" || action === "stop") continue;`,
+    from: `if (action === "notify" || action === "shorten") continue;`,
+    to: `if (action !== "hold_low_priority") continue;`,
+  },
+  {
+    name: "a threshold that shortens later than it says",
+    file: "core/budget/thresholds.ts",
+    from: "if (maxTokens === undefined || used < partOf(amount, percent)) continue;",
+    to: "if (maxTokens === undefined || used <= amount) continue;",
   },
   {
     name: "a threshold that holds back those who are urgent enough",

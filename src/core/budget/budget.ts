@@ -15,7 +15,7 @@ import { SLICE_MODEL, sliceId, type SlicePlace } from "./slice.ts";
 import { closedShortage, remaindersOfSlice, shortageOfSlices, uncovered } from "./slice-check.ts";
 import type { OpenSlice, Slices } from "./slices.ts";
 import { isZero } from "./sums.ts";
-import { amountFor, type RankOf } from "./thresholds.ts";
+import { amountFor, ceilingAt, type RankOf } from "./thresholds.ts";
 
 /** Why a charge does not fit: the first limit, from the root down, that has no room; a permanent one before others. */
 export interface Shortage {
@@ -46,12 +46,21 @@ export interface Remainder {
   resetUs: Micros | null;
 }
 
+/** A limit that an answer was shortened or ended by. */
+export type LimitReached = Pick<Remainder, "account" | "limit" | "remaining" | "resetUs">;
+
 /** What is to be charged to whom. */
 export interface Asked {
   account: string;
   /** Name of its band; null for the usual one. */
   priority: string | null;
   charge: Charge;
+}
+
+/** How long an answer may be while so much of a limit is used. */
+export interface Ceiling extends Remainder {
+  /** Generated tokens of each choice. */
+  maxTokens: number;
 }
 
 /** A slice that is to be opened: of the account above, for that one. */
@@ -127,6 +136,21 @@ export class Budget {
     if (this.#books.limits.on(account).some(({ limit }) => limit.unit !== "requests")) return true;
     const cover = this.slices.coverOf(account);
     return cover !== null && (cover.nanoUsd ?? cover.inputTokens ?? cover.outputTokens) !== null;
+  }
+
+  /** The lowest ceiling that a limit on the path sets for answers that begin now; null for none. */
+  ceiling(account: string, nowUs: Micros): Ceiling | null {
+    const atUs = this.#books.clock(nowUs);
+    let lowest: Ceiling | null = null;
+    for (const inForce of this.#books.limits.on(account)) {
+      const { limit } = inForce;
+      if (!limit.thresholds.some(({ action }) => action === "shorten")) continue;
+      const remainder = this.#remainder(inForce, atUs);
+      const maxTokens = ceilingAt(limit, remainder.posted + remainder.held);
+      if (maxTokens === null || (lowest !== null && maxTokens >= lowest.maxTokens)) continue;
+      lowest = { ...remainder, maxTokens };
+    }
+    return lowest;
   }
 
   /** Whether the charge would fit now. */
@@ -211,13 +235,16 @@ export class Budget {
   /** Every limit on the path, from the root down. */
   remaindersOfLimits(account: string, nowUs: Micros): Remainder[] {
     const atUs = this.#books.clock(nowUs);
+    return this.#books.limits.on(account).map((inForce) => this.#remainder(inForce, atUs));
+  }
+
+  #remainder(inForce: LimitInForce, atUs: Micros): Remainder {
+    const { account, limit } = inForce;
+    const { posted, held } = this.#usage(inForce, atUs);
+    const remaining = limit.amount - posted - held;
     const { calendar } = this.#books.accounts;
-    return this.#books.limits.on(account).map((inForce) => {
-      const { account: at, limit } = inForce;
-      const { posted, held } = this.#usage(inForce, atUs);
-      const resetUs = limit.window === "total" ? null : calendar.span(limit.window, atUs).endUs;
-      return { account: at.name, limit, posted, held, remaining: limit.amount - posted - held, resetUs };
-    });
+    const resetUs = limit.window === "total" ? null : calendar.span(limit.window, atUs).endUs;
+    return { account: account.name, limit, posted, held, remaining, resetUs };
   }
 
   /** When the instance of the window ends. */

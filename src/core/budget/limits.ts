@@ -16,12 +16,18 @@ export const LIMIT_UNITS: readonly LimitUnit[] = [
 /**
  * What happens at a part of a limit:
  * - `notify`: somebody is told, once in each instance of the window, when that much is posted;
+ * - `shorten`: from there on an answer that begins may have `maxTokens` at most;
  * - `hold_low_priority`: from there on only requests of the band `priority`, or a more urgent one, are let through;
  * - `stop`: nothing is.
  */
-export type ThresholdAction = "notify" | "hold_low_priority" | "stop";
+export type ThresholdAction = "notify" | "shorten" | "hold_low_priority" | "stop";
 
-export const THRESHOLD_ACTIONS: readonly ThresholdAction[] = ["notify", "hold_low_priority", "stop"];
+export const THRESHOLD_ACTIONS: readonly ThresholdAction[] = [
+  "notify",
+  "shorten",
+  "hold_low_priority",
+  "stop",
+];
 
 export interface Threshold {
   /** In percent of the amount: a whole number from 1 to 100, for `notify` to 1,000. */
@@ -29,6 +35,8 @@ export interface Threshold {
   action: ThresholdAction;
   /** The least urgent band that is let through; null for all actions but `hold_low_priority`. */
   priority: string | null;
+  /** Generated tokens of each choice; absent for all actions but `shorten`. */
+  maxTokens?: number;
 }
 
 /** The most that an account, with all accounts below it, may use in a window. */

@@ -2,7 +2,7 @@ import type { BudgetView } from "../effects.ts";
 import type { HeadgateError } from "../errors.ts";
 import type { Micros } from "../units.ts";
 import { MICROS_PER_SECOND } from "../units.ts";
-import type { Remainder, Shortage } from "./budget.ts";
+import type { LimitReached, Shortage } from "./budget.ts";
 import { describeLimit, formatAmount, type Threshold } from "./limits.ts";
 
 /** How long a client is asked to wait where a hold that is released can help. */
@@ -47,7 +47,7 @@ function describeThreshold(threshold: Threshold | null): string {
 }
 
 /** A limit and what is left of it, for clients to read. */
-export function viewOf({ account, limit, remaining, resetUs }: Remainder | Shortage): BudgetView {
+export function viewOf({ account, limit, remaining, resetUs }: LimitReached): BudgetView {
   const { unit, window, amount } = limit;
   return {
     account,

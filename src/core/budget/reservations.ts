@@ -219,6 +219,7 @@ export class Reservations {
       return this.#budget.fits(askedBy(packet, worstCaseOf(packet, tokens)), this.#turn.nowUs);
     };
     const begun = packet.carried?.tokens ?? 0;
+    if (begun === 0) this.#shorten(packet);
     const first = Math.min(begun + this.#packetTokens, packet.maxTokens);
     const isMetered = this.#budget.isMetered(account);
     const wanted = isMetered && packet.isOnCredit ? first : packet.maxTokens;
@@ -336,6 +337,14 @@ export class Reservations {
         if (packet.waitsFor === account && !packet.isAsking) isStopped = true;
       }
     }
+  }
+
+  /** A threshold that has been reached leaves it fewer tokens. One that was shortened before it had to wait stays so. */
+  #shorten(packet: Packet): void {
+    const ceiling = this.#budget.ceiling(packet.request.account, this.#turn.nowUs);
+    if (ceiling === null || ceiling.maxTokens >= packet.maxTokens) return;
+    packet.maxTokens = ceiling.maxTokens;
+    packet.shortage = ceiling;
   }
 
   #hold(packet: Packet, tokens: number): Shortage | null {

@@ -15,12 +15,22 @@ export function amountFor(
   let least = { amount, threshold: null as Threshold | null };
   for (const threshold of thresholds) {
     const { action, percent } = threshold;
-    if (action === "notify") continue;
+    if (action === "notify" || action === "shorten") continue;
     if (action === "hold_low_priority" && isUrgentEnough(priority, threshold.priority, rankOf)) continue;
     const part = partOf(amount, percent);
     if (part < least.amount) least = { amount: part, threshold };
   }
   return least;
+}
+
+/** The fewest tokens that an answer is shortened to where so much of the limit is used; null for as many as it likes. */
+export function ceilingAt({ amount, thresholds }: Limit, used: bigint): number | null {
+  let ceiling: number | null = null;
+  for (const { percent, maxTokens } of thresholds) {
+    if (maxTokens === undefined || used < partOf(amount, percent)) continue;
+    if (ceiling === null || maxTokens < ceiling) ceiling = maxTokens;
+  }
+  return ceiling;
 }
 
 /** Where the band that is named is not there, only the most urgent one is let through. */

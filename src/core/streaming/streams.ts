@@ -1,5 +1,5 @@
 import { assert } from "../assert.ts";
-import type { Shortage } from "../budget/budget.ts";
+import type { LimitReached } from "../budget/budget.ts";
 import { viewOf } from "../budget/refusal.ts";
 import type { Reservations } from "../budget/reservations.ts";
 import type { AttemptOutput, ChoiceFinished } from "../events.ts";
@@ -106,7 +106,7 @@ export class Streams {
   }
 
   /** The stream ends at the token where its credit does, for the others of the attempt to go on. */
-  #cut(attempt: Attempt, stream: AttemptStream, shortage: Shortage | null): boolean {
+  #cut(attempt: Attempt, stream: AttemptStream, shortage: LimitReached | null): boolean {
     stream.end = { finishReason: "length", isCut: true, shortage };
     this.#tellEnd(attempt, stream);
     return hasEnded(attempt);

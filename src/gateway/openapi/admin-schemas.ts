@@ -25,6 +25,11 @@ export const threshold = z.strictObject({
     .nullable()
     .optional()
     .describe("the least urgent band that `hold_low_priority` lets through"),
+  max_tokens: z
+    .int()
+    .min(1)
+    .optional()
+    .describe("the most generated tokens of an answer that begins, for `shorten`"),
 });
 
 export const limitTerms = z.strictObject({

@@ -88,7 +88,9 @@ function firstOf(database: DatabaseSync, sql: string): string | null {
 
 /** Without it, nothing else that the file says it adds up to can be read. */
 export function findSnapshot(database: DatabaseSync): void {
-  const row = guarded("snapshot", null, () => database.prepare("SELECT sequence FROM snapshot").get());
+  const row = guarded("snapshot", null, () =>
+    database.prepare("SELECT sequence FROM snapshot WHERE only_row = 1").get(),
+  );
   if (row !== undefined) return;
   throw new AuditError("snapshot", "the row that says how far balances are added up was deleted", {
     expected: "one row in the table snapshot",

@@ -2,6 +2,12 @@ import type { LimitRow } from "../../core/budget/limits.ts";
 import type { QueueingConfig } from "../../core/config.ts";
 import { bandIndex } from "./bands.ts";
 
+/** How long answers may be by its thresholds, where so much of it is used. */
+export function ceilingsAt({ amount, thresholds = [] }: LimitRow, used: number): number[] {
+  const reached = thresholds.filter(({ percent }) => used >= Math.floor((Number(amount) * percent) / 100));
+  return reached.flatMap(({ maxTokens }) => maxTokens ?? []);
+}
+
 /** What of a limit is there for requests of that priority, thresholds considered. */
 export function amountFor(
   { amount, thresholds = [] }: LimitRow,

@@ -1,13 +1,14 @@
 import type { Charge } from "../../core/budget/charge.ts";
 import { formatAmount, type LimitRow, type LimitUnit } from "../../core/budget/limits.ts";
 import { parseUsd, type Price } from "../../core/budget/money.ts";
+import type { LedgerEntry } from "../../core/budget/ledger-entry.ts";
 import type { CoreConfig } from "../../core/config.ts";
 import type { BudgetView, Effect, FailRequest, FinishAnswer } from "../../core/effects.ts";
 import type { HeadgateError } from "../../core/errors.ts";
 import type { RequestArrived, SupervisorEvent } from "../../core/events.ts";
 import type { Micros } from "../../core/units.ts";
-import { choiceOf, requestOf } from "../ids.ts";
-import { amountFor } from "./amounts.ts";
+import { choiceOf, packetOf, requestOf } from "../ids.ts";
+import { amountFor, ceilingsAt } from "./amounts.ts";
 import { amountOf, type Book } from "./book.ts";
 import type { Checker, Violate } from "./checker.ts";
 import type { Knowledge } from "./knowledge.ts";
@@ -41,6 +42,8 @@ export class BudgetsChecker implements Checker {
   readonly #requests = new Map<string, Watched>();
   /** Credit of each streamed attempt that may be granted more, until one of its choices is cut short. */
   readonly #credits = new Map<string, { choices: number; tokens: number; maxTokens: number }>();
+  /** How long an answer may be by thresholds, as of when its packet's open hold was taken. */
+  readonly #ceilings = new Map<string, number>();
   #isOutput = false;
   #nowUs: Micros = 0;
 
@@ -73,13 +76,21 @@ export class BudgetsChecker implements Checker {
   /** One at a time: what is left changes with each entry in between. */
   effect(effect: Effect): void {
     switch (effect.kind) {
+      case "append_ledger":
+        return this.#noteCeiling(effect.entry);
       case "budget_told":
       case "finish_request":
         return this.#checkViews(effect.request, effect.budgets);
       case "fail_request":
         return this.#checkRefusal(effect);
       case "dispatch": {
-        const { attempt, request, choices, creditTokens: tokens, maxTokens } = effect;
+        const { attempt, request, choices, creditTokens: tokens, maxTokens, resume } = effect;
+        if (resume === null && maxTokens > (this.#ceilings.get(packetOf(attempt)) ?? Infinity)) {
+          this.#violate(
+            request,
+            `${attempt} may have ${maxTokens} tokens, beyond a threshold that shortens it`,
+          );
+        }
         const isStreamed = this.#requests.get(request)?.arrival.streamed === true;
         if (isStreamed && tokens < maxTokens) this.#credits.set(attempt, { choices, tokens, maxTokens });
         return;
@@ -160,6 +171,19 @@ export class BudgetsChecker implements Checker {
     return this.#ledger.limitsOf(account).find((row) => {
       return row.account === name && row.unit === limit?.unit && row.window === limit.window;
     });
+  }
+
+  #noteCeiling({ operation, hold, account, charge }: LedgerEntry): void {
+    const packet = packetOf(hold);
+    if (operation === "post" || operation === "void") this.#ceilings.delete(packet);
+    if (operation !== "reserve") return;
+    const ceilings = this.#ledger.limitsOf(account).flatMap((limit) => {
+      const { posted, held } = this.#used(limit);
+      // The entry is counted by now.
+      const before = posted + held - amountOf(limit.unit, charge);
+      return ceilingsAt(limit, before);
+    });
+    if (ceilings.length > 0) this.#ceilings.set(packet, Math.min(...ceilings));
   }
 
   /** An answer that ends at the edge of its credit ends there because not one token more would have fitted. */
