@@ -7,6 +7,8 @@ interface JsonSchema {
   default?: unknown;
   enum?: unknown[];
   properties?: Record<string, JsonSchema>;
+  /** Of names of one's choice; its title is what they are names of. */
+  propertyNames?: { title?: string };
   additionalProperties?: JsonSchema | boolean;
   items?: JsonSchema;
   required?: string[];
@@ -19,7 +21,8 @@ const HEADER = `# Configuration
 
 Made from \`src/config/schema.ts\` by \`npm run docs\`. Headgate reads \`headgate.yaml\`, or the file given with
 \`--config\`, checks it when it starts, and names line and column of anything that is wrong. Times are in seconds and
-sizes in bytes. \`<name>\` stands for a name of your choice, \`[]\` for each entry of a list.
+sizes in bytes. \`<name>\` stands for a name of your choice, \`<tenant/key>\` for a key with all that it is in, such as
+\`acme/research/alice\`, \`[]\` for each entry of a list.
 
 | setting | type | default | meaning |
 | --- | --- | --- | --- |
@@ -63,7 +66,8 @@ function rows(schema: JsonSchema, path: string): string[] {
     });
   }
   if (schema.items !== undefined) return rows(schema.items, `${path}[]`);
-  return rows(schema.additionalProperties as JsonSchema, `${path}.<name>`);
+  const { title = "name" } = schema.propertyNames ?? {};
+  return rows(schema.additionalProperties as JsonSchema, `${path}.<${title}>`);
 }
 
 /** The settings that stand where `off` may stand as well; undefined for all else. */

@@ -103,12 +103,12 @@ const rate = z.strictObject({
   burst: count.max(1_000_000).default(1).describe("requests that may come at once"),
 });
 
+const tenantName = name.meta({ title: "tenant" });
+
 const keyName = z
   .string()
-  .regex(
-    /^[\w.-]+(?:\/[\w.-]+)+$/,
-    "write it as tenant/key, with projects between them: acme/research/alice",
-  );
+  .regex(/^[\w.-]+(?:\/[\w.-]+)+$/, "write it as tenant/key, with projects between them: acme/research/alice")
+  .meta({ title: "tenant/key" });
 
 const flow = z.strictObject({
   weight: weight.default(1).describe("share against others"),
@@ -159,15 +159,15 @@ const queue = z.strictObject({
     .regex(/^[a-z][a-z0-9-]{0,63}$/, "give a header's name in small letters")
     .default("x-headgate-flow")
     .describe("names the flow where `flow_by` is `header`"),
-  tenants: z.record(name, flow).default({}),
+  tenants: z.record(tenantName, flow).default({}),
   keys: z.record(keyName, flow).default({}),
 });
 
 const admission = z.strictObject({
   saturation: policy.default("utilisation").describe("how full the fleet is"),
   shedding: policy.default("none").describe("what that means for a request that comes now"),
-  rates: z.record(name, rate).default({}).describe("by model"),
-  tenant_rates: z.record(name, rate).default({}),
+  rates: z.record(name.meta({ title: "model" }), rate).default({}),
+  tenant_rates: z.record(tenantName, rate).default({}),
   key_rates: z.record(keyName, rate).default({}),
 });
 

@@ -104,7 +104,7 @@ test("a port that is taken is said, and nothing is left behind", async (context)
 });
 
 test("how many there can be is said", async () => {
-  for (const count of ["0", "65", "two", "1.5"]) {
+  for (const count of ["0", "1e1", "65", "two", "1.5"]) {
     const { code, stderr } = await runCli("up", "--supervisors", count);
     assert.equal(code, 1);
     assert.match(stderr, /--supervisors.*a whole number from 1 to 64/);

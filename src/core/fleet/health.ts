@@ -68,12 +68,15 @@ export class Health {
     const moves = progress === null || progress !== worker.progress;
     // One that has nothing left to do moves again as soon as it is given something, and not before.
     if (moves || sessions === 0) this.#fleet.setStalled(worker, false);
-    if (moves || worker.isStalled || ![...worker.attempts].some(isBusy)) {
+    const busy = [...worker.attempts].filter(isBusy);
+    if (moves || worker.isStalled || busy.length === 0) {
       worker.progress = progress;
       worker.progressUs = nowUs;
       return false;
     }
-    if (nowUs - worker.progressUs < this.#stallUs) return false;
+    // What was sent to it since it last moved, where it had nothing to do, has not kept it waiting for longer than that.
+    const workUs = Math.min(...busy.map(({ dispatchedUs }) => dispatchedUs));
+    if (nowUs - Math.max(worker.progressUs, workUs) < this.#stallUs) return false;
     this.#fleet.setStalled(worker, true);
     this.#announce(worker, "no progress");
     return true;
