@@ -6,6 +6,7 @@ import { benchDataPlane } from "./data-plane/bench.ts";
 import { render, type Report } from "./figures.ts";
 import { describeMachine, renderMachine } from "./machine.ts";
 import { type Size, SIZES } from "./sizes.ts";
+import { benchStartUp } from "./start-up/bench.ts";
 import { benchSupervisors } from "./supervisors/bench.ts";
 import { benchWorker } from "./worker/bench.ts";
 
@@ -22,6 +23,7 @@ const BENCHES: Record<string, (size: Size, options: Options) => Promise<Report>>
   worker: (size) => benchWorker(size),
   core: (size) => benchCore(size),
   supervisors: (size) => benchSupervisors(size),
+  "start-up": (size) => benchStartUp(size),
 };
 
 const options = new Command("npm run bench --")

@@ -5,6 +5,7 @@ export interface Size {
   worker: WorkerSize;
   core: CoreSize;
   supervisors: SupervisorsSize;
+  startUp: StartUpSize;
 }
 
 export interface DataPlaneSize {
@@ -35,6 +36,13 @@ export interface SupervisorsSize {
   tokens: number;
   /** How many of either run at the same time. */
   lanes: number;
+}
+
+export interface StartUpSize {
+  /** In the ledger. */
+  entries: number;
+  /** Of the tree of accounts, each of which has a limit: how many each has below it, from the root down. */
+  branches: number[];
 }
 
 export interface CoreSize {
@@ -69,6 +77,7 @@ const FULL: Size = {
   // 100,000 leaves on the tenth level, 147,656 accounts in all.
   core: { workers: [10, 100, 1_000], branches: [5, 5, 5, 5, 5, 2, 2, 2, 4], measureMs: 400 },
   supervisors: { requests: 16_000, streams: 8_000, tokens: 8, lanes: 256 },
+  startUp: { entries: 10_000_000, branches: [10, 10, 10, 10, 10] },
 };
 
 /** For a first look: a minute, and wider spreads. */
@@ -92,6 +101,7 @@ const QUICK: Size = {
   },
   core: { ...FULL.core, measureMs: 100 },
   supervisors: { ...FULL.supervisors, requests: 8_000, streams: 4_000 },
+  startUp: { entries: 1_000_000, branches: [10, 10, 10, 10] },
 };
 
 /** For the tests: everything runs, and no figure means anything. */
@@ -110,6 +120,7 @@ const SMOKE: Size = {
   worker: { models: ["headgate-0.3m"], loads: [{ lanes: 2, requestsEach: 1 }], tokens: 4 },
   core: { workers: [10], branches: [2, 2, 2], measureMs: 2 },
   supervisors: { requests: 40, streams: 8, tokens: 2, lanes: 8 },
+  startUp: { entries: 1_000, branches: [3, 3] },
 };
 
 export const SIZES = { full: FULL, quick: QUICK, smoke: SMOKE } satisfies Record<string, Size>;

@@ -10,6 +10,7 @@ import { benchCore } from "../../bench/core/bench.ts";
 import { benchDataPlane } from "../../bench/data-plane/bench.ts";
 import { type Figure, render, type Report, type Spread } from "../../bench/figures.ts";
 import { SIZES } from "../../bench/sizes.ts";
+import { benchStartUp } from "../../bench/start-up/bench.ts";
 import { benchSupervisors } from "../../bench/supervisors/bench.ts";
 import { benchWorker } from "../../bench/worker/bench.ts";
 
@@ -52,6 +53,13 @@ test("the bench of several supervisors compares four with one", async () => {
   assert.deepEqual(subjectsOf(report), ["1 supervisor", "4 supervisors"]);
 });
 
+test("the bench of starting up has a ledger that was filled, and one that was not", async () => {
+  const report = await benchStartUp(SIZES.smoke);
+  assertWellFormed(report);
+  assert.deepEqual(subjectsOf(report), ["empty", "large"]);
+  assert.match(report.bench, /of 1,000 entries .+ and 13 accounts/);
+});
+
 test("the command prints machine, commit and figures, and writes them into a file", () => {
   const folder = mkdtempSync(join(tmpdir(), "headgate-bench-test-"));
   try {
@@ -72,7 +80,7 @@ test("the command prints machine, commit and figures, and writes them into a fil
 
 test("the command knows its benches", () => {
   const help = runCommand("--help").replaceAll(/\s+/g, " ");
-  assert.match(help, /--only <bench>.+"data-plane", "budgets", "worker", "core", "supervisors"/);
+  assert.match(help, /--only <bench>.+"data-plane", "budgets", "worker", "core", "supervisors", "start-up"/);
 });
 
 function runCommand(...options: string[]): string {
