@@ -34,6 +34,8 @@ export interface Aim {
 export interface Report {
   bench: string;
   figures: Figure[];
+  /** What the figures are, where their names do not say it. */
+  notes?: readonly string[];
 }
 
 /** The subjects' values in one round each, in the order of rounds. */
@@ -85,7 +87,7 @@ export function isMet({ value, aim }: Verdict): boolean | null {
 }
 
 /** The report as a table: medians, the lowest and highest round behind them, and what came of the aims. */
-export function render({ bench, figures }: Report): string {
+export function render({ bench, figures, notes = [] }: Report): string {
   const subjects = [...new Set(figures.flatMap((each) => Object.keys(each.subjects)))];
   const rows = figures.map((each) => [
     each.what,
@@ -99,7 +101,8 @@ export function render({ bench, figures }: Report): string {
   const header = ["", "unit", ...subjects, "compared", "", "aim"];
   const width = hasVerdict ? header.length : header.length - 3;
   const cut = (cells: readonly string[]): string[] => cells.slice(0, width);
-  return `${bench}\n\n${table(cut(header), rows.map(cut))}\n`;
+  const below = notes.map((note) => `\n${note}`).join("");
+  return `${bench}\n\n${table(cut(header), rows.map(cut))}\n${below}${below === "" ? "" : "\n"}`;
 }
 
 function cell(value: Spread | undefined): string {

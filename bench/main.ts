@@ -22,7 +22,7 @@ const BENCHES: Record<string, (size: Size, options: Options) => Promise<Report>>
   budgets: (size) => benchBudgets(size),
   worker: (size) => benchWorker(size),
   core: (size) => benchCore(size),
-  supervisors: (size) => benchSupervisors(size),
+  supervisors: (size, { profile }) => benchSupervisors(size, profile ?? null),
   "start-up": (size) => benchStartUp(size),
 };
 
@@ -31,7 +31,10 @@ const options = new Command("npm run bench --")
   .addOption(new Option("--only <bench>", "run this one").choices(Object.keys(BENCHES)))
   .option("--quick", "fewer rounds and shorter ones: a first look")
   .option("--json <file>", "write machine, commit and figures into this file too")
-  .option("--profile <folder>", "leave a CPU profile of the Headgate process of data-plane there")
+  .option(
+    "--profile <folder>",
+    "leave CPU profiles of the Headgate processes of data-plane and supervisors there",
+  )
   .parse()
   .opts<Options>();
 

@@ -34,8 +34,11 @@ export interface SupervisorsSize {
   requests: number;
   streams: number;
   tokens: number;
-  /** How many of either run at the same time. */
-  lanes: number;
+  /** How many of either run at the same time: enough to saturate four. A stream takes 40 ms, whoever serves it. */
+  requestLanes: number;
+  streamLanes: number;
+  /** Requests, and streams, that each supervisor serves before any count: the same for one as for each of four. */
+  warmUp: { requests: number; streams: number };
 }
 
 export interface StartUpSize {
@@ -76,7 +79,14 @@ const FULL: Size = {
   },
   // 100,000 leaves on the tenth level, 147,656 accounts in all.
   core: { workers: [10, 100, 1_000], branches: [5, 5, 5, 5, 5, 2, 2, 2, 4], measureMs: 400 },
-  supervisors: { requests: 16_000, streams: 8_000, tokens: 8, lanes: 256 },
+  supervisors: {
+    requests: 16_000,
+    streams: 8_000,
+    tokens: 8,
+    requestLanes: 256,
+    streamLanes: 512,
+    warmUp: { requests: 40_000, streams: 10_000 },
+  },
   startUp: { entries: 10_000_000, branches: [10, 10, 10, 10, 10] },
 };
 
@@ -100,7 +110,12 @@ const QUICK: Size = {
     ],
   },
   core: { ...FULL.core, measureMs: 100 },
-  supervisors: { ...FULL.supervisors, requests: 8_000, streams: 4_000 },
+  supervisors: {
+    ...FULL.supervisors,
+    requests: 8_000,
+    streams: 4_000,
+    warmUp: { requests: 20_000, streams: 4_000 },
+  },
   startUp: { entries: 1_000_000, branches: [10, 10, 10, 10] },
 };
 
@@ -119,7 +134,14 @@ const SMOKE: Size = {
   },
   worker: { models: ["headgate-0.3m"], loads: [{ lanes: 2, requestsEach: 1 }], tokens: 4 },
   core: { workers: [10], branches: [2, 2, 2], measureMs: 2 },
-  supervisors: { requests: 40, streams: 8, tokens: 2, lanes: 8 },
+  supervisors: {
+    requests: 40,
+    streams: 8,
+    tokens: 2,
+    requestLanes: 8,
+    streamLanes: 8,
+    warmUp: { requests: 4, streams: 2 },
+  },
   startUp: { entries: 1_000, branches: [3, 3] },
 };
 

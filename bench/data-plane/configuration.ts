@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { stringify } from "yaml";
 import { loadConfig, stateFolder } from "../../src/config/load.ts";
 import type { LimitRow } from "../../src/core/budget/limits.ts";
-import { createKey } from "../../src/keys/key-table.ts";
+import { createKey, type KeyRole } from "../../src/keys/key-table.ts";
 import { createStateFolder, ledgerPath, openDatabase } from "../../src/ledger/database.ts";
 import { writeLimit } from "../../src/ledger/limit-table.ts";
 import { MODELS } from "./dialects.ts";
@@ -39,6 +39,8 @@ export function writeConfiguration(folder: string, upstreamUrl: string): string 
 export interface Payer {
   account: string;
   limits: LimitRow[];
+  /** `spend` if absent. */
+  role?: KeyRole;
 }
 
 /** More than any load spends: what is measured is that limits are checked. */
@@ -55,18 +57,21 @@ export const PAYER: Payer = {
   ],
 };
 
+/** May see metrics, and nothing else. */
+export const WATCHER: Payer = { account: "global/watcher", limits: [], role: "read" };
+
 /**
  * Makes the payer's key and limits, before the Headgate of that configuration starts. Returns the
  * bearer token that requests to it carry.
  */
-export function makeKey(configPath: string, { account, limits }: Payer): string {
+export function makeKey(configPath: string, { account, limits, role = "spend" }: Payer): string {
   const { config } = loadConfig(configPath);
   const folder = stateFolder(config, configPath);
   createStateFolder(folder);
   const database = openDatabase(ledgerPath(folder));
   try {
     for (const limit of limits) writeLimit(database, limit);
-    const secret = createKey(database, { account, role: "spend" });
+    const secret = createKey(database, { account, role });
     if (typeof secret !== "string") throw new Error(`${folder} has been used before`);
     return secret;
   } finally {

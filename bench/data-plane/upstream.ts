@@ -7,19 +7,10 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";
 import { serveParent } from "../child.ts";
+import { chatDocument, chatFrames, type Frames, TOKEN_MS, workerFrames } from "./answers.ts";
 import { MODELS, PATHS } from "./dialects.ts";
 
-const TOKEN_MS = 5;
 const HEARTBEAT_MS = 10_000;
-const PROMPT_TOKENS = 200;
-const ANSWER = "Hello there, this is what an answer looks like. ".repeat(8);
-
-/** The frames of one stream: before the first token, each token, behind the last. */
-interface Frames {
-  head: string;
-  token: (i: number) => string;
-  tail: string;
-}
 
 const server = createServer({ noDelay: true }, (request, response) => {
   void answer(request, response);
@@ -64,52 +55,6 @@ function stream(response: ServerResponse, tokens: number, { head, token, tail }:
     response.end(word + tail);
   }, TOKEN_MS);
   response.on("close", () => clearInterval(ticks));
-}
-
-function workerFrames(tokens: number): Frames {
-  const usage = { prompt_tokens: PROMPT_TOKENS, cached_tokens: 0, completion_tokens: tokens };
-  return {
-    head: frame({ type: "started", prompt_tokens: PROMPT_TOKENS, cached_tokens: 0 }),
-    token: (i) => frame({ type: "tokens", seq: i, ids: [i], text: " word" }),
-    tail: frame({ type: "done", finish_reason: "length", usage }),
-  };
-}
-
-function chatFrames(tokens: number, usageWanted: boolean): Frames {
-  const word = chunk({ content: " word" }, null);
-  const usage = frame({ ...chunkHead("chat.completion.chunk"), choices: [], usage: chatUsage(tokens) });
-  return {
-    head: chunk({ role: "assistant", content: "" }, null),
-    token: () => word,
-    tail: `${chunk({}, "length")}${usageWanted ? usage : ""}data: [DONE]\n\n`,
-  };
-}
-
-function chunk(delta: object, finishReason: string | null): string {
-  const choices = [{ index: 0, delta, logprobs: null, finish_reason: finishReason }];
-  return frame({ ...chunkHead("chat.completion.chunk"), choices });
-}
-
-function chatDocument(tokens: number): string {
-  const message = { role: "assistant", content: ANSWER, refusal: null };
-  const choices = [{ index: 0, message, logprobs: null, finish_reason: "length" }];
-  return JSON.stringify({ ...chunkHead("chat.completion"), choices, usage: chatUsage(tokens) });
-}
-
-function chunkHead(object: string): object {
-  return { id: "chatcmpl-bench", object, created: 1_750_000_000, model: MODELS.remote };
-}
-
-function chatUsage(tokens: number): object {
-  return {
-    prompt_tokens: PROMPT_TOKENS,
-    completion_tokens: tokens,
-    total_tokens: PROMPT_TOKENS + tokens,
-  };
-}
-
-function frame(event: object): string {
-  return `data: ${JSON.stringify(event)}\n\n`;
 }
 
 /** Resolves when the supervisor has taken the first report; the others follow as long as the process lives. */

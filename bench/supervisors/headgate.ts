@@ -10,4 +10,5 @@ const { config } = loadConfig(configPath);
 const options = { config, configPath, variables: process.env, log: createLog(config.log.level) };
 const headgate =
   count === 1 ? await startHeadgate(options) : await startLauncher({ ...options, supervisors: count });
-serveParent(headgate.url);
+// Supervisors in processes of their own would else be ended by force, and leave no profile.
+serveParent(headgate.url, { stop: () => headgate.stop() });

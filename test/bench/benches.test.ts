@@ -51,6 +51,14 @@ test("the bench of several supervisors compares four with one", async () => {
   const report = await benchSupervisors(SIZES.smoke);
   assertWellFormed(report);
   assert.deepEqual(subjectsOf(report), ["1 supervisor", "4 supervisors"]);
+  const [requests, capacity, supervisors, launcher] = report.figures;
+  assert.equal(launcher!.subjects["1 supervisor"], undefined);
+  const [cpuUs, launcherUs] = [supervisors, launcher].map((each) => each!.subjects["4 supervisors"]!);
+  const reckoned = capacity!.subjects["4 supervisors"]!;
+  assert.ok(reckoned.high <= 4_000_000 / (cpuUs!.low + launcherUs!.low));
+  assert.ok(reckoned.low >= 4_000_000 / (cpuUs!.high + launcherUs!.high));
+  assert.deepEqual(capacity!.subjects["1 supervisor"], requests!.subjects["1 supervisor"]);
+  for (const note of report.notes!) assert.ok(render(report).includes(note));
 });
 
 test("the bench of starting up has a ledger that was filled, and one that was not", async () => {
