@@ -20,9 +20,8 @@ import { Moves } from "./dispatching/moves.ts";
 import { Preemption } from "./dispatching/preemption.ts";
 import { Races } from "./dispatching/races.ts";
 import { Recovery } from "./dispatching/recovery.ts";
-import { backoffUs } from "./dispatching/retry.ts";
 import type { Effect } from "./effects.ts";
-import type { CapacityReason, HeadgateError } from "./errors.ts";
+import type { HeadgateError } from "./errors.ts";
 import type {
   AttemptFinished,
   AttemptOutput,
@@ -39,18 +38,17 @@ import type {
   WorkerLeft,
 } from "./events.ts";
 import { LEASE_SKEW_US, LEASE_TTL_US } from "./leasing/lease.ts";
-import { type Endpoint, hasFreeSlot } from "./fleet/endpoint.ts";
+import type { Endpoint } from "./fleet/endpoint.ts";
 import { Fleet } from "./fleet/fleet.ts";
 import { Health, NO_HEARTBEAT } from "./fleet/health.ts";
 import { sessionKvBytes } from "./fleet/kv.ts";
 import { isRemote, takesCredit, type Worker } from "./fleet/worker.ts";
 import { type Inspection, inspect } from "./inspection.ts";
-import { canTake, footprint } from "./placement/placement.ts";
+import { Places } from "./placement/places.ts";
 import { Placement } from "./placement/placing.ts";
 import { plan, priceOf, resolveModel, servedModel } from "./planning/plan.ts";
 import { rankOfBand } from "./queueing/flow-of.ts";
 import { Queue, queueLimits } from "./queueing/queue.ts";
-import { longestFirst } from "./queueing/stealing.ts";
 import { Random } from "./random.ts";
 import {
   type Attempt,
@@ -78,15 +76,14 @@ const RECEIPTS_ASKED_MAX = 1_000;
 const FREE: Price = { input: 0, cachedInput: 0, output: 0, request: 0 };
 
 /**
- * Composes the stages. Follow a request by reading downwards: admit, plan, reserve, queue,
- * place, dispatch, stream, settle; then what can interrupt it: clients, workers, time, a stop.
+ * Composes the stages. Follow a request by reading downwards: admit, plan, reserve, dispatch (once
+ * `Places` has found a place for it), stream, settle; then what can interrupt it: clients, workers, time, a stop.
  * `handle` is the only way in and its effects are the only way out. The same events at the
  * same times give the same effects, whoever plays the world.
  */
 export class Supervisor {
   readonly #config: CoreConfig;
   readonly #turn = new Turn();
-  readonly #random: Random;
   readonly #fleet: Fleet;
   readonly #health: Health;
   readonly #queue: Queue;
@@ -96,6 +93,7 @@ export class Supervisor {
   readonly #funding: Funding;
   readonly #slices: SliceKeeper;
   readonly #placement: Placement;
+  readonly #places: Places;
   readonly #batches: Batches;
   readonly #attempts: Attempts;
   readonly #breakers: Breakers;
@@ -107,22 +105,20 @@ export class Supervisor {
   readonly #requests = new ChurnMap<string, Request>();
   #scheduling: Scheduling;
   #openPackets = 0;
-  /** A limit of the whole system kept a packet waiting: capacity freed anywhere may serve it. */
-  #isHeldBack = false;
   #draining = false;
   #leaseTimer: TimerHandle | null = null;
 
   constructor(config: CoreConfig) {
     this.#config = config;
     this.#scheduling = config.scheduling;
-    this.#random = new Random(config.seed);
+    const random = new Random(config.seed);
     this.#fleet = new Fleet(config);
     this.#health = new Health(this.#turn, this.#fleet, config);
     this.#queue = new Queue(config.scheduling.queueing, queueLimits(config));
     this.#admission = new Admission(config, {
       fleet: this.#fleet,
       queue: this.#queue,
-      random: this.#random.fork(),
+      random: random.fork(),
     });
     const rankOf = (band: string | null): number | null => rankOfBand(band, this.#scheduling.queueing);
     this.#reservations = new Reservations(this.#turn, config, rankOf);
@@ -136,7 +132,7 @@ export class Supervisor {
       tooLate: (request) => this.#tooLate(request),
       refuse: (request, error) => this.#refuse(request, error),
     });
-    this.#placement = new Placement(config, this.#random.fork());
+    this.#placement = new Placement(config, random.fork());
     this.#breakers = new Breakers(this.#turn);
     this.#batches = new Batches(this.#turn, config.scheduling.queueing.batching);
     this.#attempts = new Attempts(this.#turn, this.#fleet, config.timeouts);
@@ -145,6 +141,21 @@ export class Supervisor {
     this.#races = new Races(this.#turn, this.#attempts, parts.steps);
     this.#moves = new Moves(parts);
     const { packetTokens } = config;
+    this.#places = new Places({
+      turn: this.#turn,
+      config,
+      scheduling: () => this.#scheduling,
+      random,
+      fleet: this.#fleet,
+      queue: this.#queue,
+      batches: this.#batches,
+      placement: this.#placement,
+      moves: this.#moves,
+      races: this.#races,
+      fail: (request, error) => this.#fail(request, error),
+      late: (request) => this.#withRequest(request.id, () => this.#totalTimeout(request)),
+      dispatch: (packet, endpoint) => this.#dispatch(packet, endpoint),
+    });
     this.#preemption = new Preemption({ queue: this.#queue, attempts: this.#attempts, packetTokens });
     this.#recovery = new Recovery({
       ...parts,
@@ -159,9 +170,9 @@ export class Supervisor {
   #steps(): Steps {
     return {
       reserve: (packet) => this.#reserve(packet),
-      enqueue: (packet) => this.#enqueue(packet),
-      findPlace: (packet) => this.#findPlace(packet),
-      placeWaitingOn: (worker) => this.#placeWaitingOn(worker),
+      enqueue: (packet) => this.#places.enter(packet),
+      findPlace: (packet) => this.#places.find(packet),
+      placeWaitingOn: (worker) => this.#places.fillOn(worker),
       left: (attempt, outcome) => this.#leftEndpoint(attempt, outcome),
       freeState: (packet) => this.#moves.freeState(packet),
       settlePacket: (packet, use) => this.#settlePacket(packet, use),
@@ -340,152 +351,12 @@ export class Supervisor {
     if (attempt !== null) return this.#attempts.grant(attempt, packet.creditTokens);
     // A longer hold of an answer on its way to another worker: whoever goes on with it gets the credit.
     if (packet.stage !== "reserve") return;
-    if (packet.rival !== null && packet.isHedge) return this.#placeHedge(packet);
+    if (packet.rival !== null && packet.isHedge) return this.#places.placeHedge(packet);
     if (packet.choice === 0 && packet.attempts === 0 && !packet.isHedge) {
       const budgets = this.#reservations.remainders(request.account).map(viewOf);
       if (budgets.length > 0) this.#turn.emit({ kind: "budget_told", request: request.id, budgets });
     }
-    this.#enqueue(packet);
-  }
-
-  // ── queue ──────────────────────────────────────────────────────────────────────────────
-
-  /** Packets wait here, not at workers; one that needs not wait passes straight through. */
-  #enqueue(packet: Packet): void {
-    enter(packet, "queue", this.#turn.nowUs);
-    const { nowUs } = this.#turn;
-    const delayUs = backoffUs(packet, this.#scheduling.tail.backoff, { nowUs, random: this.#random });
-    if (delayUs === 0) return this.#stand(packet);
-    packet.backoffTimer = this.#turn.after(delayUs, { kind: "packet_backed_off", packet });
-  }
-
-  #stand(packet: Packet): void {
-    const { model } = packet.request;
-    const isTried = packet.attempts > 0 && !packet.hasGivenWay;
-    const isFirst = isTried || !this.#queue.isWaiting(model);
-    // An answer on its way to another worker had its place before all that wait, and is not turned away for them.
-    const isBegun = packet.carried !== null;
-    if (isFirst && (isBegun || !this.#batches.isOn) && this.#place(packet)) return;
-    if (!isBegun && !this.#makeRoom(packet)) {
-      const hasQueue = this.#config.limits.queuePacketsMax > 0;
-      return this.#noPlace(packet, hasQueue ? "queue_full" : "all_workers_at_capacity");
-    }
-    this.#queue.add(packet, this.#turn.nowUs);
-    // An answer that has been shown in part, and stands back for others, has until its request's own deadline.
-    if (!packet.hasGivenWay) this.#limitWait(packet);
-    // Those before it may wait for more room than it needs, or for other workers.
-    const mayPass = !isFirst && this.#fleet.available(model).some(hasFreeSlot);
-    if (this.#batches.isOn || mayPass) this.#placeWaiting(model);
-  }
-
-  #limitWait(packet: Packet): void {
-    const waitedBeforeUs = packet.carried === null ? (packet.stagesUs.queue ?? 0) : 0;
-    const waitedUs = waitedBeforeUs + this.#turn.nowUs - packet.stageSinceUs;
-    const leftUs = Math.max(0, this.#queue.ttlUs(packet) - waitedUs);
-    packet.queueTimer = this.#turn.after(leftUs, { kind: "packet_queued", packet });
-  }
-
-  /** In a full queue the least urgent give way, the newest of them first. Returns whether there is room. */
-  #makeRoom(packet: Packet): boolean {
-    const { arrival } = packet.request;
-    if (this.#queue.hasRoom(arrival)) return true;
-    for (const evicted of this.#queue.evictFor(arrival) ?? []) {
-      // Two packets may be of one request, and the first has ended it.
-      if (evicted.stage === "queue") this.#noPlace(evicted, "evicted");
-    }
-    return this.#queue.hasRoom(arrival);
-  }
-
-  /** It has waited in vain, or may not wait: the request fails, unless another packet races for the same answer. */
-  #noPlace(packet: Packet, reason: CapacityReason): void {
-    if (packet.rival !== null) this.#races.lose(packet);
-    else this.#fail(packet.request, noCapacity(reason));
-  }
-
-  #leaveQueue(packet: Packet): void {
-    this.#turn.cancel(packet.backoffTimer);
-    packet.backoffTimer = null;
-    if (!this.#queue.remove(packet, this.#turn.nowUs)) return;
-    this.#turn.cancel(packet.queueTimer);
-    packet.queueTimer = null;
-  }
-
-  // ── place ──────────────────────────────────────────────────────────────────────────────
-
-  #place(packet: Packet): boolean {
-    const endpoint = this.#findPlace(packet);
-    if (endpoint !== null) this.#send(packet, endpoint);
-    return endpoint !== null;
-  }
-
-  #send(packet: Packet, endpoint: Endpoint): void {
-    this.#leaveQueue(packet);
-    enter(packet, "place", this.#turn.nowUs);
-    this.#dispatch(packet, endpoint);
-  }
-
-  /** The best endpoint that has room for the packet now; null when none has, or the whole system has not. */
-  #findPlace(packet: Packet): Endpoint | null {
-    if (this.#queue.isCapped(packet)) return null;
-    const candidates = this.#fleet.available(packet.request.model);
-    const endpoint = this.#placement.place(packet, candidates, this.#turn.nowUs);
-    return endpoint !== null && this.#systemTakes(packet, endpoint) ? endpoint : null;
-  }
-
-  #systemTakes(packet: Packet, endpoint: Endpoint): boolean {
-    const { sessions, sessionKvBytes: bytes } = footprint(packet, endpoint);
-    if (this.#fleet.hasRoom({ sessions, kvBytes: bytes * sessions })) return true;
-    this.#isHeldBack = true;
-    return false;
-  }
-
-  /** Gives capacity that has come free on the worker to whoever has waited longest for it. */
-  #placeWaitingOn(worker: Worker): void {
-    for (const model of longestFirst(worker, this.#queue)) this.#placeWaiting(model);
-    if (this.#isHeldBack) {
-      this.#isHeldBack = false;
-      for (const model of this.#queue.models) this.#placeWaiting(model);
-    }
-    if (this.#scheduling.tail.migration) this.#moves.fill(worker);
-  }
-
-  #placeWaiting(model: string): void {
-    if (this.#batches.isOn) return this.#placeInBatches(model);
-    if (this.#placement.placesBatches) this.#placeTogether(model);
-    for (const packet of this.#queue.inOrder(model, this.#turn.nowUs)) {
-      // Where one has found no place there may be one for others, but not where nothing is free.
-      if (!this.#place(packet) && !this.#fleet.available(model).some(hasFreeSlot)) return;
-    }
-  }
-
-  /** All that wait, or as many as are looked at in one go. */
-  #placeTogether(model: string): void {
-    const { nowUs } = this.#turn;
-    const packets = this.#queue.front(model, nowUs);
-    const places = this.#placement.placeBatch(packets, this.#fleet.available(model), nowUs);
-    for (const [packet, endpoint] of places) {
-      // They fit together, but an endpoint may be one that is tried with a single one at a time.
-      if (!canTake(endpoint, packet) || this.#queue.isCapped(packet)) continue;
-      if (this.#systemTakes(packet, endpoint)) this.#send(packet, endpoint);
-    }
-  }
-
-  /** Only as many as the batching policy lets go. */
-  #placeInBatches(model: string): void {
-    for (const packet of this.#queue.front(model, this.#turn.nowUs)) {
-      if (packet.carried !== null) this.#place(packet);
-    }
-    let placed: Packet[];
-    do {
-      const packets = this.#queue.front(model, this.#turn.nowUs).filter(({ carried }) => carried === null);
-      const { late, take } = this.#batches.plan(model, packets);
-      placed = packets.slice(late, late + take).filter((packet) => this.#place(packet));
-      this.#batches.sent(model, placed);
-      for (const { request } of packets.slice(0, late)) {
-        if (this.#requests.has(request.id)) this.#totalTimeout(request);
-      }
-      // What is left may be a batch too.
-    } while (placed.length > 0);
+    this.#places.enter(packet);
   }
 
   // ── dispatch ───────────────────────────────────────────────────────────────────────────
@@ -509,13 +380,7 @@ export class Supervisor {
     this.#batches.read(attempt.packet);
     this.#placement.ended(attempt, nowUs, outcome);
     // Where its flow ran as many as it may, what waits of it can go to any worker.
-    if (this.#queue.ended(attempt.packet, nowUs)) this.#isHeldBack = true;
-  }
-
-  /** A hedge's hold is durable. There may be no place for it any more: it does not wait. */
-  #placeHedge(hedge: Packet): void {
-    enter(hedge, "queue", this.#turn.nowUs);
-    if (!this.#place(hedge)) this.#races.lose(hedge);
+    if (this.#queue.ended(attempt.packet, nowUs)) this.#places.releaseAll();
   }
 
   // ── stream ─────────────────────────────────────────────────────────────────────────────
@@ -543,7 +408,7 @@ export class Supervisor {
       });
     if (kvBytes >= attempt.kvBytes) return;
     this.#fleet.resize(attempt, kvBytes);
-    this.#placeWaitingOn(endpoint.worker);
+    this.#places.fillOn(endpoint.worker);
   }
 
   /** Relays what holds cover; an answer that has run out of credit for good ends there. */
@@ -603,7 +468,7 @@ export class Supervisor {
     this.#streams.answered(attempt);
     this.#settlePacket(packet, chargeFor(packet, usage));
     this.#completeIfAnswered(request);
-    this.#placeWaitingOn(endpoint.worker);
+    this.#places.fillOn(endpoint.worker);
   }
 
   /** The answer goes on elsewhere, if it can. */
@@ -635,7 +500,7 @@ export class Supervisor {
   /** Posts what the packet used and gives back the rest. */
   #settlePacket(packet: Packet, use: Use): void {
     if (packet.stage === "settle") return;
-    this.#leaveQueue(packet);
+    this.#places.leave(packet);
     this.#moves.freeState(packet);
     this.#reservations.close(packet, use);
     enter(packet, "settle", this.#turn.nowUs);
@@ -663,9 +528,9 @@ export class Supervisor {
     // The first packet goes last: it counts the request if any of them has used something.
     for (const packet of request.packets.toReversed()) this.#settlePacket(packet, packet.use);
     this.#recordSettled(request, outcome, error);
-    for (const { endpoint } of running) this.#placeWaitingOn(endpoint.worker);
+    for (const { endpoint } of running) this.#places.fillOn(endpoint.worker);
     // There may have been room for those behind it all the time.
-    if (stoodInLine) this.#placeWaiting(request.model);
+    if (stoodInLine) this.#places.fill(request.model);
     if (this.#draining && this.#requests.size === 0) this.#turn.emit({ kind: "drained" });
   }
 
@@ -710,7 +575,7 @@ export class Supervisor {
     this.#recovery.lost(lost, { reason: "worker_lost", message: "The worker restarted." });
     this.#recovery.lost(stalled, { reason: "stalled", message: "The worker's engine stands still." });
     for (const endpoint of worker.endpoints) this.#attempts.forgive(endpoint);
-    this.#placeWaitingOn(worker);
+    this.#places.fillOn(worker);
     this.#emptyIfDraining(worker);
     if (heard.isNew && takesCredit(heard.worker)) this.#askReceipts(heard.worker);
   }
@@ -763,25 +628,24 @@ export class Supervisor {
         deadline.packet.fundingTimer = null;
         return this.#fundPacket(deadline.packet);
       case "packet_queued":
-        return this.#noPlace(deadline.packet, "queue_timeout");
+        return this.#places.refuse(deadline.packet, "queue_timeout");
       case "batch_due":
-        return this.#placeWaiting(deadline.model);
+        return this.#places.fill(deadline.model);
       case "packet_backed_off":
-        deadline.packet.backoffTimer = null;
-        return this.#stand(deadline.packet);
+        return this.#places.stand(deadline.packet);
       case "packet_slow":
         deadline.packet.hedgeTimer = null;
         if (this.#draining) return;
         return this.#races.slow(deadline.packet, this.#scheduling.tail.hedge);
       case "breaker_half_open":
         this.#breakers.halfOpen(deadline.endpoint);
-        return this.#placeWaiting(deadline.endpoint.model);
+        return this.#places.fill(deadline.endpoint.model);
       case "attempt_silent":
         if (this.#attempts.isSilent(deadline.attempt)) this.#recovery.silent(deadline.attempt);
         return;
       case "endpoint_refused":
         this.#attempts.forgive(deadline.endpoint);
-        return this.#placeWaiting(deadline.endpoint.model);
+        return this.#places.fill(deadline.endpoint.model);
       case "worker_silent":
         if (this.#health.isDead(deadline.worker)) this.#evict(deadline.worker, NO_HEARTBEAT);
         return;
@@ -858,7 +722,7 @@ export class Supervisor {
     const limits = queueLimits({ ...this.#config, scheduling: this.#scheduling });
     this.#queue.reconfigure(queueing, this.#turn.nowUs, limits);
     if (changes.admission !== undefined) this.#admission.reconfigure(changes.admission);
-    for (const model of this.#queue.models) this.#placeWaiting(model);
+    this.#places.fillAll();
   }
 
   // ── stop ───────────────────────────────────────────────────────────────────────────────
@@ -877,7 +741,7 @@ export class Supervisor {
 
   /** Ends all that is left. The queue goes first: what comes free now is not given out again. */
   #endAll(reason: "draining" | "ledger_unavailable"): void {
-    for (const packet of this.#queue.all()) this.#leaveQueue(packet);
+    for (const packet of this.#queue.all()) this.#places.leave(packet);
     for (const request of this.#requests.values()) this.#fail(request, noCapacity(reason));
   }
 

@@ -122,7 +122,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "freed capacity that wakes nobody",
     file: "core/supervisor.ts",
-    from: "    for (const { endpoint } of running) this.#placeWaitingOn(endpoint.worker);\n",
+    from: "    for (const { endpoint } of running) this.#places.fillOn(endpoint.worker);\n",
     to: "",
   },
   {
@@ -146,7 +146,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "a queue timeout that is lost",
     file: "core/supervisor.ts",
-    from: `return this.#noPlace(deadline.packet, "queue_timeout");`,
+    from: `return this.#places.refuse(deadline.packet, "queue_timeout");`,
     to: "return;",
   },
   {
@@ -644,8 +644,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "an engine at a standstill that nobody notices",
     file: "core/fleet/health.ts",
-    from: "if (nowUs - worker.progressUs < this.#stallUs) return false;",
-    to: "if (nowUs - worker.progressUs < Infinity) return false;",
+    from: "if (nowUs - Math.max(worker.progressUs, workUs) < this.#stallUs) return false;",
+    to: "if (nowUs - Math.max(worker.progressUs, workUs) < Infinity) return false;",
   },
   {
     name: "an eviction that begins with the more urgent",
@@ -712,7 +712,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "a newcomer that waits behind who needs more room",
-    file: "core/supervisor.ts",
+    file: "core/placement/places.ts",
     from: "const mayPass = !isFirst && ",
     to: "const mayPass = isFirst && ",
   },
