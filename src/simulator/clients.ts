@@ -3,12 +3,14 @@ import type { Relay } from "../core/effects.ts";
 import { type Hints, NO_HINTS, type RequestArrived } from "../core/events.ts";
 import { seconds } from "../core/units.ts";
 import type { ClientsPort } from "../supervisor/ports.ts";
+import { Agents } from "./agents.ts";
 import type { Wish } from "./connection.ts";
 import type { FaultPlan } from "./faults.ts";
 import { PAYERS } from "./money.ts";
 import { Readers, type Service } from "./readers.ts";
 import type { Random } from "../core/random.ts";
 import type { Load } from "./scenario.ts";
+import type { SlicesSpec } from "./slicing.ts";
 import type { Sighting } from "./sightings.ts";
 import type { VirtualTime } from "./virtual-time.ts";
 
@@ -66,6 +68,8 @@ export class VirtualClients implements Clients {
   readonly #service: () => Service | null;
   readonly #saw: (sighting: Sighting) => void;
   readonly #readers: Readers;
+  /** Null where nobody opens slices. */
+  readonly #agents: Agents | null;
   readonly #clients = new Map<string, Client>();
   #sent = 0;
   /** Requests that have reached a supervisor. */
@@ -74,6 +78,7 @@ export class VirtualClients implements Clients {
 
   constructor(options: {
     load: Load;
+    slices?: SlicesSpec | null;
     time: VirtualTime;
     faults: FaultPlan;
     random: Random;
@@ -88,6 +93,8 @@ export class VirtualClients implements Clients {
     this.#service = options.service;
     this.#saw = options.saw;
     this.#readers = new Readers(options);
+    const { slices: spec = null, time, service } = options;
+    this.#agents = spec === null ? null : new Agents({ spec, time, service });
   }
 
   /** Whether every request of the load has been sent. */
@@ -102,7 +109,8 @@ export class VirtualClients implements Clients {
 
   /** Requests come one by one at random times, sometimes several at once, until all have come. */
   keepArriving(): void {
-    if (this.areDone) return;
+    if (this.#sent === 0) this.#agents?.begin(this.#load.requests * this.#load.meanGapUs);
+    if (this.areDone) return this.#agents?.over();
     this.#time.after(this.#random.exponential(this.#load.meanGapUs), () => {
       const together = this.#random.chance(this.#load.burstShare) ? this.#random.between(5, 30) : 1;
       for (let i = 0; i < together && !this.areDone; i++) this.#arrive();
@@ -120,7 +128,7 @@ export class VirtualClients implements Clients {
     const forget = ({ request }: { request: string }): void => this.#forget(request);
     return {
       tellBudgets: () => {},
-      answerSlice: () => {},
+      answerSlice: (answer) => this.#agents?.answered(answer),
       relay: (effect) => this.#relay(effect, service),
       finishAnswer: ({ request, choice, attempt }) => {
         this.#saw({ kind: "answer_ended", request, choice, attempt });
@@ -142,6 +150,7 @@ export class VirtualClients implements Clients {
   disconnect(service: Service): void {
     const broken = [...this.#clients.values()].filter((client) => client.service === service);
     for (const { arrival } of broken) this.#forget(arrival.request);
+    this.#agents?.disconnect(service);
     this.#interrupted += broken.length;
     for (const { arrival, wish } of broken) {
       if (this.#random.chance(0.5)) this.#connect({ arrival, wish }, CONNECTS_MAX);
@@ -154,7 +163,9 @@ export class VirtualClients implements Clients {
     const promptTokensMax = random.between(1, this.#load.promptTokensMax);
     const isLong = this.#faults.strikes("long_prompt", 0.05);
     const promptTokens = isLong ? promptTokensMax + 50 : random.between(1, promptTokensMax);
-    const { tenant, key, account } = random.pick(PAYERS);
+    const payer = random.pick(PAYERS);
+    const { tenant, key } = payer;
+    const account = this.#agents?.accountFor(payer) ?? payer.account;
     const choices = random.chance(this.#load.choicesShare) ? random.between(2, 5) : 1;
     const blocks = random.chance(0.5) ? this.#drawBlocks(promptTokens) : [];
     const arrival: Omit<RequestArrived, "request"> = {

@@ -1,3 +1,5 @@
+import type { Micros } from "../core/units.ts";
+
 /**
  * The core makes ids from ids: packet `request/choice`, with `h`, `h2` and so on behind it for a hedge, hold `packet:n`,
  * attempt `packet#n`.
@@ -6,6 +8,18 @@ export function requestOf(id: string): string {
   const end = id.indexOf("/");
   return end < 0 ? id : id.slice(0, end);
 }
+
+/**
+ * The hold of a slice is `slice/account@instant`: the account that it is for, and when its time is over. Null for the hold of a
+ * packet.
+ */
+export function sliceOf(hold: string): { account: string; expiresUs: Micros } | null {
+  if (!hold.startsWith(SLICE)) return null;
+  const end = hold.lastIndexOf("@");
+  return { account: hold.slice(SLICE.length, end), expiresUs: Number(hold.slice(end + 1)) };
+}
+
+const SLICE = "slice/";
 
 /** The packet of an attempt or of a hold. */
 export function packetOf(id: string): string {

@@ -7,8 +7,14 @@ import type { Random } from "../core/random.ts";
 import { type Micros, seconds } from "../core/units.ts";
 import type { Load } from "./scenario.ts";
 
+export interface Payer {
+  tenant: string;
+  key: string | null;
+  account?: string;
+}
+
 /** Those who send requests: with a key, or from the same machine without one. */
-export const PAYERS: readonly { tenant: string; key: string | null; account?: string }[] = [
+export const PAYERS: readonly Payer[] = [
   { tenant: "local", key: null },
   { tenant: "red", key: "a" },
   { tenant: "red", key: "b" },
@@ -19,6 +25,11 @@ export const PAYERS: readonly { tenant: string; key: string | null; account?: st
 
 /** A place where clocks are changed while a world lasts, in some worlds at midnight. */
 export const ZONE = "Somewhere/Else";
+
+/** The account of whoever pays: its key's, even where it spends as an agent below that. */
+export function accountOf({ tenant, key, account: own }: Payer): string {
+  return own?.slice(0, own.lastIndexOf("/")) ?? ["global", tenant, ...(key === null ? [] : [key])].join("/");
+}
 
 const WINDOWS = [
   "total",
@@ -162,7 +173,7 @@ export function drawZone(random: Random, { changesUs }: { changesUs: Micros }): 
 }
 
 /** What a request comes to on average, in the limit's unit. */
-function usePerRequest(unit: LimitUnit, load: Load, prices: CoreConfig["prices"]): number {
+export function usePerRequest(unit: LimitUnit, load: Load, prices: CoreConfig["prices"]): number {
   const inputTokens = load.promptTokensMax / 2;
   const outputTokens = load.answerTokensMean;
   switch (unit) {

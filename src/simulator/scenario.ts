@@ -14,6 +14,7 @@ import type { EngineProfile } from "./engine-profiles/engine-profile.ts";
 import { drawLimits, drawPrices, drawZone } from "./money.ts";
 import { drawScheduling, plainScheduling } from "./policies.ts";
 import type { Random } from "../core/random.ts";
+import type { SlicesSpec } from "./slicing.ts";
 
 /** One virtual world before anything has happened in it. */
 export interface Scenario {
@@ -26,6 +27,8 @@ export interface Scenario {
   workers: WorkerSpec[];
   remotes: WorkerSpec[];
   load: Load;
+  /** What agents do about slices; null where there are none. */
+  slices: SlicesSpec | null;
   /** Whether the supervisor is told to stop when all has been answered, and not in the middle of it. */
   isAnsweredOut: boolean;
   /** Whether somebody changes policies while requests run. */
@@ -161,6 +164,7 @@ export function drawScenario(random: Random, options: { requests: number; isCalm
     workers,
     remotes: hasRemote ? [remoteSpec(random, remote)] : [],
     load,
+    slices: null,
     isAnsweredOut: false,
     hasOperator: random.chance(0.5),
     disk: { syncUs: random.pick([0, 500, 4_000, 30_000]), relaxedUs: random.pick([0, 5_000, 200_000]) },

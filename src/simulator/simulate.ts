@@ -5,6 +5,7 @@ import { CheckerSuite, type Violation } from "./checkers/suite.ts";
 import { drawFaults, type Fault, FaultPlan } from "./faults.ts";
 import { Random } from "../core/random.ts";
 import { drawScenario } from "./scenario.ts";
+import { withSlices } from "./slicing.ts";
 import type { Percentiles } from "./tally.ts";
 import { Trace } from "./trace.ts";
 import { VirtualTime } from "./virtual-time.ts";
@@ -98,7 +99,8 @@ function runOnce(
   const selected = options.faults ?? drawFaults(random.fork());
   const faults = new FaultPlan(selected, random.fork());
   const isCalm = faults.isEmpty;
-  const drawn = drawScenario(random.fork(), { requests, isCalm });
+  const ofWorld = random.fork();
+  const drawn = withSlices(drawScenario(ofWorld, { requests, isCalm }), ofWorld);
   const scenario = { ...drawn, config: { ...drawn.config, ...options.config } };
   const { config, workers } = scenario;
 

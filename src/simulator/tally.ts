@@ -1,7 +1,7 @@
 import type { Effect } from "../core/effects.ts";
 import type { SettledRecord } from "../core/settling/record.ts";
 import type { Micros } from "../core/units.ts";
-import { isHedge, packetOf } from "./ids.ts";
+import { isHedge, packetOf, sliceOf } from "./ids.ts";
 
 /** Of a set of times, in milliseconds; null when there are none. */
 export interface Percentiles {
@@ -76,12 +76,15 @@ export class Tally {
 function moneyOf(effect: Effect): string | null {
   switch (effect.kind) {
     case "append_ledger": {
-      const { operation, inDoubt, overage } = effect.entry;
+      const { operation, inDoubt, overage, hold } = effect.entry;
+      if (sliceOf(hold) !== null) return operation === "reserve" ? "slices opened" : "slices closed";
       if (inDoubt) return "holds in doubt";
       if (overage !== null) return "overages";
       if (operation === "adjust") return "holds in doubt that receipts put right";
       return null;
     }
+    case "answer_slice":
+      return effect.error === null ? null : `slices refused, ${effect.error.code}`;
     case "fail_request":
       return effect.error.code.startsWith("budget_") ? "refusals" : null;
     case "grant_credit":
@@ -97,7 +100,8 @@ function mechanismOf(effect: Effect): string | null {
   switch (effect.kind) {
     case "append_ledger": {
       const { operation, hold } = effect.entry;
-      return operation === "reserve" && isHedge(packetOf(hold)) ? "hedges" : null;
+      const isPackets = operation === "reserve" && sliceOf(hold) === null;
+      return isPackets && isHedge(packetOf(hold)) ? "hedges" : null;
     }
     case "dispatch": {
       const { resume, isPrefillOnly } = effect;

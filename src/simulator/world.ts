@@ -95,7 +95,7 @@ export class World {
     const parts = (): WorldParts => {
       return { time, faults, random: random.fork() };
     };
-    const { config, limits, zones, load, disk: spec } = scenario;
+    const { config, limits, zones, load, slices, disk: spec } = scenario;
     const stateOn = (worker: string, attempt: string): boolean => {
       return this.#surroundings.workers.get(worker)?.hasState(attempt) ?? false;
     };
@@ -124,7 +124,7 @@ export class World {
       listeners: () => [this.#listener()],
       delayUs: scenario.network.reportDelayUs,
     });
-    const newClients = options.newClients ?? ((given) => new VirtualClients({ ...given, load }));
+    const newClients = options.newClients ?? ((given) => new VirtualClients({ ...given, load, slices }));
     this.#surroundings = {
       config,
       time,

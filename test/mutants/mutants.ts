@@ -408,7 +408,7 @@ export const MUTANTS: readonly Mutant[] = [
     from: `if (short && isLastCall) return this.#cut(attempt, stream, short.shortage);
     if (short || isOnItsWay`,
     to: "if (short === null || isOnItsWay",
-    seed: 736,
+    seed: 518,
   },
   {
     name: "the last tokens of a budget, which nobody gets",
@@ -721,6 +721,135 @@ export const MUTANTS: readonly Mutant[] = [
     file: "core/fleet/fleet.ts",
     from: `    endpoint.worker.ownSessions += slots;
 `,
+    to: "",
+  },
+  {
+    name: "a slice that stays held when it is closed",
+    file: "core/budget/accounts.ts",
+    from: `    for (const { atUs, charge } of hold.parts) this.#addHeld(hold.account, atUs, charge, -1);
+    return hold;`,
+    to: `    if (hold.amounts !== undefined) return hold;
+    for (const { atUs, charge } of hold.parts) this.#addHeld(hold.account, atUs, charge, -1);
+    return hold;`,
+  },
+  {
+    name: "a request that is held in its slice, and above it once more",
+    file: "core/budget/slices.ts",
+    from: "this.#change(slice.id, drawn, -1);",
+    to: "",
+  },
+  {
+    name: "what a request has drawn and not used, which does not come back to its slice",
+    file: "core/budget/slices.ts",
+    from: "this.#change(slice, minus(drawn, used), 1);",
+    to: "if (hold.amounts !== undefined) this.#change(slice, minus(drawn, used), 1);",
+  },
+  {
+    name: "a slice inside another that gives back all of it, whatever was used",
+    file: "core/budget/slices.ts",
+    from: "amounts === undefined ? posted : plus(minus(amounts, charge), posted);",
+    to: "posted;",
+  },
+  {
+    name: "what still runs below a closed slice, and is not drawn from the slice around it",
+    file: "core/budget/slices.ts",
+    from: "for (const { slice, charge } of outer) addDraw",
+    to: "for (const { slice, charge } of outer.slice(outer.length)) addDraw",
+    seed: 306,
+  },
+  {
+    name: "a slice inside another that is not closed with it",
+    file: "core/budget/budget.ts",
+    from: "const within = this.slices.within(account);",
+    to: "const within = this.slices.within(account).filter((slice) => slice.account === account);",
+  },
+  {
+    name: "slices that have no end after a restart",
+    file: "core/budget/slice-keeper.ts",
+    from: "for (const slice of this.#reservations.slices.open) this.#expire(slice);",
+    to: "",
+  },
+  {
+    name: "slices that end with their supervisor",
+    file: "core/budget/reservations.ts",
+    from: "if (amounts !== undefined) continue;",
+    to: "",
+  },
+  {
+    name: "a restart after which slices inside others have drawn nothing",
+    file: "core/budget/accounts.ts",
+    from: `this.#holds.set(hold.id, hold);
+      this.slices.began(hold);
+      for`,
+    to: `this.#holds.set(hold.id, { ...hold, draws: [] });
+      this.slices.began(hold);
+      for`,
+  },
+  {
+    name: "a restart that forgets which slices were closed",
+    file: "core/budget/accounts.ts",
+    from: "closed: [...this.slices.closed],",
+    to: "closed: [],",
+  },
+  {
+    name: "a slice that is told of before it is durable",
+    file: "core/budget/slice-keeper.ts",
+    from: "this.#waiting[0]!.sequence <= through",
+    to: "this.#waiting[0]!.sequence <= through + 1",
+  },
+  {
+    name: "a slice that is told to be over before that is durable",
+    file: "core/budget/slice-keeper.ts",
+    from: "for (const { sequence } of this.#reservations.closeSlices(account)) this.#changed = sequence;",
+    to: "this.#reservations.closeSlices(account);",
+  },
+  {
+    name: "the name of a closed slice, which is taken again",
+    file: "core/budget/slice-keeper.ts",
+    from: "slices.closed.has(account) || slices.find",
+    to: "slices.find",
+  },
+  {
+    name: "a name in which something was spent, and that becomes a slice's",
+    file: "core/budget/slice-keeper.ts",
+    from: " || this.#reservations.isUsed(account)",
+    to: "",
+  },
+  {
+    name: "a slice that is passed because there is room above",
+    file: "core/budget/slice-check.ts",
+    from: "slice === null || charge[part] <= slice.rest[part]",
+    to: "slice === null || charge[part] <= Infinity",
+  },
+  {
+    name: "a slice that is good for a window in which nothing was held for it",
+    file: "core/budget/slice-check.ts",
+    from: "if (slice.atUs >= calendar.countsFrom(limit.window, atUs)) asked",
+    to: `if (slice.atUs >= calendar.countsFrom("total", atUs)) asked`,
+  },
+  {
+    name: "a slice that outlives the one that it is in",
+    file: "core/budget/slice-keeper.ts",
+    from: "...around.map((outer) => outer.expiresUs)",
+    to: "...around.map(() => Infinity)",
+  },
+  {
+    name: "a closed slice whose money wakes nobody",
+    file: "core/budget/reservations.ts",
+    from: `    for (const entry of entries) this.#append(entry);
+    this.#freeAll();`,
+    to: "    for (const entry of entries) this.#append(entry);",
+  },
+  {
+    name: "one slice more than a key may have",
+    file: "core/budget/slice-keeper.ts",
+    from: "slices.countWithin(payer) >= perPayerMax",
+    to: "slices.countWithin(payer) > perPayerMax",
+  },
+  {
+    name: "a slice that is opened while the supervisor drains",
+    file: "core/budget/slice-keeper.ts",
+    from: `if (draining) return this.#refuse(ask, noCapacity("draining"));`,
     to: "",
   },
   {

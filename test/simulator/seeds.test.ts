@@ -93,6 +93,17 @@ const MONEY: readonly string[] = [
   "overages",
   "holds in doubt",
   "holds in doubt that receipts put right",
+  "slices opened",
+  "slices closed",
+  ...[
+    "account_closed",
+    "account_exists",
+    "budget_exhausted",
+    "budget_insufficient",
+    "capacity",
+    "invalid_request",
+    "not_found",
+  ].map((code) => `slices refused, ${code}`),
 ];
 
 /** As in a report. */
@@ -123,6 +134,7 @@ const CORE_ERRORS: readonly string[] = [
   "model_unpriced",
   "budget_insufficient",
   "budget_exhausted",
+  "account_closed",
   "deadline_exceeded",
   "rate_limited",
   ...[
@@ -147,7 +159,6 @@ const CORE_ERRORS: readonly string[] = [
 test("the errors looked for are those of the table, less the gateway's own", () => {
   const gateways = [
     "account_exists",
-    "account_closed",
     "needs_one_supervisor",
     "invalid_api_key",
     "key_not_allowed",

@@ -330,8 +330,7 @@ export class Reservations {
       this.#freed.delete(account);
       let isStopped = false;
       for (const packet of this.#unfunded.get(account) ?? []) {
-        // Whoever has asked for a lease hears of it, before others or not.
-        if (isStopped && !packet.isAsking && packet.fundingTimer !== null) continue;
+        if (isStopped && packet.fundingTimer !== null && !this.#hearsAtOnce(packet)) continue;
         yield packet;
         // It still waits: those behind it must not overtake it.
         if (packet.waitsFor === account && !packet.isAsking) isStopped = true;
@@ -345,6 +344,11 @@ export class Reservations {
     if (ceiling === null || ceiling.maxTokens >= packet.maxTokens) return;
     packet.maxTokens = ceiling.maxTokens;
     packet.shortage = ceiling;
+  }
+
+  /** Whoever has asked for a lease hears of it, before others or not, and so does whoever waits below a slice that is closed. */
+  #hearsAtOnce({ isAsking, request }: Packet): boolean {
+    return isAsking || this.slices.closedAbove(request.account) !== null;
   }
 
   #hold(packet: Packet, tokens: number): Shortage | null {

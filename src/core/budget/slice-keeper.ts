@@ -40,6 +40,9 @@ export class SliceKeeper {
   readonly #timers = new Map<string, TimerHandle>();
   /** In ledger order. */
   #waiting: Waiting[] = [];
+  /** The last entry that opened or closed a slice, and how far the ledger is durable. */
+  #changed = 0;
+  #durable = 0;
 
   constructor(turn: Turn, reservations: Reservations, config: CoreConfig) {
     this.#turn = turn;
@@ -67,6 +70,7 @@ export class SliceKeeper {
 
   /** The ledger is durable up to that position: so is what these answers say. */
   durable(through: number): void {
+    this.#durable = through;
     while (this.#waiting.length > 0 && this.#waiting[0]!.sequence <= through) {
       const { ask, slice } = this.#waiting.shift()!;
       this.#turn.emit({ kind: "answer_slice", ask, slice, error: null });
@@ -75,7 +79,7 @@ export class SliceKeeper {
 
   /** The time of the account's slice is over. */
   over(account: string): void {
-    this.#reservations.closeSlices(account);
+    for (const { sequence } of this.#reservations.closeSlices(account)) this.#changed = sequence;
     this.#forgetTimers(account);
   }
 
@@ -92,7 +96,8 @@ export class SliceKeeper {
     if ("limit" in result) return this.#refuse(ask, budgetError(result, this.#turn.nowUs));
     const slice = this.#reservations.slices.find(account)!;
     this.#expire(slice);
-    this.#waiting.push({ sequence: result.sequence, ask, slice: viewOf(slice) });
+    this.#changed = result.sequence;
+    this.#answer(ask, viewOf(slice));
   }
 
   /** Why there can be no such slice, whatever money there is. */
@@ -138,18 +143,18 @@ export class SliceKeeper {
     // What slices inside it had left has come back to it by the time it is closed itself.
     const released = amountsOf(amounts, last.charge);
     const view = { ...closedView(account), amounts: amountsOf(amounts, amounts), released };
-    this.#waiting.push({ sequence: last.sequence, ask, slice: view });
+    this.#changed = last.sequence;
+    this.#answer(ask, view);
   }
 
   #isClosed(account: string): boolean {
     return this.#reservations.slices.closedAbove(account) !== null;
   }
 
-  /** Behind whatever was answered before and is not durable yet, which it may tell of. */
+  /** Once all is durable that has been done to slices until now, and that it may tell of. */
   #answer(ask: string, slice: SliceView): void {
-    const last = this.#waiting.at(-1);
-    if (last === undefined) this.#turn.emit({ kind: "answer_slice", ask, slice, error: null });
-    else this.#waiting.push({ sequence: last.sequence, ask, slice });
+    if (this.#changed > this.#durable) this.#waiting.push({ sequence: this.#changed, ask, slice });
+    else this.#turn.emit({ kind: "answer_slice", ask, slice, error: null });
   }
 
   #refuse(ask: string, error: HeadgateError): void {

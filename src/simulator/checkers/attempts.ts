@@ -15,6 +15,7 @@ const LIVES_MAX = 16;
 interface Tried {
   /** Lives of endpoints that have failed it. */
   failedOn: Set<string>;
+  beenTo: Set<string>;
   /** Where it runs, or ran last. */
   latest: { attempt: string; life: string };
   isRunning: boolean;
@@ -56,12 +57,13 @@ export class AttemptsChecker implements Checker {
     return this.#tried.get(packet)?.failures ?? 0;
   }
 
-  /** Whether a packet that has been tried before may go to that endpoint as it is now. */
+  /** Whether a packet that has been tried before, or races with one, may go to that endpoint as it is now. */
   mayGoTo(packet: string, endpoint: { worker: string; model: string }): boolean {
     const tried = this.#tried.get(packet);
-    if (tried === undefined) return true;
     const life = this.#lifeOf(endpoint);
-    if (tried.isTooLong || tried.failedOn.has(life) || this.#isRivals(packet, life)) return false;
+    if (this.#isRivals(packet, life)) return false;
+    if (tried === undefined) return true;
+    if (tried.isTooLong || tried.failedOn.has(life)) return false;
     return this.#hashOf(endpoint) === tried.modelHash;
   }
 
@@ -139,6 +141,7 @@ export class AttemptsChecker implements Checker {
     tried.isRunning = true;
     tried.begunTokens = tried.tokens;
     tried.latest = { attempt, life };
+    tried.beenTo.add(life);
   }
 
   #lifeOf({ worker, model }: { worker: string; model: string }): string {
@@ -158,8 +161,7 @@ export class AttemptsChecker implements Checker {
   #isRivals(packet: string, life: string): boolean {
     for (const other of this.#packets.get(requestOf(packet)) ?? []) {
       if (other === packet || answerOf(other) !== answerOf(packet)) continue;
-      const { latest, failedOn } = this.#tried.get(other)!;
-      if (latest.life === life || failedOn.has(life)) return true;
+      if (this.#tried.get(other)!.beenTo.has(life)) return true;
     }
     return false;
   }
@@ -201,7 +203,8 @@ export class AttemptsChecker implements Checker {
         isRunning: false,
         isBegun: false,
       };
-      this.#tried.set(packet, (tried = { failedOn: new Set(), latest: { attempt: "", life: "" }, ...fresh }));
+      const nowhere = { failedOn: new Set<string>(), beenTo: new Set<string>() };
+      this.#tried.set(packet, (tried = { ...nowhere, latest: { attempt: "", life: "" }, ...fresh }));
       const request = requestOf(packet);
       const packets = this.#packets.get(request);
       if (packets === undefined) this.#packets.set(request, new Set([packet]));

@@ -4,6 +4,11 @@ import type { LedgerEntry } from "../../core/budget/ledger-entry.ts";
 import type { LimitUnit } from "../../core/budget/limits.ts";
 import type { LimitWindow } from "../../core/budget/windows.ts";
 import { MICROS_PER_SECOND, type Micros } from "../../core/units.ts";
+import { sliceOf } from "../ids.ts";
+import { isAtOrBelow, parentOf } from "./paths.ts";
+import { SlicesBook } from "./slices-book.ts";
+
+export { isAtOrBelow };
 
 /** A hold as the entries tell it. */
 export interface BookedHold {
@@ -30,6 +35,7 @@ interface Pages {
  */
 export class Book {
   readonly open = new Map<string, BookedHold>();
+  readonly slices = new SlicesBook();
   /** Posts in doubt that nobody has adjusted. */
   readonly inDoubt = new Map<string, BookedHold>();
   /** Output tokens posted for each hold that is closed. */
@@ -46,9 +52,21 @@ export class Book {
     return this.#pages.keys();
   }
 
+  /** A hold or a slice that is open: whose it is, since when, and what it comes to now. */
+  openOf(id: string): { account: string; heldAtUs: Micros; held: Charge } | undefined {
+    const place = sliceOf(id);
+    if (place !== null) {
+      const slice = this.slices.open.get(place.account);
+      if (slice?.id !== id) return undefined;
+      return { account: parentOf(slice.account), heldAtUs: slice.atUs, held: this.slices.restOf(slice) };
+    }
+    const hold = this.open.get(id);
+    return hold && toldOf(hold);
+  }
+
   get isHolding(): boolean {
     for (const { seconds } of this.#pages.values()) {
-      for (const { held } of seconds.values()) if (KEYS.some((key) => held[key] !== 0)) return true;
+      for (const { held } of seconds.values()) if (!isNone(held)) return true;
     }
     return false;
   }
@@ -56,6 +74,12 @@ export class Book {
   /** Books the entry; the checker that calls this has seen that it makes sense. */
   apply(entry: LedgerEntry): void {
     const { operation, hold: id, account, charge, atUs } = entry;
+    const slice = sliceOf(id);
+    if (slice !== null) {
+      if (operation === "reserve") this.slices.opened({ id, ...slice, atUs, amounts: charge });
+      else this.slices.closes(slice.account);
+      return;
+    }
     switch (operation) {
       case "reserve":
         this.open.set(id, { account, parts: [] });
@@ -64,8 +88,9 @@ export class Book {
         return this.#hold(id, { atUs, charge });
       case "void":
         this.#release(id);
-        return;
+        return this.slices.ended(id, NOTHING);
       case "post": {
+        this.slices.ended(id, charge);
         const hold = this.#release(id);
         this.#post(hold, charge);
         this.outputTokens.set(id, charge.outputTokens);
@@ -81,7 +106,15 @@ export class Book {
     }
   }
 
-  /** What an account has used of what counts in the window at that instant, with all accounts below it. */
+  /** Whether what is held or posted at an instant counts in the window at a later one. */
+  counts(window: LimitWindow, heldUs: Micros, atUs: Micros): boolean {
+    const { startUs } = this.#calendar.span(window, heldUs);
+    return (
+      startUs >= this.#calendar.countsFrom(window, atUs) && startUs < this.#calendar.span(window, atUs).endUs
+    );
+  }
+
+  /** What an account has used of what counts in the window at that instant, with all accounts below it, and slices there. */
   used(account: string, window: LimitWindow, atUs: Micros): { posted: Charge; held: Charge } {
     const fromUs = this.#calendar.countsFrom(window, atUs);
     const { endUs } = this.#calendar.span(window, atUs);
@@ -93,6 +126,10 @@ export class Book {
         addTo(posted, page.posted, 1);
         addTo(held, page.held, 1);
       }
+    }
+    for (const slice of this.slices.open.values()) {
+      if (!isAtOrBelow(parentOf(slice.account), account)) continue;
+      if (this.counts(window, slice.atUs, atUs)) addTo(held, this.slices.restOf(slice), 1);
     }
     return { posted, held };
   }
@@ -123,6 +160,7 @@ export class Book {
   #hold(id: string, part: { atUs: Micros; charge: Charge }): void {
     const hold = this.open.get(id)!;
     hold.parts.push(part);
+    this.slices.held(id, hold.account, part.charge);
     this.#add(hold.account, part.atUs, { field: "held", charge: part.charge, sign: 1 });
   }
 
@@ -184,15 +222,15 @@ const KEYS = [
 /** Of those, what holds take. */
 const HELD_KEYS: ReadonlySet<keyof Charge> = new Set(["nanoUsd", "inputTokens", "outputTokens", "requests"]);
 
+export function toldOf(hold: BookedHold): { account: string; heldAtUs: Micros; held: Charge } {
+  return { account: hold.account, heldAtUs: hold.parts[0]!.atUs, held: heldBy(hold) };
+}
+
 /** What a hold comes to. */
 export function heldBy({ parts }: BookedHold): Charge {
   const sum = { ...NOTHING };
   for (const { charge } of parts) addTo(sum, charge, 1);
   return sum;
-}
-
-export function isAtOrBelow(account: string, above: string): boolean {
-  return account === above || account.startsWith(`${above}/`);
 }
 
 /** What of a charge counts under a limit of that unit. */
@@ -206,6 +244,11 @@ export function amountOf(unit: LimitUnit, charge: Charge): number {
     requests,
   };
   return amounts[unit];
+}
+
+/** Whether it is nothing at all. */
+export function isNone(charge: Charge): boolean {
+  return KEYS.every((key) => charge[key] === 0);
 }
 
 export function isSame(a: Charge, b: Charge): boolean {

@@ -6,16 +6,19 @@ import type { LimitRow } from "../../core/budget/limits.ts";
 import type { Effect } from "../../core/effects.ts";
 import type { LedgerRestored, SupervisorEvent } from "../../core/events.ts";
 import type { Micros } from "../../core/units.ts";
-import { requestOf } from "../ids.ts";
+import { requestOf, sliceOf } from "../ids.ts";
 import type { Sighting } from "../sightings.ts";
-import { amountOf, beyond, Book, heldBy, isAtOrBelow, isSame } from "./book.ts";
+import { amountOf, beyond, Book, isNone, isSame, toldOf } from "./book.ts";
 import type { Checker, EndOfWorld, Violate } from "./checker.ts";
+import { isAtOrBelow, parentOf } from "./paths.ts";
+import { PARTS } from "./slices-book.ts";
 
 /**
  * The ledger over all lives of the supervisor. What is written is what was appended, in order and
  * without gaps. Each hold is opened once and closed once, ever; only holds raise what is used, and
  * never above a limit; what goes beyond a hold is recorded. Who starts after a crash reads what is on
- * the disk and nothing else, and posts every hold it finds there in full and in doubt.
+ * the disk and nothing else, and posts every hold it finds there in full and in doubt, but slices, which stay open. What is
+ * drawn from a slice was held under the limits above it before, and what it has not left nobody draws.
  */
 export class LedgerChecker implements Checker {
   readonly #violate: Violate;
@@ -96,6 +99,7 @@ export class LedgerChecker implements Checker {
 
   end({ ledger }: EndOfWorld): void {
     for (const id of this.#book.open.keys()) this.#violate(requestOf(id), `hold ${id} is still open`);
+    for (const { id } of this.#book.slices.open.values()) this.#violate(null, `${id} is still open`);
     if (this.#book.isHolding) this.#violate(null, "the ledger still holds something");
     if (this.#durable !== this.#entries.length) {
       this.#violate(null, `${this.#entries.length} entries were made and ${this.#durable} are durable`);
@@ -123,7 +127,7 @@ export class LedgerChecker implements Checker {
   }
 
   /** What is read from the disk is what the entries on it say. */
-  #compare({ sequence, balances, holds, inDoubt }: Omit<LedgerState, "tracked">): void {
+  #compare({ sequence, balances, holds, inDoubt, closed = [] }: Omit<LedgerState, "tracked">): void {
     if (sequence !== this.#durable) this.#violate(null, `${sequence} entries are read of ${this.#durable}`);
     for (const { account, window, startUs, ...row } of balances) {
       const read = { ...row, nanoUsd: Number(row.nanoUsd) };
@@ -139,8 +143,14 @@ export class LedgerChecker implements Checker {
     this.#expectSame(
       "open holds",
       holds.map(({ id }) => id),
-      [...this.#book.open.keys()],
+      [...this.#book.open.keys(), ...Array.from(this.#book.slices.open.values(), ({ id }) => id)],
     );
+    for (const { id, charge } of holds) {
+      const held = this.#book.openOf(id)?.held;
+      if (held === undefined || isSame(charge, held)) continue;
+      this.#violate(null, `hold ${id} is read as ${JSON.stringify(charge)}, not ${JSON.stringify(held)}`);
+    }
+    this.#expectSame("closed slices", [...closed], [...this.#book.slices.closed]);
     this.#expectSame(
       "holds in doubt",
       inDoubt.map(({ hold }) => hold),
@@ -161,7 +171,7 @@ export class LedgerChecker implements Checker {
 
   #append(entry: LedgerEntry): void {
     const { sequence, atUs, hold, operation } = entry;
-    const request = requestOf(hold);
+    const request = sliceOf(hold) === null ? requestOf(hold) : null;
     if (sequence !== this.#entries.length + 1) {
       this.#violate(request, `entry ${sequence} follows ${this.#entries.length}`);
     }
@@ -172,23 +182,33 @@ export class LedgerChecker implements Checker {
     }
     const problem = this.#problemOf(entry);
     if (problem !== null) return this.#violate(request, `${operation} of hold ${hold}: ${problem}`);
+    const usedBefore = this.#drawnOn(entry);
     this.#entries.push(entry);
     this.#book.apply(entry);
-    if (operation === "reserve" || operation === "extend") this.#checkLimits(entry);
+    if (operation === "reserve" || operation === "extend") {
+      this.#checkLimits(entry, usedBefore);
+      this.#checkSlices(entry);
+    }
   }
 
   #problemOf(entry: LedgerEntry): string | null {
     const { hold: id, operation, charge, overage, inDoubt, heldAtUs, account } = entry;
+    if (operation === "reserve" || operation === "extend") {
+      const closed = this.#book.slices.closedAbove(account);
+      if (closed !== null) return `it is charged below ${closed}, which is closed`;
+    }
     if (operation === "reserve") {
       if (this.#everOpened.has(id)) return "it was there before";
       this.#everOpened.add(id);
-      return null;
+      return this.#problemOfSlice(entry);
     }
-    const hold = operation === "adjust" ? this.#book.inDoubt.get(id) : this.#book.open.get(id);
+    if (sliceOf(id) !== null && operation !== "void") return "slices are opened and closed only";
+    const doubtful = this.#book.inDoubt.get(id);
+    const hold = operation === "adjust" ? doubtful && toldOf(doubtful) : this.#book.openOf(id);
     if (hold === undefined) return operation === "adjust" ? "it is not in doubt" : "it is not open";
     if (account !== hold.account) return `it is that of ${hold.account}, not of ${account}`;
-    if (heldAtUs !== hold.parts[0]!.atUs) return "it was made at another time";
-    const held = heldBy(hold);
+    if (heldAtUs !== hold.heldAtUs) return "it was made at another time";
+    const { held } = hold;
     const isWhole = operation === "void" || inDoubt;
     if (isWhole && !isSame(charge, held)) return "it does not end as a whole";
     const excess = operation === "post" ? beyond(charge, held) : NOTHING;
@@ -196,13 +216,48 @@ export class LedgerChecker implements Checker {
     return null;
   }
 
+  /** A slice is of an account of its own, which nobody has used, and inside another it is over no later. */
+  #problemOfSlice({ hold, account, atUs }: LedgerEntry): string | null {
+    const place = sliceOf(hold);
+    if (place === null) return null;
+    const { slices } = this.#book;
+    if (parentOf(place.account) !== account) return `it is of ${account}`;
+    if (slices.closed.has(place.account) || slices.open.has(place.account)) return "its name was used before";
+    const { posted, held } = this.#book.used(place.account, "total", atUs);
+    if (!isNone(posted) || !isNone(held)) return "its account was charged before";
+    const isLonger = slices.around(account).some(({ expiresUs }) => expiresUs < place.expiresUs);
+    return isLonger ? "it outlives the slice around it" : null;
+  }
+
+  /** What is drawn from a slice is not held above it again, so it may be drawn whatever the limits there have come to. */
+  #drawnOn({ operation, account, atUs }: LedgerEntry): Map<LimitRow, number> {
+    const raises = operation === "reserve" || operation === "extend";
+    if (!raises || this.#book.slices.around(account).length === 0) return new Map();
+    return new Map(this.limitsOf(account).map((limit) => [limit, this.#used(limit, atUs)]));
+  }
+
+  #used({ account, unit, window }: LimitRow, atUs: Micros): number {
+    const { posted, held } = this.#book.used(account, window, atUs);
+    return amountOf(unit, posted) + amountOf(unit, held);
+  }
+
+  /** Nobody draws from a slice what it has not left. */
+  #checkSlices({ hold, account }: LedgerEntry): void {
+    for (const slice of this.#book.slices.around(account)) {
+      const rest = this.#book.slices.restOf(slice);
+      if (PARTS.every((part) => rest[part] >= 0)) continue;
+      const left = JSON.stringify(rest);
+      this.#violate(requestOf(hold), `hold ${hold} takes more of ${slice.account} than it has: ${left} left`);
+    }
+  }
+
   /** No hold takes what is used above a limit, whatever has brought it there. */
-  #checkLimits(entry: LedgerEntry): void {
+  #checkLimits(entry: LedgerEntry, usedBefore: ReadonlyMap<LimitRow, number>): void {
     const { hold, account, charge, atUs } = entry;
     for (const limit of this.limitsOf(account)) {
       if (amountOf(limit.unit, charge) === 0) continue;
-      const { posted, held } = this.#book.used(limit.account, limit.window, atUs);
-      const used = amountOf(limit.unit, posted) + amountOf(limit.unit, held);
+      const used = this.#used(limit, atUs);
+      if (used === usedBefore.get(limit)) continue;
       if (used > mostUnder(limit) && used > mostUnder(limit) + this.#excuse(entry, limit)) {
         const which = `${limit.unit} per ${limit.window} of ${limit.account}`;
         this.#violate(requestOf(hold), `hold ${hold} takes the ${which} to ${used} of ${mostUnder(limit)}`);

@@ -262,7 +262,7 @@ export class LifecycleChecker implements Checker {
   #refused({ request, error }: FailRequest): void {
     if (error.reason === "queue_timeout") this.#checkTimeout(request);
     if (request !== this.#arriving) return;
-    if (error.code.startsWith("budget_")) {
+    if (error.code.startsWith("budget_") || error.code === "account_closed") {
       this.#took("admit", "plan");
       this.#took("plan", "reserve");
       return this.#took("reserve", "settle");

@@ -1,6 +1,7 @@
 import type { Effect } from "../../core/effects.ts";
 import type { SupervisorEvent } from "../../core/events.ts";
 import type { Micros } from "../../core/units.ts";
+import { sliceOf } from "../ids.ts";
 import type { Sighting } from "../sightings.ts";
 import { BudgetsChecker } from "./budgets.ts";
 import type { Checker, EndOfWorld, Violate } from "./checker.ts";
@@ -8,6 +9,8 @@ import { GenerationsChecker } from "./generations.ts";
 import { LedgerChecker } from "./ledger.ts";
 import type { Knowledge } from "./knowledge.ts";
 import { type WatchedWorld, watchLife } from "./life-checkers.ts";
+import { Room } from "./room.ts";
+import { SlicesChecker } from "./slices.ts";
 
 export interface Violation {
   /** The checker that saw it, `core` for an invariant of the supervisor itself. */
@@ -30,6 +33,7 @@ export class CheckerSuite {
     this.#events.set(what, (this.#events.get(what) ?? 0) + 1);
   };
   readonly #ledger: LedgerChecker;
+  readonly #slices: SlicesChecker;
   readonly #generations: GenerationsChecker;
   #knowledge: Knowledge | null = null;
   #budgets: BudgetsChecker | null = null;
@@ -39,6 +43,7 @@ export class CheckerSuite {
   constructor(world: WatchedWorld) {
     this.#world = world;
     this.#ledger = new LedgerChecker(this.#as("ledger"));
+    this.#slices = new SlicesChecker(this.#world.config.slices, this.#as("slices"));
     this.#generations = new GenerationsChecker(() => this.#ledger.book, this.#as("generations"));
   }
 
@@ -57,25 +62,33 @@ export class CheckerSuite {
     if (event.kind === "ledger_restored") this.#beginLife();
     this.#ledger.event(nowUs, event);
     this.#budgets?.event(nowUs, event);
+    this.#slices.event(nowUs, event);
     this.#generations.event(nowUs, event);
     this.#knowledge?.event(nowUs, event);
     for (const checker of this.#ofThisLife) checker.event?.(nowUs, event);
   }
 
   effects(effects: readonly Effect[]): void {
+    let hasSlices = false;
     for (const effect of effects) {
+      hasSlices ||= isOfSlice(effect);
       this.#ledger.effect(effect);
       this.#budgets?.effect(effect);
+      this.#slices.effect(effect);
     }
-    this.#generations.effects(this.#nowUs, effects);
-    this.#knowledge?.effects(effects);
-    for (const checker of this.#ofThisLife) checker.effects?.(this.#nowUs, effects);
+    // To whoever watches requests, holds are those of packets.
+    const ofPackets = hasSlices ? effects.filter((effect) => !isOfSlice(effect)) : effects;
+    this.#generations.effects(this.#nowUs, ofPackets);
+    this.#knowledge?.effects(ofPackets);
+    for (const checker of this.#ofThisLife) checker.effects?.(this.#nowUs, ofPackets);
     this.#ledger.stepped();
     this.#budgets?.stepped();
+    this.#slices.stepped();
   }
 
   sighting(sighting: Sighting): void {
     this.#ledger.sighting(sighting);
+    this.#slices.sighting(sighting);
     this.#generations.sighting(sighting);
     for (const checker of this.#ofThisLife) checker.sighting?.(sighting);
     if (sighting.kind === "supervisor_killed") this.#endLife();
@@ -83,6 +96,7 @@ export class CheckerSuite {
 
   end(end: EndOfWorld): void {
     this.#ledger.end(end);
+    this.#slices.end();
     this.#generations.end();
     for (const checker of this.#ofThisLife) checker.end?.(end);
   }
@@ -100,11 +114,9 @@ export class CheckerSuite {
     });
     const { knowledge, unfunded } = life;
     this.#knowledge = knowledge;
-    this.#budgets = new BudgetsChecker(
-      this.#world.config,
-      { ledger: this.#ledger, knowledge: () => knowledge, unfunded },
-      this.#as("budgets"),
-    );
+    const room = new Room(this.#ledger, () => knowledge.scheduling.queueing);
+    this.#budgets = new BudgetsChecker(this.#world.config, { room, unfunded }, this.#as("budgets"));
+    this.#slices.begin(room);
     this.#ofThisLife = life.checkers;
   }
 
@@ -119,4 +131,8 @@ export class CheckerSuite {
       this.violations.push({ checker, atUs: this.#nowUs, request, message });
     };
   }
+}
+
+function isOfSlice(effect: Effect): boolean {
+  return effect.kind === "append_ledger" && sliceOf(effect.entry.hold) !== null;
 }

@@ -106,8 +106,9 @@ export class WaitingChecker implements Checker {
     for (const worker of free) {
       const served = worker.models.find(({ model }) => model === request.model);
       if (served === undefined || served.inFlight + places > served.slots || served.isRefusing) continue;
-      const isFit =
-        attempts === 0 || this.#attempts.mayGoTo(id, { worker: worker.worker, model: request.model });
+      // A hedge that goes on alone has been nowhere yet, and can't go where the first has failed.
+      const isNew = attempts === 0 && !isHedge(id);
+      const isFit = isNew || this.#attempts.mayGoTo(id, { worker: worker.worker, model: request.model });
       if (!isFit || !this.#knowledge.hasLabels(worker.worker, request)) continue;
       const tokenBytes = this.#tokenBytes(worker.worker, request.model);
       const sessionBytes = Math.min(tokens, served.contextTokens) * tokenBytes;

@@ -45,6 +45,7 @@ export function scenarioOf(experiment: Experiment): Scenario {
       patienceUs: 0,
       names: models,
     },
+    slices: null,
     isAnsweredOut: true,
     hasOperator: false,
     disk: { syncUs: ledgerUs, relaxedUs: ledgerUs },
