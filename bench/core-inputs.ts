@@ -1,3 +1,4 @@
+import { NO_GPU } from "../src/core/budget/gpu-time.ts";
 import { type HeartbeatReceived, type Hints, NO_HINTS } from "../src/core/events.ts";
 import type { Endpoint } from "../src/core/fleet/endpoint.ts";
 import { footprint } from "../src/core/placement/placement.ts";
@@ -94,5 +95,6 @@ export function attemptOn(endpoint: Endpoint, packet: Packet, nowUs: Micros): At
     isShort: false,
     progressUs: nowUs,
     silence: null,
+    gpu: { share: NO_GPU, next: null, creditGpuUs: 0, timer: null, shortage: null },
   };
 }

@@ -32,6 +32,7 @@ const USED_BEFORE = {
   outputTokens: 30_000,
   reasoningTokens: 0,
   requests: 400,
+  gpuUs: 0,
 };
 const WORST_CASE: Charge = { ...NOTHING, nanoUsd: 912_000, inputTokens: 200, outputTokens: 256, requests: 1 };
 const USED: Charge = { ...NOTHING, nanoUsd: 328_000, inputTokens: 200, outputTokens: 64, requests: 1 };

@@ -1,5 +1,6 @@
 import type { DatabaseSync } from "node:sqlite";
 import { Accounts } from "../core/budget/accounts.ts";
+import { formatAmount } from "../core/budget/limits.ts";
 import { pathOf } from "../core/budget/paths.ts";
 import { formatUsd } from "../core/budget/money.ts";
 import type { Micros } from "../core/units.ts";
@@ -20,6 +21,8 @@ export interface AccountLine {
   requests: number;
   input_tokens: number;
   output_tokens: number;
+  /** To the microsecond. */
+  gpu_seconds: string;
 }
 
 /** Whoever has spent, has a key or has a limit, with all above them: in order of their paths, each after the one above it. */
@@ -44,6 +47,7 @@ export function accountLines(database: DatabaseSync, top: string, nowUs: Micros)
         requests: posted.requests,
         input_tokens: posted.inputTokens,
         output_tokens: posted.outputTokens,
+        gpu_seconds: formatAmount("gpu_seconds", BigInt(posted.gpuUs)),
       };
     });
   });

@@ -7,6 +7,7 @@ export const AMOUNT_COLUMNS = [
   "cached_tokens",
   "output_tokens",
   "reasoning_tokens",
+  "gpu_seconds",
   "usd",
   "in_doubt_usd",
 ] as const;

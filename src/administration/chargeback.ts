@@ -1,4 +1,5 @@
 import type { DatabaseSync } from "node:sqlite";
+import { formatAmount } from "../core/budget/limits.ts";
 import { formatUsd } from "../core/budget/money.ts";
 import { addSum, newSum } from "../core/budget/sums.ts";
 import type { Micros } from "../core/units.ts";
@@ -28,13 +29,15 @@ export interface Chargeback {
 /** Null where an account has no such level. Dimensions that are not told apart are absent. */
 export type ChargebackLine = Partial<Record<Dimension, string | null>> & Amounts;
 
-/** Money as exact decimals. */
+/** Money and GPU time as exact decimals. */
 export interface Amounts {
   requests: number;
   input_tokens: number;
   cached_tokens: number;
   output_tokens: number;
   reasoning_tokens: number;
+  /** Time of GPUs, to the microsecond. */
+  gpu_seconds: string;
   usd: string;
   /** The part of `usd` that was charged in full because nobody knows yet what was used. */
   in_doubt_usd: string;
@@ -127,6 +130,7 @@ function amountsOf({ sum, inDoubtNanoUsd }: Group): Amounts {
     cached_tokens: sum.cachedTokens,
     output_tokens: sum.outputTokens,
     reasoning_tokens: sum.reasoningTokens,
+    gpu_seconds: formatAmount("gpu_seconds", BigInt(sum.gpuUs)),
     usd: formatUsd(sum.nanoUsd),
     in_doubt_usd: formatUsd(inDoubtNanoUsd),
   };

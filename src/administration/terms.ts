@@ -1,12 +1,12 @@
 import {
   LIMIT_UNITS,
+  parseAmount,
   type LimitRow,
   type LimitUnit,
   THRESHOLD_ACTIONS,
   type Threshold,
   type ThresholdAction,
 } from "../core/budget/limits.ts";
-import { parseUsd } from "../core/budget/money.ts";
 import { type LimitWindow, parseWindow, UTC, WINDOW_FORMS } from "../core/budget/windows.ts";
 import { unknownName } from "../config/nearest-name.ts";
 import { isName, LEVELS_MAX, NAME_RULE, readAccount, ROOT } from "../keys/account-path.ts";
@@ -59,18 +59,26 @@ export function readUnit(value: string): LimitUnit {
   throw new TermError("unit", unknownName("unit", value, LIMIT_UNITS));
 }
 
+/** Of units that are no counts. */
+const AMOUNT_FORMS: Readonly<Partial<Record<LimitUnit, string>>> = {
+  usd: "USD as a decimal, such as 5 or 0.25",
+  gpu_seconds: "seconds as a decimal, to the microsecond, such as 3600 or 0.5",
+};
+
 export function readRole(value: string): KeyRole {
   const role = KEY_ROLES.find((known) => known === value);
   if (role !== undefined) return role;
   throw new TermError("role", unknownName("role", value, KEY_ROLES));
 }
 
-/** As it is stored: nano-USD for `usd`, a count for the others. */
+/** As it is stored: nano-USD for `usd`, µs for `gpu_seconds`, a count for the others. */
 export function readAmount(value: string, unit: LimitUnit): string {
-  const amount = unit === "usd" ? parseUsd(value) : /^\d+$/.test(value) ? BigInt(value) : null;
+  const amount = parseAmount(unit, value);
   if (amount !== null && amount <= AMOUNT_MAX) return amount.toString();
-  const wanted = unit === "usd" ? "USD as a decimal, such as 5 or 0.25" : "a whole number, such as 1000";
-  throw new TermError("amount", `"${value}" is no amount of ${unit}: give ${wanted}`);
+  throw new TermError(
+    "amount",
+    `"${value}" is no amount of ${unit}: give ${AMOUNT_FORMS[unit] ?? "a whole number, such as 1000"}`,
+  );
 }
 
 /** A time zone by its name, in its usual spelling. */

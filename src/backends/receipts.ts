@@ -18,6 +18,7 @@ const answerSchema = z.object({
       completion_tokens: count,
       continued_from: count.default(0),
       finish_reason: z.string().default(""),
+      ran_us: z.int().min(0).optional(),
     }),
   ),
 });
@@ -65,6 +66,7 @@ function parse(text: string): ReceiptsRead["receipts"] {
     model: receipt.model,
     continuedFrom: receipt.continued_from,
     isParked: receipt.finish_reason === "parked",
+    ...(receipt.ran_us === undefined ? {} : { ranUs: receipt.ran_us }),
     usage: {
       promptTokens: receipt.prompt_tokens,
       cachedTokens: receipt.cached_tokens,

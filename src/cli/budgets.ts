@@ -29,7 +29,7 @@ import { table } from "./table.ts";
 const EXAMPLES = `
 Accounts are global, tenants such as acme, and whatever is below them: projects such as acme/research, and
 keys such as acme/research/alice. Each spends under its own limits and all those above it. Units are usd,
-tokens, input_tokens, output_tokens and requests. Windows are total, minute, hour, day, week, month, and
+tokens, input_tokens, output_tokens, requests, and gpu_seconds: time on GPUs. Windows are total, minute, hour, day, week, month, and
 "rolling 3600s" for the last so many seconds at any moment; days, weeks and months are those of --zone.
 
 Examples:
@@ -37,11 +37,12 @@ Examples:
   $ npm run headgate -- budgets set acme/research usd 500 --per month --zone Europe/Berlin --alert 80
   $ npm run headgate -- budgets set acme usd 5 --per day --hold-low-priority 90:high
   $ npm run headgate -- budgets set global tokens 1000000
+  $ npm run headgate -- budgets set acme/lab gpu_seconds 3600 --per day
   $ npm run headgate -- budgets remove acme usd --per day
   $ npm run headgate -- budgets alerts`;
 
 const ACCOUNT_FORM = "global, acme, acme/research or acme/research/alice";
-const UNIT_FORM = "usd, tokens, input_tokens, output_tokens or requests";
+const UNIT_FORM = "usd, tokens, input_tokens, output_tokens, requests or gpu_seconds";
 
 interface WindowArguments extends LedgerArguments {
   per: string;
@@ -90,7 +91,7 @@ function addSet(budgets: Command): void {
     .description("set a limit; it binds within a quarter of a second, and what is already held stays held")
     .argument("<account>", ACCOUNT_FORM, parseAccount)
     .argument("<unit>", UNIT_FORM, parseUnit)
-    .argument("<amount>", "USD as a decimal, or a count")
+    .argument("<amount>", "USD or GPU-seconds as a decimal, or a count")
     .addOption(windowOption())
     .addOption(zoneOption())
     .option("--alert <percent>", "tell webhooks when so much of it is spent; may be repeated", parsePercents)

@@ -42,7 +42,8 @@ export function addChargebackCommand(program: Command): void {
       `
 What a request used counts at the time when it was let through. A tenant is the first level below global, a
 key is a key, a project is what is between them, and an agent and its task are what requests name below a
-key. What is in doubt was charged in full after a crash; a worker's receipts may still lower it.
+key. What is in doubt was charged in full after a crash; a worker's receipts may still lower it. gpu_seconds
+is the time that requests kept GPUs of your own busy, or set aside.
 
 Examples:
   $ npm run --silent headgate -- chargeback --last-month --zone Europe/Berlin --csv > last-month.csv

@@ -4,7 +4,7 @@ import { readEnvironment } from "../config/environment.ts";
 import { LABEL_RULE, parseLabels } from "../config/labels.ts";
 import { isHubAddress, type LoadedConfig, loadConfig } from "../config/load.ts";
 import { MILLIS_PER_SECOND } from "../core/units.ts";
-import { WORKER_ROLES, type WorkerRole } from "../core/vocabulary.ts";
+import { GPUS_MAX, WORKER_ROLES, type WorkerRole } from "../core/vocabulary.ts";
 import { createLog } from "../observability/log.ts";
 import type { ModelOptions, WorkerOptions } from "../worker/options.ts";
 import { runWorkerProcess } from "../worker/process.ts";
@@ -19,6 +19,7 @@ interface WorkerArguments {
   url?: string;
   supervisor?: string[];
   slots?: number;
+  gpus?: number;
   contextTokens?: number;
   threads?: number;
   gpu?: boolean;
@@ -39,6 +40,7 @@ export function addWorkerCommand(program: Command): void {
     .option("--url <url>", "address at which supervisors reach this worker")
     .option("--supervisor <url...>", "supervisors to report to")
     .option("--slots <count>", "generations at the same time, for each model", parseCount)
+    .option("--gpus <count>", "GPUs that the slots of a model share (default: 1)", parseGpus)
     .option("--context-tokens <count>", "tokens of prompt and answer together", parseCount)
     .option("--threads <count>", "CPU threads (default: measured)", parseCount)
     .option("--gpu", "use a GPU build of the engine, if one is installed")
@@ -79,6 +81,7 @@ function fromArguments(given: WorkerArguments): WorkerOptions {
     models: models.map((model) => ({
       ...model,
       ...(given.slots === undefined ? {} : { slots: given.slots }),
+      ...(given.gpus === undefined ? {} : { gpus: given.gpus }),
       ...(given.contextTokens === undefined ? {} : { contextTokens: given.contextTokens }),
     })),
     supervisors,
@@ -144,10 +147,17 @@ function modelOptions(name: string, { config, folder }: LoadedConfig): ModelOpti
   const model = config.models[name]!;
   return {
     name,
+    gpus: model.gpus,
     path: isHubAddress(model.path) ? model.path : resolve(folder, model.path),
     ...(model.slots === undefined ? {} : { slots: model.slots }),
     ...(model.context_tokens === undefined ? {} : { contextTokens: model.context_tokens }),
   };
+}
+
+function parseGpus(argument: string): number {
+  const gpus = Number(argument);
+  if (argument.trim() !== "" && gpus >= 0 && gpus <= GPUS_MAX) return gpus;
+  throw new InvalidArgumentError(`give a number from 0 to ${GPUS_MAX}, such as 2 or 0.5`);
 }
 
 /** `name=path`, or a path whose file name without its ending becomes the name. */

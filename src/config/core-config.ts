@@ -4,7 +4,7 @@ import type { CoreConfig } from "../core/config.ts";
 import { MILLIS_PER_SECOND, seconds } from "../core/units.ts";
 import type { PriceEntry } from "../prices/price-entry.ts";
 import { toScheduling } from "./scheduling.ts";
-import type { Config } from "./schema.ts";
+import { type Config, CONCURRENCY_DEFAULT } from "./schema.ts";
 
 const SEEDS = 2 ** 32;
 
@@ -18,9 +18,10 @@ export function toCoreConfig(config: Config): CoreConfig {
     remotes: config.remotes.map((remote) => ({
       name: remote.name,
       models: Object.keys(remote.models),
-      concurrencyMax: remote.concurrency_max,
+      concurrencyMax: remote.concurrency_max ?? CONCURRENCY_DEFAULT,
       contextTokens: remote.context_tokens,
       labels: remote.labels,
+      ...(remote.gpus === 0 ? {} : { gpus: remote.gpus }),
     })),
     scheduling: toScheduling(config),
     seed: config.seed ?? randomInt(SEEDS),
@@ -29,6 +30,7 @@ export function toCoreConfig(config: Config): CoreConfig {
     ),
     defaultPrice: config.default_price ?? null,
     packetTokens: config.budgets.packet_tokens,
+    gpuPacketUs: seconds(config.budgets.gpu_packet_seconds),
     slices: {
       openMax: slices.open_max,
       perPayerMax: slices.per_key_max,

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { WORKER_ROLES } from "../core/vocabulary.ts";
+import { GPUS_MAX, WORKER_ROLES } from "../core/vocabulary.ts";
 import type { Prices } from "../prices/price-entry.ts";
 import { labelsSchema } from "./labels.ts";
 import { defaultPriceSchema, priceSchema } from "./price-schema.ts";
@@ -10,6 +10,11 @@ import { bytes, count, name, schedulingSchema, seconds } from "./scheduling-sche
 const MIB = 1024 * 1024;
 const GIB = 1024 * MIB;
 const WEBHOOKS_MAX = 16;
+
+/** Requests in flight at one remote, unless it says. */
+export const CONCURRENCY_DEFAULT = 256;
+/** Down to a thousandth. */
+const gpus = z.number().min(0).max(GPUS_MAX).multipleOf(0.001);
 
 /** A model that an embedded worker loads. */
 const model = z.strictObject({
@@ -23,6 +28,11 @@ const model = z.strictObject({
     .optional()
     .describe("tokens of prompt and answer together; what the file says if absent"),
   slots: count.optional().describe("generations that run at the same time on each worker"),
+  gpus: gpus
+    .default(1)
+    .describe(
+      "GPUs of one worker that this model runs on, such as 2 or 0.5: its slots share them, and time on them is counted in `gpu_seconds`. A CPU that stands in for one is one; 0 counts nothing",
+    ),
   max_tokens_default: count.default(256).describe("ceiling on generated tokens when a request names none"),
 });
 
@@ -47,7 +57,14 @@ const remote = z.strictObject({
   url: z.url({ protocol: /^https?$/ }).describe("base address, with `/v1` if the server has it"),
   api_key_env: z.string().min(1).optional().describe("environment variable that holds the key"),
   models: z.record(name, z.string().min(1)).describe("name that clients use: name that the server uses"),
-  concurrency_max: count.default(256).describe("requests in flight at the same time"),
+  concurrency_max: count
+    .optional()
+    .describe(`requests in flight at the same time; ${CONCURRENCY_DEFAULT} if absent`),
+  gpus: gpus
+    .default(0)
+    .describe(
+      "GPUs behind it, where they are your own: `concurrency_max` requests share them, and has to be given then. Time on other people's is not counted",
+    ),
   context_tokens: count.default(131_072).describe("tokens of prompt and answer together"),
   max_tokens_default: count
     .default(4_096)
@@ -110,6 +127,14 @@ export const configSchema = z
           .default(128)
           .describe(
             "generated tokens of each choice that are paid for at a time, where a worker can stop in between",
+          ),
+        gpu_packet_seconds: z
+          .number()
+          .min(0.1)
+          .max(3_600)
+          .default(10)
+          .describe(
+            "seconds on GPUs that are held at a time for each place an answer takes, where a limit counts `gpu_seconds`",
           ),
         slices: z
           .strictObject({
@@ -199,7 +224,13 @@ function checkReferences(config: z.infer<typeof configSchema>, context: z.Refine
       }
     }
   }
-  for (const [i, { name: id }] of config.remotes.entries()) {
+  for (const [i, { name: id, ...given }] of config.remotes.entries()) {
+    if (given.gpus > 0 && given.concurrency_max === undefined) {
+      report(
+        ["remotes", i, "gpus"],
+        "give concurrency_max, too: each request is charged its part of the GPUs",
+      );
+    }
     if (ids.has(id)) report(["remotes", i, "name"], `"${id}" is used twice`);
     ids.add(id);
   }

@@ -20,6 +20,8 @@ export interface CoreConfig {
   defaultPrice: Price | null;
   /** Output tokens of each choice that are held at a time, where the endpoint can be stopped in between. */
   packetTokens: number;
+  /** Time of a GPU that is held at a time for each place that an answer takes, where a limit counts it. */
+  gpuPacketUs: Micros;
   slices: {
     /** Open at the same time: in all, and below one key. */
     openMax: number;
@@ -189,5 +191,7 @@ export interface RemoteConfig {
   concurrencyMax: number;
   /** Tokens of prompt and answer together; what a client asks beyond is left to the endpoint to refuse. */
   contextTokens: number;
+  /** GPUs behind it that GPU time is counted of, shared by `concurrencyMax` places; absent for none. */
+  gpus?: number;
   labels: Readonly<Record<string, string>>;
 }

@@ -25,6 +25,8 @@ export type Deadline =
   | { kind: "endpoint_refused"; endpoint: Endpoint }
   /** The attempt may have shown no progress for too long. */
   | { kind: "attempt_silent"; attempt: Attempt }
+  /** Of the GPU time that is held for the attempt, so much is over that more has to be held, or all. */
+  | { kind: "gpu_time_due"; attempt: Attempt }
   /** The worker may not have been heard of for too long. */
   | { kind: "worker_silent"; worker: Worker }
   /** The account's slice is closed now, if it has not been before. */

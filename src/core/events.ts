@@ -271,6 +271,8 @@ export interface Receipt {
   continuedFrom: number;
   /** It was parked, for another attempt to go on with. */
   isParked: boolean;
+  /** For how long it took places there, all of them together; absent where it does not say. */
+  ranUs?: Micros;
 }
 
 /** A worker said good-bye, or its process was seen to end. */

@@ -2,6 +2,7 @@ import { assert } from "./assert.ts";
 import { type Charge, NOTHING } from "./budget/charge.ts";
 import type { LimitReached } from "./budget/budget.ts";
 import type { Use } from "./budget/use.ts";
+import type { GpuShare } from "./budget/gpu-time.ts";
 import type { Price } from "./budget/money.ts";
 import type { Endpoint } from "./fleet/endpoint.ts";
 import type { RequestArrived } from "./events.ts";
@@ -55,6 +56,10 @@ export interface Packet {
   /** Tokens of each choice that the hold covers, and those among them that a crash would not lose. */
   heldTokens: number;
   creditTokens: number;
+  /** GPU time that the hold covers, what of it a crash would not lose, and what attempts that have ended used of it. */
+  heldGpuUs: number;
+  creditGpuUs: number;
+  usedGpuUs: number;
   /** The limit that has kept it from more tokens. */
   shortage: LimitReached | null;
   /** The account whose budget it waits for, and until when. */
@@ -143,6 +148,21 @@ export interface Attempt {
   /** Of its start, its latest token, or its dispatch: whatever came last. */
   progressUs: Micros;
   silence: TimerHandle | null;
+  /** See `gpu-bounds.ts`. */
+  readonly gpu: GpuBound;
+}
+
+/** How long an attempt may run on GPUs. */
+export interface GpuBound {
+  /** What its places are. */
+  readonly share: GpuShare;
+  /** What the timer is for; null where nothing has to be asked for before the request's own time is over. */
+  next: "ask" | "last_call" | "cut" | null;
+  /** Of the packet's, when that was decided. */
+  creditGpuUs: number;
+  timer: TimerHandle | null;
+  /** The limit that has refused more. */
+  shortage: LimitReached | null;
 }
 
 /** One answer in the making. */
@@ -210,6 +230,9 @@ export function newPacket(
     hold: null,
     heldTokens: 0,
     creditTokens: 0,
+    heldGpuUs: 0,
+    creditGpuUs: 0,
+    usedGpuUs: 0,
     shortage: null,
     waitsFor: null,
     isAsking: false,

@@ -3,6 +3,7 @@ import { type Entrant, Turnstile } from "./admission/turnstile.ts";
 import { assert } from "./assert.ts";
 import type { LimitReached } from "./budget/budget.ts";
 import { chargeFor } from "./budget/coverage.ts";
+import { shareOfPlace } from "./budget/gpu-time.ts";
 import type { Price } from "./budget/money.ts";
 import { Funding } from "./budget/funding.ts";
 import { Batches } from "./batching/batches.ts";
@@ -16,6 +17,7 @@ import type { Deadline, TimerHandle } from "./deadlines.ts";
 import { Attempts } from "./dispatching/attempts.ts";
 import { Breakers } from "./dispatching/breakers.ts";
 import { canCarry } from "./dispatching/carrying.ts";
+import { GpuBounds } from "./dispatching/gpu-bounds.ts";
 import { Moves } from "./dispatching/moves.ts";
 import { Preemption } from "./dispatching/preemption.ts";
 import { Races } from "./dispatching/races.ts";
@@ -62,7 +64,7 @@ import {
   usageSoFar,
 } from "./request.ts";
 import type { Outcome } from "./settling/record.ts";
-import { credibleUsage, recordOf, totalUsage, useOf } from "./settling/settle.ts";
+import { credibleUsage, hasBegun, recordOf, totalUsage, useOf } from "./settling/settle.ts";
 import type { Steps } from "./steps.ts";
 import { Streams } from "./streaming/streams.ts";
 import { Turn } from "./turn.ts";
@@ -96,6 +98,7 @@ export class Supervisor {
   readonly #places: Places;
   readonly #batches: Batches;
   readonly #attempts: Attempts;
+  readonly #gpuBounds: GpuBounds;
   readonly #breakers: Breakers;
   readonly #races: Races;
   readonly #recovery: Recovery;
@@ -121,7 +124,9 @@ export class Supervisor {
       random: random.fork(),
     });
     const rankOf = (band: string | null): number | null => rankOfBand(band, this.#scheduling.queueing);
-    this.#reservations = new Reservations(this.#turn, config, rankOf);
+    const placeOf = (model: string) => this.#fleet.largestPlace(model);
+    this.#reservations = new Reservations(this.#turn, config, { rankOf, placeOf });
+    this.#gpuBounds = new GpuBounds(this.#turn, this.#reservations, config);
     this.#funding = new Funding(this.#turn, this.#reservations, () => this.#draining);
     this.#slices = new SliceKeeper(this.#turn, this.#reservations, config);
     this.#turnstile = new Turnstile({
@@ -348,7 +353,7 @@ export class Supervisor {
   /** A hold is durable: the packet's first, or one that has become longer. */
   #covered(packet: Packet): void {
     const { attempt, request } = packet;
-    if (attempt !== null) return this.#attempts.grant(attempt, packet.creditTokens);
+    if (attempt !== null) return this.#lengthened(attempt);
     // A longer hold of an answer on its way to another worker: whoever goes on with it gets the credit.
     if (packet.stage !== "reserve") return;
     if (packet.rival !== null && packet.isHedge) return this.#places.placeHedge(packet);
@@ -359,6 +364,13 @@ export class Supervisor {
     this.#places.enter(packet);
   }
 
+  /** What it may use has grown: tokens, GPU time, or both. */
+  #lengthened(attempt: Attempt): void {
+    const { creditTokens } = attempt.packet;
+    if (creditTokens > attempt.creditTokens) this.#attempts.grant(attempt, creditTokens);
+    this.#gpuBounds.lengthened(attempt);
+  }
+
   // ── dispatch ───────────────────────────────────────────────────────────────────────────
 
   #dispatch(packet: Packet, endpoint: Endpoint): void {
@@ -367,6 +379,7 @@ export class Supervisor {
     const attempt = this.#attempts.begin(packet, endpoint, {
       isPrefillOnly: this.#placement.isPrefillOnly(packet, endpoint, this.#fleet.available(endpoint.model)),
     });
+    this.#gpuBounds.watch(attempt);
     this.#placement.dispatched(attempt, nowUs);
     this.#queue.dispatched(packet, nowUs);
     this.#races.dispatched(packet, this.#scheduling.tail.hedge);
@@ -435,6 +448,17 @@ export class Supervisor {
     this.#answered(attempt, usageSoFar(attempt));
   }
 
+  /** What is held of GPU time is over. It ends where it is, unless another one races for the same answer. */
+  #outOfTime(attempt: Attempt): void {
+    const { packet, endpoint } = attempt;
+    if (packet.rival !== null) return this.#races.lose(packet);
+    this.#streams.cutAll(attempt, this.#gpuBounds.limitOf(attempt));
+    this.#attempts.cancel(attempt, "gpu_time_over");
+    if (hasBegun(attempt)) this.#breakers.succeeded(endpoint, this.#scheduling.tail.breaker);
+    const usage = usageSoFar(attempt);
+    this.#answered(attempt, usage, useOf(attempt, null) === "unknown" ? "unknown" : chargeFor(packet, usage));
+  }
+
   /** An answer that was to go on elsewhere ends at the token that it has come to, perhaps because nothing is left to pay for more. */
   #endAt(packet: Packet, { attempt }: Carried, shortage: LimitReached | null): void {
     const { request, choice } = packet;
@@ -459,14 +483,14 @@ export class Supervisor {
   }
 
   /** One packet has its answer; the request has its own when all have. */
-  #answered(attempt: Attempt, usage: TokenUsage): void {
+  #answered(attempt: Attempt, usage: TokenUsage, use: Use = chargeFor(attempt.packet, usage)): void {
     const { packet, endpoint } = attempt;
     const { request } = packet;
     if (packet.stage === "dispatch") enter(packet, "stream", this.#turn.nowUs);
     this.#leftEndpoint(attempt, "completed");
     packet.usage = usage;
     this.#streams.answered(attempt);
-    this.#settlePacket(packet, chargeFor(packet, usage));
+    this.#settlePacket(packet, use);
     this.#completeIfAnswered(request);
     this.#places.fillOn(endpoint.worker);
   }
@@ -593,12 +617,16 @@ export class Supervisor {
     }
   }
 
-  #receipts({ receipts }: ReceiptsRead): void {
+  #receipts({ worker, receipts }: ReceiptsRead): void {
+    const endpoints = this.#fleet.worker(worker)?.endpoints ?? [];
     for (const receipt of receipts) {
-      this.#reservations.adjust(receipt, (atUs) => {
+      const endpoint = endpoints.find(({ model }) => model === receipt.model);
+      const priceAt = (atUs: Micros): Price | null => {
         const price = priceOf(receipt.model, this.#config, atUs);
         return "code" in price ? null : price;
-      });
+      };
+      const place = endpoint === undefined ? null : shareOfPlace(endpoint);
+      this.#reservations.adjust(receipt, { priceAt, place });
     }
   }
 
@@ -646,6 +674,9 @@ export class Supervisor {
       case "endpoint_refused":
         this.#attempts.forgive(deadline.endpoint);
         return this.#places.fill(deadline.endpoint.model);
+      case "gpu_time_due":
+        if (this.#gpuBounds.due(deadline.attempt)) this.#outOfTime(deadline.attempt);
+        return;
       case "worker_silent":
         if (this.#health.isDead(deadline.worker)) this.#evict(deadline.worker, NO_HEARTBEAT);
         return;
@@ -700,8 +731,10 @@ export class Supervisor {
   /** An answer that has asked for more may go on, or ends where its credit does; a packet that waits for its budget may have it. */
   #leased(packet: Packet): void {
     const { attempt, waitsFor } = packet;
-    if (waitsFor !== null) this.#fundPacket(packet);
-    else if (attempt !== null && this.#streams.retry(attempt)) this.#cutOff(attempt);
+    if (waitsFor !== null) return this.#fundPacket(packet);
+    if (attempt === null) return;
+    this.#gpuBounds.retry(attempt);
+    if (this.#streams.retry(attempt)) this.#cutOff(attempt);
   }
 
   /** Workers may know what another supervisor's last answers came to. */

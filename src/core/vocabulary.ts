@@ -25,6 +25,8 @@ export interface ServedModel {
   contextTokens: number;
   /** Generations it runs at the same time; what comes beyond is refused, not queued. */
   slots: number;
+  /** GPUs that all slots share, down to a thousandth; absent where no GPU time is counted. */
+  gpus?: number;
   /** KV cache for one token of one sequence: see `fleet/kv.ts` for the formula. */
   kvBytesPerToken: number;
   /** Workers with the same one can go on with each other's answers; null when not told. */
@@ -32,6 +34,9 @@ export interface ServedModel {
   /** Workers with the same one can load each other's KV state; null when not told. */
   stateFingerprint?: string | null;
 }
+
+/** That one model runs on, on one worker or behind one remote. */
+export const GPUS_MAX = 1_000;
 
 /**
  * - `headgate`: token counts in every event, and credit: it stops where its holds end;

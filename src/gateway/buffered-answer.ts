@@ -38,7 +38,9 @@ export class BufferedAnswer implements Answer {
   finishChoice(choice: number, outbox: Outbox, ending: Ending): void {
     const { request, surface } = this.#options;
     const text = outbox.takeGranted();
-    if (outbox.format === "document") {
+    // It has been cut off, by time, before its document came: an answer of ours stands for it.
+    const isOutOfTime = text === "" && ending.shortage?.unit === "gpu_seconds";
+    if (outbox.format === "document" && !isOutOfTime) {
       // All choices of a remote API come in one document, with the first of them.
       this.#document ??= text;
       this.#shortage ??= ending.shortage;

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { HeartbeatReceived } from "../core/events.ts";
 import { labelsSchema } from "../config/labels.ts";
-import { ANY_MODEL, WORKER_ROLES } from "../core/vocabulary.ts";
+import { ANY_MODEL, GPUS_MAX, WORKER_ROLES } from "../core/vocabulary.ts";
 import type { ServedModel } from "../core/vocabulary.ts";
 
 /** A worker's report, without what is known only once it has arrived. */
@@ -14,6 +14,8 @@ export interface WorkerReport extends Omit<HeartbeatReceived, "kind" | "report" 
 export const TIMESTAMP_ERROR = "Stale or invalid timestamp";
 
 const MIB = 1024 * 1024;
+/** Of a worker that does not say: what it runs on, whatever that is. */
+const GPUS_DEFAULT = 1;
 const count = z.int().min(0);
 
 const limitsSchema = z
@@ -43,6 +45,7 @@ const modelSchema = z.object({
     .refine((name) => name !== ANY_MODEL, `"${ANY_MODEL}" is no model's name`),
   context_tokens: z.int().min(1),
   slots: z.int().min(1),
+  gpus: z.number().min(0).max(GPUS_MAX).default(GPUS_DEFAULT),
   kv_bytes_per_token: z.number().min(0),
   model_hash: fingerprint,
   state_fingerprint: fingerprint,
@@ -103,7 +106,7 @@ function isForeignReport(document: object): boolean {
 
 /** Such a worker is sent any model's requests; how long they may be and what they cost it, only it knows. */
 function anyModel(slots: number): ServedModel {
-  return { model: ANY_MODEL, contextTokens: 131_072, slots, kvBytesPerToken: 0 };
+  return { model: ANY_MODEL, contextTokens: 131_072, slots, gpus: GPUS_DEFAULT, kvBytesPerToken: 0 };
 }
 
 function servedModel(served: z.infer<typeof modelSchema>): ServedModel {
@@ -111,6 +114,7 @@ function servedModel(served: z.infer<typeof modelSchema>): ServedModel {
     model: served.model,
     contextTokens: served.context_tokens,
     slots: served.slots,
+    gpus: served.gpus,
     kvBytesPerToken: served.kv_bytes_per_token,
     modelHash: served.model_hash,
     stateFingerprint: served.state_fingerprint,

@@ -2,7 +2,7 @@ import { mkdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { beginAudit } from "./audit/begin.ts";
-import { migrateFrom1 } from "./migration.ts";
+import { migrateFrom1, migrateFrom2 } from "./migration.ts";
 import { type Ownership, takeOwnership } from "./ownership.ts";
 import { SCHEMA, SCHEMA_VERSION } from "./schema.ts";
 import { inTransaction } from "./transaction.ts";
@@ -67,9 +67,12 @@ function bringUp(database: DatabaseSync, path: string): void {
   // Another process may have been faster.
   const version = versionOf(database, path);
   if (version === SCHEMA_VERSION) return;
-  if (version === 0) database.exec(SCHEMA);
-  else migrateFrom1(database);
-  beginAudit(database);
+  if (version === 2) migrateFrom2(database);
+  else {
+    if (version === 0) database.exec(SCHEMA);
+    else migrateFrom1(database);
+    beginAudit(database);
+  }
   database.exec(`PRAGMA application_id = ${APPLICATION_ID}`);
   database.exec(`PRAGMA user_version = ${SCHEMA_VERSION}`);
 }

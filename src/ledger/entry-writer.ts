@@ -109,7 +109,7 @@ function prepare(database: DatabaseSync): Statements {
     commit: database.prepare("COMMIT"),
     insertEntry: database.prepare(
       `INSERT INTO entries (sequence, at_us, operation, hold, account, nano_usd, input_tokens, output_tokens, requests,
-         held_at_us, in_doubt, overage, model, cached_tokens, reasoning_tokens) VALUES (${fields})`,
+         held_at_us, in_doubt, overage, model, cached_tokens, reasoning_tokens, gpu_us, parts) VALUES (${fields})`,
     ),
   };
 }

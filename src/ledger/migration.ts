@@ -1,8 +1,15 @@
 import type { DatabaseSync } from "node:sqlite";
 import { AccountIds } from "./account-ids.ts";
 import { readEntries } from "./restore.ts";
-import { KEYS, TABLES_OF_2 } from "./schema.ts";
+import { KEYS, TABLES_SINCE_2 } from "./schema.ts";
 import { Summary } from "./summary.ts";
+
+/** GPU time, and the parts of what was posted in doubt. */
+const COLUMNS_OF_3 = `
+  ALTER TABLE entries ADD COLUMN gpu_us INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE entries ADD COLUMN parts TEXT;
+  ALTER TABLE balances ADD COLUMN gpu_us INTEGER NOT NULL DEFAULT 0;
+`;
 
 /** Memory for what was posted and is not in the tables yet. */
 const ENTRIES_AT_ONCE = 100_000;
@@ -18,6 +25,7 @@ export function migrateFrom1(database: DatabaseSync): void {
     ALTER TABLE entries ADD COLUMN reasoning_tokens INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE balances ADD COLUMN cached_tokens INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE balances ADD COLUMN reasoning_tokens INTEGER NOT NULL DEFAULT 0;
+    ${COLUMNS_OF_3}
     ALTER TABLE limits ADD COLUMN thresholds TEXT NOT NULL DEFAULT '[]';
     ALTER TABLE limit_changes ADD COLUMN thresholds_before TEXT NOT NULL DEFAULT '[]';
     ALTER TABLE limit_changes ADD COLUMN thresholds_after TEXT NOT NULL DEFAULT '[]';
@@ -28,7 +36,7 @@ export function migrateFrom1(database: DatabaseSync): void {
       SELECT 'global/' || tenant || '/' || name, tenant, name, 'spend', hash, start, created_us, disabled_us, version
       FROM keys_of_1;
     DROP TABLE keys_of_1;
-    ${TABLES_OF_2}
+    ${TABLES_SINCE_2}
 
     DELETE FROM balances WHERE window = 'total';
     UPDATE snapshot SET sequence = 0, clock_us = 0, holds = '[]';
@@ -39,4 +47,12 @@ export function migrateFrom1(database: DatabaseSync): void {
     if (summary.unsummed >= ENTRIES_AT_ONCE) summary.writeSnapshot();
   }
   summary.writeSnapshot();
+}
+
+/**
+ * From version 2, which counted no GPU time. What its audit has hashed stays as it is: nothing there says anything new. Posts
+ * in doubt of that time have no parts, and are corrected as they were then: in the windows of the first. Within a transaction.
+ */
+export function migrateFrom2(database: DatabaseSync): void {
+  database.exec(`${COLUMNS_OF_3} ALTER TABLE usage ADD COLUMN gpu_us INTEGER NOT NULL DEFAULT 0;`);
 }

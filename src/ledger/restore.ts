@@ -21,10 +21,10 @@ import { consistently } from "./transaction.ts";
 import { readZones } from "./zone-table.ts";
 
 const ENTRY_COLUMNS = `sequence, at_us, operation, hold, name, nano_usd, input_tokens, output_tokens, requests,
-  held_at_us, in_doubt, overage, model, cached_tokens, reasoning_tokens`;
+  held_at_us, in_doubt, overage, model, cached_tokens, reasoning_tokens, gpu_us, parts`;
 const WITH_ACCOUNT = "JOIN accounts ON accounts.id = entries.account";
 const BALANCE_COLUMNS = `name, balances.window, start_us, CAST(nano_usd AS TEXT), input_tokens, cached_tokens,
-  output_tokens, reasoning_tokens, requests`;
+  output_tokens, reasoning_tokens, requests, gpu_us`;
 
 /** What the file adds up to now. What windows were before the snapshot and are no more stands in `usage` only. */
 export function readState(database: DatabaseSync): LedgerState {
@@ -171,7 +171,7 @@ function toBalance([
   cachedTokens,
   ...rest
 ]: BalanceFields): BalanceRow {
-  const [outputTokens, reasoningTokens, requests] = rest;
+  const [outputTokens, reasoningTokens, requests, gpuUs] = rest;
   return {
     account,
     window,
@@ -182,6 +182,7 @@ function toBalance([
     outputTokens,
     reasoningTokens,
     requests,
+    gpuUs,
   };
 }
 
@@ -200,7 +201,7 @@ function readDoubtful(database: DatabaseSync, through: number): DoubtfulPost[] {
   statement.setReturnArrays(true);
   const latestFirst = statement.all({ through }) as unknown as EntryRow[];
   return latestFirst.toReversed().map((row) => {
-    const { hold, account, model, heldAtUs, charge } = toEntry(row);
-    return { hold, account, model, heldAtUs, charge };
+    const { hold, account, model, heldAtUs, charge, parts } = toEntry(row);
+    return { hold, account, model, heldAtUs, charge, parts };
   });
 }

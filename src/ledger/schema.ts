@@ -1,5 +1,5 @@
 /** Of the tables below; a file made by a later Headgate is refused, one made by an earlier is brought up to it. */
-export const SCHEMA_VERSION = 2;
+export const SCHEMA_VERSION = 3;
 
 /** What was posted, in every unit that is counted; as columns of a row that sums it up. */
 const SUMS = `nano_usd INTEGER NOT NULL,
@@ -7,10 +7,11 @@ const SUMS = `nano_usd INTEGER NOT NULL,
     cached_tokens INTEGER NOT NULL,
     output_tokens INTEGER NOT NULL,
     reasoning_tokens INTEGER NOT NULL,
-    requests INTEGER NOT NULL`;
+    requests INTEGER NOT NULL,
+    gpu_us INTEGER NOT NULL DEFAULT 0`;
 
 /**
- * Tables that version 1 did not have.
+ * Tables that version 1 did not have, as they are now.
  *
  * `usage` is what was posted up to the snapshot, by the account that spent it, the model, and the quarter of an hour (UTC)
  * of when it was held: days of every time zone, and every calendar window longer than a minute, are whole numbers of
@@ -19,7 +20,7 @@ const SUMS = `nano_usd INTEGER NOT NULL,
  * reached in an instance of its window, and how far its delivery is; a limit of another amount has thresholds elsewhere,
  * which can be reached anew.
  */
-export const TABLES_OF_2 = `
+export const TABLES_SINCE_2 = `
   CREATE TABLE usage (
     account INTEGER NOT NULL REFERENCES accounts,
     quarter_us INTEGER NOT NULL,
@@ -80,7 +81,7 @@ export const KEYS = `
 /**
  * `entries` is the truth: one row for each ledger entry, never changed. What it adds up to, up to
  * the sequence in `snapshot`, stands in `balances` and `usage`, so that nobody has to add it all up again; money
- * is in nano-USD and times are in µs.
+ * is in nano-USD and times are in µs. `parts` are those of a hold that was posted in doubt, as JSON, where it had several.
  *
  * `limits` and `keys` are as they stand now, with the version of their last change, by which a
  * running supervisor finds what is new; `limit_changes` is how the limits came about. Thresholds are JSON.
@@ -106,7 +107,9 @@ export const SCHEMA = `
     overage TEXT,
     model TEXT NOT NULL DEFAULT '',
     cached_tokens INTEGER NOT NULL DEFAULT 0,
-    reasoning_tokens INTEGER NOT NULL DEFAULT 0
+    reasoning_tokens INTEGER NOT NULL DEFAULT 0,
+    gpu_us INTEGER NOT NULL DEFAULT 0,
+    parts TEXT
   ) STRICT;
   CREATE INDEX entries_in_doubt ON entries (hold) WHERE in_doubt = 1;
   CREATE INDEX entries_adjusting ON entries (hold) WHERE operation = 'adjust';
@@ -130,6 +133,7 @@ export const SCHEMA = `
     requests INTEGER NOT NULL,
     cached_tokens INTEGER NOT NULL DEFAULT 0,
     reasoning_tokens INTEGER NOT NULL DEFAULT 0,
+    gpu_us INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (account, window, start_us)
   ) STRICT, WITHOUT ROWID;
 
@@ -158,5 +162,5 @@ export const SCHEMA = `
   ) STRICT;
 
   ${KEYS}
-  ${TABLES_OF_2}
+  ${TABLES_SINCE_2}
 `;

@@ -1,4 +1,5 @@
 import type { Hold, LedgerState } from "../core/budget/accounts.ts";
+import { type Charge, NOTHING } from "../core/budget/charge.ts";
 
 /** What of a snapshot follows from no sums: open holds, slices among them, and which slices were closed. */
 export type SnapshotHolds = Pick<LedgerState, "holds"> & Required<Pick<LedgerState, "closed">>;
@@ -10,5 +11,23 @@ export function packHolds({ holds, closed }: SnapshotHolds): string {
 
 export function unpackHolds(text: string): SnapshotHolds {
   const read = JSON.parse(text) as Hold[] | SnapshotHolds;
-  return Array.isArray(read) ? { holds: read, closed: [] } : read;
+  const { holds, closed } = Array.isArray(read) ? { holds: read, closed: [] } : read;
+  return { holds: holds.map(inEveryUnit), closed };
+}
+
+/** What an earlier version has written does not name every unit. */
+function inEveryUnit(hold: Hold): Hold {
+  return {
+    ...hold,
+    parts: hold.parts.map(({ atUs, charge }) => ({ atUs, charge: whole(charge) })),
+    charge: whole(hold.charge),
+    ...(hold.amounts === undefined ? {} : { amounts: whole(hold.amounts) }),
+    ...(hold.draws === undefined
+      ? {}
+      : { draws: hold.draws.map(({ slice, charge }) => ({ slice, charge: whole(charge) })) }),
+  };
+}
+
+function whole(charge: Partial<Charge>): Charge {
+  return { ...NOTHING, ...charge };
 }

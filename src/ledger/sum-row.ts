@@ -8,6 +8,7 @@ export type SumRow = [
   outputTokens: number,
   reasoningTokens: number,
   requests: number,
+  gpuUs: number,
 ];
 
 export function toSum([
@@ -17,6 +18,15 @@ export function toSum([
   outputTokens,
   reasoningTokens,
   requests,
+  gpuUs,
 ]: SumRow): Sum {
-  return { nanoUsd: BigInt(nanoUsd), inputTokens, cachedTokens, outputTokens, reasoningTokens, requests };
+  return {
+    nanoUsd: BigInt(nanoUsd),
+    inputTokens,
+    cachedTokens,
+    outputTokens,
+    reasoningTokens,
+    requests,
+    gpuUs,
+  };
 }

@@ -114,15 +114,15 @@ export class Summary {
 
   #addBalance(row: BalanceRow): void {
     const { account, window, startUs, nanoUsd, inputTokens, outputTokens, requests } = row;
-    const { cachedTokens, reasoningTokens } = row;
+    const { cachedTokens, reasoningTokens, gpuUs } = row;
     const id = this.#ids.idOf(account);
-    const sums = [BigInt(nanoUsd), inputTokens, outputTokens, requests, cachedTokens, reasoningTokens];
+    const sums = [BigInt(nanoUsd), inputTokens, outputTokens, requests, cachedTokens, reasoningTokens, gpuUs];
     this.#statements.addBalance.run(id, window, startUs, ...sums);
   }
 
   #addUsage({ account, quarterUs, model, sum }: QuarterUse): void {
-    const { nanoUsd, inputTokens, cachedTokens, outputTokens, reasoningTokens, requests } = sum;
-    const sums = [nanoUsd, inputTokens, cachedTokens, outputTokens, reasoningTokens, requests];
+    const { nanoUsd, inputTokens, cachedTokens, outputTokens, reasoningTokens, requests, gpuUs } = sum;
+    const sums = [nanoUsd, inputTokens, cachedTokens, outputTokens, reasoningTokens, requests, gpuUs];
     this.#statements.addUsage.run(this.#ids.idOf(account), quarterUs, model, ...sums);
   }
 }
@@ -137,15 +137,16 @@ function prepare(database: DatabaseSync): Statements {
     "output_tokens",
     "reasoning_tokens",
     "requests",
+    "gpu_us",
   ];
   const adding = summed.map((column) => `${column} = ${column} + excluded.${column}`).join(", ");
   return {
     addBalance: database.prepare(
       `INSERT INTO balances (account, window, start_us, nano_usd, input_tokens, output_tokens, requests,
-         cached_tokens, reasoning_tokens) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET ${adding}`,
+         cached_tokens, reasoning_tokens, gpu_us) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET ${adding}`,
     ),
     addUsage: database.prepare(
-      `INSERT INTO usage (account, quarter_us, model, ${summed.join(", ")}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+      `INSERT INTO usage (account, quarter_us, model, ${summed.join(", ")}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
        ON CONFLICT DO UPDATE SET ${adding}`,
     ),
     dropOver: database.prepare("DELETE FROM balances WHERE account = ? AND window = ? AND start_us < ?"),

@@ -71,7 +71,7 @@ function writeBase(database: DatabaseSync, rows: readonly BalanceRow[]): void {
   const ids = new AccountIds(database);
   const write = database.prepare(
     `INSERT OR REPLACE INTO balances (account, window, start_us, nano_usd, input_tokens, output_tokens, requests,
-       cached_tokens, reasoning_tokens) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+       cached_tokens, reasoning_tokens, gpu_us) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   );
   for (const { account, window, startUs, nanoUsd, inputTokens, outputTokens, requests, ...parts } of rows) {
     const sums = [
@@ -81,6 +81,7 @@ function writeBase(database: DatabaseSync, rows: readonly BalanceRow[]): void {
       requests,
       parts.cachedTokens,
       parts.reasoningTokens,
+      parts.gpuUs,
     ];
     write.run(ids.idOf(account), window, startUs, ...sums);
   }

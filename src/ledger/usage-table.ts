@@ -95,7 +95,7 @@ function* readSummed(
 ): Generator<QuarterUse> {
   const statement = database.prepare(
     `SELECT name, model, quarter_us, CAST(nano_usd AS TEXT), input_tokens, cached_tokens, output_tokens,
-       reasoning_tokens, requests
+       reasoning_tokens, requests, gpu_us
      FROM accounts CROSS JOIN usage ON usage.account = accounts.id
      WHERE ${subtree("name")} AND quarter_us >= :fromUs AND quarter_us < :untilUs`,
   );

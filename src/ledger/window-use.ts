@@ -72,7 +72,7 @@ export class WindowUse {
     this.#nowUs = Math.max(nowUs, latestEntryUs(database));
     this.#quarters = database.prepare(
       `SELECT quarter_us, CAST(sum(nano_usd) AS TEXT), sum(input_tokens), sum(cached_tokens), sum(output_tokens),
-         sum(reasoning_tokens), sum(requests)
+         sum(reasoning_tokens), sum(requests), sum(gpu_us)
        FROM accounts CROSS JOIN usage ON usage.account = accounts.id
        WHERE ${subtree("name")} AND quarter_us >= :quarterUs GROUP BY quarter_us`,
     );
@@ -108,11 +108,12 @@ export class WindowUse {
     if (sums !== undefined) return sums;
     this.#before.set(untilUs, (sums = new Map()));
     const fromUs = quarterOf(untilUs);
-    const columns = `account, nano_usd, input_tokens, cached_tokens, output_tokens, reasoning_tokens, requests`;
+    const columns = `account, nano_usd, input_tokens, cached_tokens, output_tokens, reasoning_tokens, requests,
+      gpu_us`;
     const upToSnapshot = "sequence >= :first AND sequence <= (SELECT sequence FROM snapshot)";
     const statement = this.#database.prepare(
       `SELECT name, CAST(sum(nano_usd) AS TEXT), sum(input_tokens), sum(cached_tokens), sum(output_tokens),
-         sum(reasoning_tokens), sum(requests)
+         sum(reasoning_tokens), sum(requests), sum(gpu_us)
        FROM (
          SELECT ${columns} FROM entries
          WHERE operation = 'post' AND ${upToSnapshot} AND sequence < :end

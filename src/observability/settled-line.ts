@@ -1,3 +1,4 @@
+import { formatAmount } from "../core/budget/limits.ts";
 import { formatUsd } from "../core/budget/money.ts";
 import { ERRORS } from "../core/errors.ts";
 import type { SettledRecord } from "../core/settling/record.ts";
@@ -30,6 +31,7 @@ export function logSettled(log: Log, record: SettledRecord): void {
     prompt_tokens: record.usage.promptTokens,
     cached_tokens: record.usage.cachedTokens,
     completion_tokens: record.usage.completionTokens,
+    gpu_seconds: Number(formatAmount("gpu_seconds", BigInt(record.charged.gpuUs))),
     cost_usd: formatUsd(BigInt(record.charged.nanoUsd)),
   };
   if (isOurTrouble(record)) log.warn(line, "request settled");

@@ -54,6 +54,12 @@ const FREE: Price = { input: 0, cachedInput: 0, output: 0, request: 0 };
 /** Tokens of prompt above which some prices rise: two that prompts of most worlds reach. */
 const LONG_PROMPTS = [15, 60];
 
+/** Those that every world knows. */
+const USUAL_UNITS = LIMIT_UNITS.filter((unit) => unit !== "gpu_seconds");
+
+/** About what an answer takes of a worker with a GPU or two. */
+const GPU_US_PER_REQUEST = 300_000;
+
 /** Of what all payers of an account would use together, as much as a limit allows. */
 const SHARES = [0.02, 0.1, 0.4, 1, 3];
 
@@ -144,11 +150,25 @@ export function drawLimitChange(
   return { ...limit, amount: `${Math.floor(Number(limit.amount ?? 1_000) * factor)}` };
 }
 
+/** Of the time on GPUs: one or two in most worlds that have any. */
+export function drawGpuLimits(
+  random: Random,
+  world: { load: Load; prices: CoreConfig["prices"] },
+): LimitRow[] {
+  const accounts = Array.from({ length: random.pick([0, 1, 1, 2]) }, () => random.pick([...ACCOUNTS.keys()]));
+  return accounts.map((account) => drawLimit(random, { ...world, account, units: ["gpu_seconds"] }));
+}
+
 function drawLimit(
   random: Random,
-  { load, prices, account }: { load: Load; prices: CoreConfig["prices"]; account: string },
+  {
+    load,
+    prices,
+    account,
+    units = USUAL_UNITS,
+  }: { load: Load; prices: CoreConfig["prices"]; account: string; units?: readonly LimitUnit[] },
 ): LimitRow {
-  const unit = random.pick(LIMIT_UNITS);
+  const unit = random.pick(units);
   const share = (random.pick(SHARES) * ACCOUNTS.get(account)!) / PAYERS.length;
   const amount = Math.ceil(usePerRequest(unit, load, prices) * load.requests * share);
   const thresholds = random.chance(0.3) ? [drawThreshold(random)] : [];
@@ -189,6 +209,8 @@ export function usePerRequest(unit: LimitUnit, load: Load, prices: CoreConfig["p
       return outputTokens;
     case "requests":
       return 1;
+    case "gpu_seconds":
+      return GPU_US_PER_REQUEST;
   }
 }
 

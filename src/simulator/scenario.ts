@@ -13,7 +13,8 @@ import {
 import type { EngineProfile } from "./engine-profiles/engine-profile.ts";
 import { drawLimits, drawPrices, drawZone } from "./money.ts";
 import { drawScheduling, plainScheduling } from "./policies.ts";
-import type { Random } from "../core/random.ts";
+import { Random } from "../core/random.ts";
+import { drawGpus } from "./gpus.ts";
 import type { SlicesSpec } from "./slicing.ts";
 
 /** One virtual world before anything has happened in it. */
@@ -156,7 +157,7 @@ export function drawScenario(random: Random, options: { requests: number; isCalm
     patienceUs: seconds(random.pick([2, 10, 30])),
     names: hasRemote ? [...CLIENT_NAMES, ...Array.from({ length: 6 }, () => "rented")] : CLIENT_NAMES,
   };
-  return {
+  const scenario: Scenario = {
     startUs: random.chance(0.5) ? shortlyBeforeMidnight(random, load) : AFTERNOON_US,
     config: { ...config, remotes: hasRemote ? [remote] : [] },
     limits: drawLimits(random, { load, prices: config.prices }),
@@ -170,6 +171,8 @@ export function drawScenario(random: Random, options: { requests: number; isCalm
     disk: { syncUs: random.pick([0, 500, 4_000, 30_000]), relaxedUs: random.pick([0, 5_000, 200_000]) },
     network: { delayUs: random.pick([50, 500, 5_000]), reportDelayUs: 0 },
   };
+  // By chance of its own, so that all else is drawn as if there were no GPUs.
+  return drawGpus(new Random(config.seed), scenario);
 }
 
 /** So that the day changes while requests come. */
@@ -192,6 +195,7 @@ function drawConfig(random: Random): CoreConfig {
   return {
     ...drawPrices(random, { changesUs: MIDNIGHT_US }),
     packetTokens: random.pick([1, 4, 16, 64]),
+    gpuPacketUs: seconds(10),
     slices: { openMax: 8, perPayerMax: 8, depthMax: 3, ttlMaxUs: seconds(60) },
     models: {
       small: { maxTokensDefault: 64 },

@@ -1,4 +1,5 @@
 import type { EndReason, Generation, GenerationEnd, Reader } from "./generation.ts";
+import { MICROS_PER_MILLI } from "../core/units.ts";
 import type { FinishReason, GenerationEvent, Usage } from "./wire.ts";
 
 /**
@@ -17,6 +18,7 @@ export class Choices {
   readonly #reader: Reader;
   readonly #ends: GenerationEnd[] = [];
   readonly #onEnded: (end: ChoicesEnd) => void;
+  readonly #acceptedMs = performance.now();
   #started = false;
 
   constructor(options: {
@@ -117,11 +119,16 @@ export class Choices {
 
   #ended(end: GenerationEnd): void {
     this.#ends.push(end);
-    if (this.#ends.length === this.#generations.length) this.#onEnded(sumUp(this.#ends));
+    if (this.#ends.length === this.#generations.length) this.#onEnded(this.#sumUp());
+  }
+
+  #sumUp(): ChoicesEnd {
+    const ranUs = Math.round((performance.now() - this.#acceptedMs) * MICROS_PER_MILLI) * this.count;
+    return { ...sumUp(this.#ends), ranUs };
   }
 
   #tellEnd(): void {
-    const { finishReason, usage, fault } = sumUp(this.#ends);
+    const { finishReason, usage, fault } = this.#sumUp();
     if (finishReason === "error") {
       const message = fault instanceof Error ? fault.message : String(fault);
       this.#reader.take({ type: "error", code: "engine_failed", message });
@@ -137,11 +144,13 @@ export interface ChoicesEnd {
   usage: Usage;
   /** Tokens that were generated here. */
   generated: number;
+  /** From when it was accepted until the last has ended, each of them, in µs. */
+  ranUs: number;
   fault: unknown;
 }
 
 /** The reason is that of whatever kept a choice from being complete, or else that of the last. */
-function sumUp(ends: readonly GenerationEnd[]): ChoicesEnd {
+function sumUp(ends: readonly GenerationEnd[]): Omit<ChoicesEnd, "ranUs"> {
   const cut =
     ends.find(({ finishReason }) => finishReason === "error") ??
     ends.find(({ finishReason }) => finishReason === "cancelled" || finishReason === "credit_expired");

@@ -38,6 +38,8 @@ export interface ModelOptions {
   contextTokens?: number;
   /** Generations at the same time. Default 8. */
   slots?: number;
+  /** GPUs that they share, for supervisors to count time on: whatever it runs on is one. Default 1. */
+  gpus?: number;
 }
 
 export interface EngineOptions {
@@ -109,5 +111,6 @@ export const ENGINE_DEFAULT = {
 } as const satisfies EngineOptions;
 
 export const SLOTS_DEFAULT = 8;
+export const GPUS_DEFAULT = 1;
 export const CONTEXT_TOKENS_DEFAULT = 8_192;
 export const PORT_DEFAULT = 3001;

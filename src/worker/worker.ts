@@ -9,7 +9,7 @@ import type { Engine } from "./engine.ts";
 import { WorkerMetrics } from "./metrics.ts";
 import { ParkedStates } from "./handover/parked-states.ts";
 import type { HandoverOptions, WorkerOptions, WorkerTiming } from "./options.ts";
-import { HANDOVER_DEFAULT, LIMITS_DEFAULT, PORT_DEFAULT, TIMING_DEFAULT } from "./options.ts";
+import { GPUS_DEFAULT, HANDOVER_DEFAULT, LIMITS_DEFAULT, PORT_DEFAULT, TIMING_DEFAULT } from "./options.ts";
 import { PrefilledSessions } from "./prefilled.ts";
 import type { Receipt, Receipts } from "./receipts/receipts.ts";
 import type { GenerationRequest } from "./generation-request.ts";
@@ -19,6 +19,8 @@ import { Sessions } from "./sessions.ts";
 export interface Worker {
   identity: WorkerIdentity;
   engine: Engine;
+  /** That the slots of each model share. */
+  gpus: ReadonlyMap<string, number>;
   sessions: Sessions;
   prefilled: PrefilledSessions;
   parked: ParkedStates;
@@ -46,7 +48,7 @@ export function assembleWorker(parts: {
   receipts: Receipts | null;
   options: Pick<
     WorkerOptions,
-    "workerId" | "port" | "role" | "labels" | "limits" | "timing" | "handover" | "log"
+    "workerId" | "port" | "models" | "role" | "labels" | "limits" | "timing" | "handover" | "log"
   >;
   /** The number of sessions changed. */
   onChange: () => void;
@@ -82,6 +84,7 @@ export function assembleWorker(parts: {
   return {
     identity,
     engine,
+    gpus: new Map(options.models.map(({ name, gpus = GPUS_DEFAULT }) => [name, gpus])),
     sessions,
     prefilled,
     parked,
@@ -105,6 +108,7 @@ function receiptOf(request: GenerationRequest, end: ChoicesEnd): Receipt {
     completion_tokens: end.generated,
     ...(continued ? { continued_from: continued.tokens.length } : {}),
     finish_reason: end.finishReason,
+    ran_us: end.ranUs,
     at_ms: Date.now(),
   };
 }
@@ -119,6 +123,7 @@ export interface ModelReport {
   model: string;
   context_tokens: number;
   slots: number;
+  gpus: number;
   kv_bytes_per_token: number;
   model_hash: string;
   state_fingerprint: string;
@@ -127,11 +132,16 @@ export interface ModelReport {
   waiting: number;
 }
 
-export function reportModels({ engine, sessions }: Pick<Worker, "engine" | "sessions">): ModelReport[] {
+export function reportModels({
+  engine,
+  gpus,
+  sessions,
+}: Pick<Worker, "engine" | "gpus" | "sessions">): ModelReport[] {
   return engine.models.map(({ description }) => ({
     model: description.name,
     context_tokens: description.contextTokens,
     slots: description.slots,
+    gpus: gpus.get(description.name) ?? GPUS_DEFAULT,
     kv_bytes_per_token: kvBytesPerToken(description.kv),
     model_hash: description.modelHash,
     state_fingerprint: description.stateFingerprint,

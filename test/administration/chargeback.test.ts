@@ -111,9 +111,9 @@ test("CSV ends with the total, and nothing in it is a formula", () => {
   assert.equal(
     csv,
     [
-      "model,tenant,requests,input_tokens,cached_tokens,output_tokens,reasoning_tokens,usd,in_doubt_usd",
-      "'=cmd(),local,1,0,0,0,0,0.00006,0",
-      "total,,1,0,0,0,0,0.00006,0",
+      "model,tenant,requests,input_tokens,cached_tokens,output_tokens,reasoning_tokens,gpu_seconds,usd,in_doubt_usd",
+      "'=cmd(),local,1,0,0,0,0,0,0.00006,0",
+      "total,,1,0,0,0,0,0,0.00006,0",
       "",
     ].join("\r\n"),
   );

@@ -152,7 +152,7 @@ test("what stays in the ledger has to be what was moved", () => {
   for (const sql of [
     `UPDATE entries SET model = 'other' WHERE sequence = ${left}`,
     `DELETE FROM entries WHERE sequence = (SELECT min(sequence) FROM entries WHERE in_doubt = 1)`,
-    `INSERT INTO entries SELECT 1, at_us, operation, hold, account, 0, 0, 0, 0, at_us, 0, NULL, '', 0, 0 FROM entries LIMIT 1`,
+    `INSERT INTO entries SELECT 1, at_us, operation, hold, account, 0, 0, 0, 0, at_us, 0, NULL, '', 0, 0, 0, NULL FROM entries LIMIT 1`,
     `DELETE FROM entries WHERE sequence = (SELECT min(sequence) FROM entries WHERE overage IS NOT NULL)`,
     "UPDATE administration SET at_us = at_us + 1 WHERE version = 1",
     "UPDATE chain SET hash = zeroblob(32) WHERE position = (SELECT min(position) FROM chain)",

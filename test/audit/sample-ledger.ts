@@ -31,6 +31,8 @@ function chargeOf(i: number): Charge {
     outputTokens: 7 + (i % 17),
     reasoningTokens: 2 + (i % 5),
     requests: 1,
+    // Every third runs where no GPU time is counted.
+    gpuUs: (i % 3) * (1_000_003 + 17 * i),
   };
 }
 
@@ -146,15 +148,23 @@ export class SampleLedger {
       this.nowUs,
     ) as LedgerEntry;
     const nowUs = this.nowUs + 1_000;
+    const laterUs = this.nowUs + HOUR_US / 5;
+    const extended = (): LedgerEntry => budget.extend(id, asked, laterUs) as LedgerEntry;
     switch (i % 7) {
       case 0:
         return [reserved];
       case 1:
         return [reserved, budget.void(id, nowUs)];
       case 2:
-        return [reserved, budget.postInDoubt(id, nowUs)];
+        return [reserved, extended(), budget.postInDoubt(id, laterUs)];
       case 3:
-        return [reserved, budget.postInDoubt(id, nowUs), budget.adjust(id, chargeOf(i - 1), nowUs)!];
+        // In two parts, of which the first holds more than was used after all.
+        return [
+          reserved,
+          extended(),
+          budget.postInDoubt(id, laterUs),
+          budget.adjust(id, chargeOf(i - 1), laterUs)!,
+        ];
       case 4:
         return [reserved, budget.extend(id, asked, nowUs) as LedgerEntry, budget.post(id, charge, nowUs)];
       case 5:

@@ -191,7 +191,7 @@ test("links in another order are found", () => {
 
 test("an entry, and a limit, that nobody has chained are found", () => {
   for (const sql of [
-    `INSERT INTO entries SELECT sequence + 1, at_us, 'reserve', 'new', account, 0, 0, 0, 0, at_us, 0, NULL, '', 0, 0
+    `INSERT INTO entries SELECT sequence + 1, at_us, 'reserve', 'new', account, 0, 0, 0, 0, at_us, 0, NULL, '', 0, 0, 0, NULL
      FROM entries ORDER BY sequence DESC LIMIT 1`,
     "UPDATE limits SET amount = amount * 2 WHERE amount IS NOT NULL",
     "DROP TRIGGER record_limit_insert",

@@ -15,7 +15,7 @@ import { readEntries } from "../../src/ledger/restore.ts";
 
 const CLI = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
 export const MODEL = "headgate-0.3m";
-const MODEL_FILE = fileURLToPath(new URL(`../../models/${MODEL}.gguf`, import.meta.url));
+export const MODEL_FILE = fileURLToPath(new URL(`../../models/${MODEL}.gguf`, import.meta.url));
 
 /** A state folder and a configuration, and the supervisor processes that use them one after the other. */
 export class SupervisorHome {

@@ -36,6 +36,10 @@ const mistakes = [
     "placement:\n\n  policy: best\n",
     'h.yaml:3:3: placement.policy: there is no profile "best"; choose among bounded-hash, ',
   ],
+  [
+    "remotes:\n  - {name: r, url: 'http://x', models: {m: m}, gpus: 2}\ndefault_price: {input: 1, output: 1}\n",
+    "h.yaml:2:48: remotes.0.gpus: give concurrency_max, too: each request is charged its part of the GPUs",
+  ],
   ["workers:\n  - id: w\n    models: [m]\n", 'h.yaml:3:14: workers.0.models.0: there is no "m" under models'],
   ["heartbeats:\n  dead: 20\n", "h.yaml:2:3: heartbeats.dead: must be longer than heartbeats.stale"],
   ["remotes:\n  - name: r\n    url: nowhere\n    models: {}\n", "h.yaml:3:5: remotes.0.url: Invalid URL"],

@@ -33,6 +33,7 @@ const charge: fc.Arbitrary<Charge> = fc.record({
   cachedTokens: fc.constant(0),
   outputTokens: fc.nat(50),
   reasoningTokens: fc.constant(0),
+  gpuUs: fc.nat(200),
   requests: fc.nat(1),
 });
 
@@ -160,7 +161,7 @@ class PlainLedger {
     const left = { ...used };
     for (const [i, part] of parts.entries()) {
       const share: Charge = { ...NOTHING };
-      for (const field of ["nanoUsd", "inputTokens", "outputTokens", "requests"] as const) {
+      for (const field of ["nanoUsd", "inputTokens", "outputTokens", "requests", "gpuUs"] as const) {
         share[field] = i === parts.length - 1 ? left[field] : Math.min(left[field], part.charge[field]);
         left[field] -= share[field];
       }
@@ -169,7 +170,7 @@ class PlainLedger {
   }
 }
 
-function inUnit(unit: LimitUnit, { nanoUsd, inputTokens, outputTokens, requests }: Charge): number {
+function inUnit(unit: LimitUnit, { nanoUsd, inputTokens, outputTokens, requests, gpuUs }: Charge): number {
   switch (unit) {
     case "usd":
       return nanoUsd;
@@ -181,6 +182,8 @@ function inUnit(unit: LimitUnit, { nanoUsd, inputTokens, outputTokens, requests 
       return outputTokens;
     case "requests":
       return requests;
+    case "gpu_seconds":
+      return gpuUs;
   }
 }
 
@@ -190,7 +193,7 @@ class Play {
   readonly entries: LedgerEntry[] = [];
   readonly #plain = new PlainLedger();
   readonly #open: { id: string; account: string; charge: Charge }[] = [];
-  readonly #inDoubt: { id: string; charge: Charge; line: Line }[] = [];
+  readonly #inDoubt: { id: string; charge: Charge; lines: Line[] }[] = [];
   readonly #calendar = new Calendar([ZONE]);
   #nowUs: Micros = START_US;
   #ledgerUs: Micros = 0;
@@ -279,10 +282,10 @@ class Play {
   }
 
   #close(
-    { id, account, charge: held }: { id: string; account: string; charge: Charge },
+    { id, charge: held }: { id: string; charge: Charge },
     { kind, charge: used }: { kind: Step["kind"]; charge: Charge },
   ): void {
-    const first = this.#plain.held.find((line) => line.hold === id)!;
+    const lines = this.#plain.held.filter((line) => line.hold === id);
     this.#plain.close(id, kind === "post" ? used : kind === "void" ? NOTHING : held, this.entries.length + 1);
     const nowUs = this.#nowUs;
     if (kind === "post") {
@@ -295,6 +298,7 @@ class Play {
         reasoningTokens: 0,
         outputTokens: Math.max(0, used.outputTokens - held.outputTokens),
         requests: Math.max(0, used.requests - held.requests),
+        gpuUs: Math.max(0, used.gpuUs - held.gpuUs),
       };
       const isOver = Object.values(over).some((amount) => amount > 0);
       assert.deepEqual(entry.overage, isOver ? over : null, "an overage is exactly what exceeds the hold");
@@ -302,11 +306,11 @@ class Play {
       this.#record(this.budget.void(id, nowUs));
     } else {
       this.#record(this.budget.postInDoubt(id, nowUs));
-      this.#inDoubt.push({ id, charge: held, line: { ...first, account } });
+      this.#inDoubt.push({ id, charge: held, lines });
     }
   }
 
-  /** Counts in the window in which the hold was made. */
+  /** Counts in the windows in which the parts of the hold were made. */
   #adjust({ charge: used }: { charge: Charge }): void {
     const doubtful = this.#inDoubt.pop();
     if (doubtful === undefined) return assert.equal(this.budget.adjust("never", used, this.#nowUs), null);
@@ -316,8 +320,12 @@ class Play {
     assert.equal(this.budget.adjust(doubtful.id, used, this.#nowUs), null, "once");
     // Nobody has used more than was held.
     const credible = least(used, doubtful.charge);
-    const change = minus(credible, doubtful.charge);
-    this.#plain.posted.push({ ...doubtful.line, charge: change, sequence: entry.sequence });
+    // As if it had been posted like this, and what was posted had not been.
+    for (const line of this.#plain.posted.filter(({ hold }) => hold === doubtful.id)) {
+      this.#plain.posted.push({ ...line, charge: minus(NOTHING, line.charge), sequence: entry.sequence });
+    }
+    this.#plain.held.push(...doubtful.lines);
+    this.#plain.close(doubtful.id, credible, entry.sequence);
   }
 
   #record(entry: LedgerEntry): void {

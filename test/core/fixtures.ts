@@ -1,4 +1,5 @@
 import { Accounts, EMPTY_LEDGER, type TrackedWindow } from "../../src/core/budget/accounts.ts";
+import { NO_GPU } from "../../src/core/budget/gpu-time.ts";
 import type { Known } from "../../src/core/budget/limited-accounts.ts";
 import type { Price } from "../../src/core/budget/money.ts";
 import type { LedgerEntry } from "../../src/core/budget/ledger-entry.ts";
@@ -25,6 +26,7 @@ export function coreConfig(): CoreConfig {
     prices: { m: { input: 1_000_000, cachedInput: 500_000, output: 2_000_000, request: 0 } },
     defaultPrice: { input: 1_000_000, cachedInput: 1_000_000, output: 1_000_000, request: 0 },
     packetTokens: 16,
+    gpuPacketUs: seconds(10),
     slices: { openMax: 4, perPayerMax: 3, depthMax: 2, ttlMaxUs: seconds(3600) },
     limits: {
       workersMax: 1_000,
@@ -125,6 +127,7 @@ export function attemptOn(endpoint: Endpoint, packet: Packet): Attempt {
     isShort: false,
     progressUs: 0,
     silence: null,
+    gpu: { share: NO_GPU, next: null, creditGpuUs: 0, timer: null, shortage: null },
   };
 }
 

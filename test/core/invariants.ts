@@ -173,7 +173,8 @@ export class Invariants {
       this.#holds.set(packet, {
         id: entry.hold,
         first: open?.first ?? entry.sequence,
-        sequence: entry.sequence,
+        // Of the last of it that was for tokens.
+        sequence: entry.charge.outputTokens > 0 ? entry.sequence : (open?.sequence ?? entry.sequence),
       });
       const charge = plus(this.#charges.get(entry.hold)?.charge ?? NO_CHARGE, entry.charge);
       this.#charges.set(entry.hold, { ...entry, charge });

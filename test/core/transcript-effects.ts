@@ -112,8 +112,9 @@ function showEntry(entry: LedgerEntry): string {
 }
 
 function showCharge(charge: Charge): string {
-  const { nanoUsd, inputTokens, outputTokens, requests } = charge;
-  return `nano=${nanoUsd} in=${inputTokens} out=${outputTokens} requests=${requests}`;
+  const { nanoUsd, inputTokens, outputTokens, requests, gpuUs } = charge;
+  const line = `nano=${nanoUsd} in=${inputTokens} out=${outputTokens} requests=${requests}`;
+  return gpuUs === 0 ? line : `${line} gpu=${showDuration(gpuUs)}`;
 }
 
 function showBudget({ account, unit, window, limit, remaining }: BudgetView): string {

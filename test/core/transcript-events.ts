@@ -29,6 +29,7 @@ export function configure(config: CoreConfig, command: Command): void {
   heartbeats.staleUs = command.duration("stale") ?? heartbeats.staleUs;
   heartbeats.deadUs = command.duration("dead") ?? heartbeats.deadUs;
   config.packetTokens = command.number("packet_tokens") ?? config.packetTokens;
+  config.gpuPacketUs = command.duration("gpu_packet") ?? config.gpuPacketUs;
   if (command.has("no_default_price")) config.defaultPrice = null;
   config.retriesMax = command.number("retries") ?? config.retriesMax;
   const { placement, queueing, tail, admission } = config.scheduling;
@@ -58,6 +59,7 @@ export function addRemote(config: CoreConfig, command: Command): void {
     name: command.subject,
     models: command.text("models")?.split(",") ?? ["m"],
     concurrencyMax: command.number("slots") ?? 2,
+    gpus: command.number("gpus") ?? 0,
     contextTokens: command.number("context") ?? 100,
     labels: {},
   });
@@ -131,7 +133,9 @@ export class EventReader {
         const model = command.text("model") ?? "m";
         const continuedFrom = command.number("from") ?? 0;
         const isParked = command.has("parked");
-        const receipt = { attempt: subject, model, usage, continuedFrom, isParked };
+        const ranUs = command.duration("ran");
+        const ran = ranUs === undefined ? {} : { ranUs };
+        const receipt = { attempt: subject, model, usage, continuedFrom, isParked, ...ran };
         return [{ kind: "receipts_read", worker: "a", receipts: [receipt] }];
       }
       case "limit":
@@ -173,7 +177,7 @@ export class EventReader {
         return [{ kind: "ledger_touched", sentUs: command.duration("sent") ?? 0, ledgerUs: 0 }];
       case "doubts": {
         const { account, id: hold, model, charge } = restoredState(command).holds[0]!;
-        return [{ kind: "doubts_left", posts: [{ hold, account, model, heldAtUs: 0, charge }] }];
+        return [{ kind: "doubts_left", posts: [{ hold, account, model, heldAtUs: 0, charge, parts: null }] }];
       }
       case "durable":
         return [{ kind: "ledger_durable", through: Number(subject) }];
@@ -201,6 +205,7 @@ export class EventReader {
     const slots = command.number("slots") ?? served?.slots ?? 2;
     const modelHash = command.text("hash") ?? served?.modelHash ?? null;
     const stateFingerprint = command.text("state") ?? served?.stateFingerprint ?? null;
+    const gpus = command.number("gpus") ?? served?.gpus;
     const kvBytesPerToken = command.number("kv_per_token") ?? served?.kvBytesPerToken ?? 1;
     const next: HeartbeatReceived = {
       ...last,
@@ -222,6 +227,7 @@ export class EventReader {
         kvBytesPerToken,
         modelHash,
         stateFingerprint,
+        ...(gpus === undefined ? {} : { gpus }),
       })),
       role: (command.text("role") ?? last.role) as WorkerRole,
       progress: command.number("progress") ?? last.progress,
@@ -312,6 +318,7 @@ function restoredState(command: Command): LedgerState {
     outputTokens: command.number("out") ?? 8,
     reasoningTokens: 0,
     requests: 1,
+    gpuUs: command.duration("gpu") ?? 0,
   };
   const atUs = command.duration("held_at") ?? 0;
   const hold = { id: command.subject, account, model: "m", parts: [{ atUs, charge }], charge };

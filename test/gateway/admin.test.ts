@@ -242,7 +242,7 @@ describe("keys by HTTP", () => {
 
 /** What `GET /admin/accounts` says of an account under which 2.5 USD were spent by one request. */
 function accountLine(account: string, level: string, limits: number): object {
-  const counts = { requests: 1, input_tokens: 0, output_tokens: 0 };
+  const counts = { requests: 1, input_tokens: 0, output_tokens: 0, gpu_seconds: "0" };
   return { account, level, limits, used_usd: "2.5", held_usd: "0", ...counts };
 }
 
@@ -374,7 +374,7 @@ describe("what is seen by HTTP", () => {
     const path = "/admin/chargeback?month=2026-10&by=tenant&format=csv&zone=Europe/Berlin";
     const response = await fetch(gateway.url + path, { headers });
     assert.equal(response.headers.get("content-type"), "text/csv");
-    assert.match(await response.text(), /\r\nother,1,0,0,0,0,0\.000000007,0\r\ntotal,2,/);
+    assert.match(await response.text(), /\r\nother,1,0,0,0,0,0,0\.000000007,0\r\ntotal,2,/);
     assert.deepEqual(await refused(ask("ops", "GET", "/admin/chargeback?month=2026")), [
       400,
       "invalid_request",

@@ -224,6 +224,7 @@ function coreConfig(
     prices: {},
     defaultPrice: { input: 1_000_000, cachedInput: 500_000, output: 2_000_000, request: 0 },
     packetTokens: 64,
+    gpuPacketUs: seconds(10),
     slices: { openMax: 100, perPayerMax: 100, depthMax: 4, ttlMaxUs: seconds(3600) },
     limits: {
       workersMax: 1_000,

@@ -67,6 +67,7 @@ class Desk {
         model: "m",
         overage: null,
         inDoubt: false,
+        parts: null,
         heldAtUs,
       };
       const charge = { ...NOTHING, requests: 1 };

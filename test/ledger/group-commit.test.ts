@@ -60,7 +60,7 @@ function setUp(options?: { tellsAll: boolean }): {
       const entry = { sequence, atUs: sequence, operation, hold: "h", account: "global", model: "m" };
       commits.append({
         kind: "append_ledger",
-        entry: { ...entry, heldAtUs: sequence, charge: NOTHING, overage: null, inDoubt: false },
+        entry: { ...entry, heldAtUs: sequence, charge: NOTHING, overage: null, inDoubt: false, parts: null },
       });
     }
   };

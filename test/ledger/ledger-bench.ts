@@ -31,6 +31,7 @@ const charge: fc.Arbitrary<Charge> = fc.record(
     outputTokens: count,
     reasoningTokens: count,
     requests: fc.integer({ min: 0, max: 3 }),
+    gpuUs: count,
   },
   { noNullPrototype: true },
 );

@@ -47,6 +47,7 @@ test("a ledger of version 1 is brought up to this one, with all that was in it",
       outputTokens: 26,
       reasoningTokens: 0,
       requests: 1,
+      gpuUs: 0,
     },
     overage: {
       nanoUsd: 200,
@@ -55,9 +56,11 @@ test("a ledger of version 1 is brought up to this one, with all that was in it",
       outputTokens: 2,
       reasoningTokens: 0,
       requests: 0,
+      gpuUs: 0,
     },
     inDoubt: false,
     heldAtUs: at("2026-01-01T23:00:00Z"),
+    parts: null,
   });
   const state = readState(database);
   assert.deepEqual(sorted(withoutPast(state)), sorted(withoutPast(foldAll(database, { tracked: [] }).state)));

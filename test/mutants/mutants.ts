@@ -14,6 +14,12 @@ export interface Mutant {
 /** Faults that the simulator has to find. Each stands for a kind of mistake that is easily made. */
 export const MUTANTS: readonly Mutant[] = [
   {
+    name: "time on GPUs of attempts before that is forgotten",
+    file: "core/dispatching/attempts.ts",
+    from: "packet.usedGpuUs += gpuTime",
+    to: "packet.usedGpuUs = gpuTime",
+  },
+  {
     name: "a hold that is never voided",
     file: "core/budget/reservations.ts",
     from: `return this.#release(this.#budget.void(hold, nowUs));`,
@@ -342,8 +348,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "use that counts when it is posted and not when it was held",
     file: "core/budget/accounts.ts",
-    from: "this.#addPosted(entry, part.atUs, share);",
-    to: "this.#addPosted(entry, entry.atUs, share);",
+    from: "filled(parts, entry.charge)) this.#addPosted(entry, atUs, charge);",
+    to: "filled(parts, entry.charge)) this.#addPosted(entry, Math.max(atUs, entry.atUs), charge);",
   },
   {
     name: "a price that is rounded down",

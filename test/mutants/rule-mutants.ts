@@ -80,15 +80,29 @@ export const RULE_MUTANTS: readonly RuleMutant[] = [
   {
     name: "an answer whose later parts count when it began",
     file: "core/budget/accounts.ts",
-    from: "this.#addPosted(entry, part.atUs, share);",
-    to: "this.#addPosted(entry, parts[0]!.atUs, share);",
+    from: "filled(parts, entry.charge)) this.#addPosted(entry, atUs, charge);",
+    to: "filled(parts, entry.charge)) this.#addPosted(entry, Math.min(atUs, parts[0]!.atUs), charge);",
     foundBy: "rules/rule-4-windows.test.ts",
   },
   {
     name: "a correction that counts when it comes",
     file: "core/budget/accounts.ts",
-    from: "return this.#addPosted(entry, entry.heldAtUs, entry.charge);",
-    to: "return this.#addPosted(entry, entry.atUs, entry.charge);",
+    from: "this.#addPosted(entry, atUs, minus(charge, before[i]!.charge));",
+    to: "this.#addPosted(entry, Math.max(atUs, entry.atUs), minus(charge, before[i]!.charge));",
+    foundBy: "rules/rule-4-windows.test.ts",
+  },
+  {
+    name: "a correction that comes off the first part of the hold alone",
+    file: "core/budget/accounts.ts",
+    from: "const parts = post.parts ?? [{ atUs: post.heldAtUs, charge: post.charge }];",
+    to: "const parts = [{ atUs: post.heldAtUs, charge: post.charge }];",
+    foundBy: "rules/rule-4-windows.test.ts",
+  },
+  {
+    name: "a post in doubt that does not say of which parts its hold was",
+    file: "core/budget/budget.ts",
+    from: "parts: parts.length > 1 ? parts : null",
+    to: "parts: parts.length > 1e9 ? parts : null",
     foundBy: "rules/rule-4-windows.test.ts",
   },
   {
@@ -180,8 +194,8 @@ export const RULE_MUTANTS: readonly RuleMutant[] = [
   {
     name: "a piece of an answer of which the last token is not held",
     file: "core/budget/reservations.ts",
-    from: "askedBy(packet, minus(worstCaseOf(packet, tokens), held))",
-    to: "askedBy(packet, minus(worstCaseOf(packet, tokens - 1), held))",
+    from: "minus(worstCaseOf(packet, tokens), held)",
+    to: "minus(worstCaseOf(packet, tokens - 1), held)",
     foundBy: "rules/rule-7-credit.test.ts",
   },
   {
@@ -209,8 +223,8 @@ export const RULE_MUTANTS: readonly RuleMutant[] = [
   {
     name: "use beyond the hold that counts nowhere",
     file: "core/budget/accounts.ts",
-    from: "const share = i === parts.length - 1 ? left : least(left, part.charge);",
-    to: "const share = i === parts.length ? left : least(left, part.charge);",
+    from: "const share = i === parts.length - 1 ? left : least(left, charge);",
+    to: "const share = i === parts.length ? left : least(left, charge);",
     foundBy: "rules/rule-9-conservation.test.ts",
   },
   {
@@ -369,5 +383,56 @@ export const RULE_MUTANTS: readonly RuleMutant[] = [
     from: "this.#waiting[0]!.sequence <= through",
     to: "this.#waiting[0]!.sequence <= through + 1",
     foundBy: "rules/rule-12-slices.test.ts",
+  },
+  {
+    name: "a receipt that says for how long it ran, and is not heard",
+    file: "core/budget/reservations.ts",
+    from: "gpuUs: isWhole ? gpuTime(ranUs, place) : post.charge.gpuUs,",
+    to: "gpuUs: isWhole && ranUs < 0 ? gpuTime(ranUs, place) : post.charge.gpuUs,",
+    foundBy: "rules/rule-8-crashes.test.ts",
+  },
+  {
+    name: "an attempt that runs on when the time is over that was paid for",
+    file: "core/dispatching/gpu-bounds.ts",
+    from: `      default:
+        return true;`,
+    to: `      default:
+        return false;`,
+    foundBy: "rules/rule-13-gpu-time.test.ts",
+  },
+  {
+    name: "GPU time that counts before it is durable",
+    file: "core/dispatching/gpu-bounds.ts",
+    from: "lasting(packet.creditGpuUs - packet.usedGpuUs, gpu.share)",
+    to: "lasting(packet.heldGpuUs - packet.usedGpuUs, gpu.share)",
+    foundBy: "rules/rule-13-gpu-time.test.ts",
+  },
+  {
+    name: "GPU time that is posted beyond its hold",
+    file: "core/budget/reservations.ts",
+    from: "Math.min(packet.usedGpuUs, packet.heldGpuUs)",
+    to: "packet.usedGpuUs",
+    foundBy: "rules/rule-13-gpu-time.test.ts",
+  },
+  {
+    name: "GPU time of attempts that failed before, and nobody pays",
+    file: "core/dispatching/attempts.ts",
+    from: "packet.usedGpuUs += gpuTime",
+    to: "packet.usedGpuUs = gpuTime",
+    foundBy: "rules/rule-13-gpu-time.test.ts",
+  },
+  {
+    name: "an answer that is cut while there is more GPU time to be had",
+    file: "core/dispatching/gpu-bounds.ts",
+    from: "this.#ask(attempt, { isLastCall: true });",
+    to: "",
+    foundBy: "rules/rule-13-gpu-time.test.ts",
+  },
+  {
+    name: "places of a worker that each take all of its GPUs",
+    file: "core/budget/gpu-time.ts",
+    from: "thousandths > 0 ? { thousandths, of: slots } : NO_GPU",
+    to: "thousandths > 0 ? { thousandths, of: 1 } : NO_GPU",
+    foundBy: "rules/rule-13-gpu-time.test.ts",
   },
 ];

@@ -58,6 +58,6 @@ void describe("a worker without a name", () => {
 
 function idAt(port: number | undefined): string {
   const engine: Engine = { models: [], close: () => Promise.resolve() };
-  const options = { log: SILENT, ...(port === undefined ? {} : { port }) };
+  const options = { models: [], log: SILENT, ...(port === undefined ? {} : { port }) };
   return assembleWorker({ receipts: null, engine, options, onChange: () => {} }).identity.workerId;
 }

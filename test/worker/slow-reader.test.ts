@@ -56,7 +56,12 @@ void describe("a slow reader", () => {
 });
 
 function assemble(engine: Engine, timing: Partial<WorkerTiming>): Worker {
-  return assembleWorker({ receipts: null, engine, options: { timing, log: SILENT }, onChange: () => {} });
+  return assembleWorker({
+    receipts: null,
+    engine,
+    options: { models: [], timing, log: SILENT },
+    onChange: () => {},
+  });
 }
 
 /** Sends the request; the answer waits in the returned stream until somebody reads it. */

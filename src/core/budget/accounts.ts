@@ -38,6 +38,8 @@ export interface DoubtfulPost {
   readonly model: string;
   readonly heldAtUs: Micros;
   readonly charge: Charge;
+  /** Those that its hold had; null for one part, and for posts by versions that did not keep them: a correction counts at `heldAtUs`. */
+  readonly parts: readonly HoldPart[] | null;
 }
 
 /** All of the ledger's balances as plain data; sums of money are decimal integers in nano-USD. */
@@ -69,6 +71,7 @@ export interface BalanceRow extends TrackedWindow {
   outputTokens: number;
   reasoningTokens: number;
   requests: number;
+  gpuUs: number;
 }
 
 /** Posts in doubt that are remembered, the latest: older ones stay posted as they are. */
@@ -215,8 +218,7 @@ export class Accounts {
       case "void":
         return this.slices.ended(this.#close(entry), NOTHING);
       case "adjust":
-        assert(this.#inDoubt.delete(entry.hold), `${entry.hold} is in doubt`);
-        return this.#addPosted(entry, entry.heldAtUs, entry.charge);
+        return this.#adjust(entry);
     }
   }
 
@@ -316,17 +318,22 @@ export class Accounts {
     return hold;
   }
 
-  /** Fills the parts in order, so that what is used counts where it was held; the last takes what goes beyond. */
   #post(entry: LedgerEntry, { parts }: Hold): void {
-    let left = entry.charge;
-    for (const [i, part] of parts.entries()) {
-      const share = i === parts.length - 1 ? left : least(left, part.charge);
-      this.#addPosted(entry, part.atUs, share);
-      left = minus(left, share);
-    }
+    for (const { atUs, charge } of filled(parts, entry.charge)) this.#addPosted(entry, atUs, charge);
     if (!entry.inDoubt) return;
-    const { hold, account, model, heldAtUs, charge } = entry;
-    this.doubt([{ hold, account, model, heldAtUs, charge }]);
+    const { hold, account, model, heldAtUs, charge, parts: kept } = entry;
+    this.doubt([{ hold, account, model, heldAtUs, charge, parts: kept }]);
+  }
+
+  /** Fills the parts anew with what was used after all: what each of them has then, more or less than before, counts where it was held. */
+  #adjust(entry: LedgerEntry): void {
+    const post = this.#inDoubt.get(entry.hold);
+    assert(post !== undefined, `${entry.hold} is in doubt`);
+    this.#inDoubt.delete(entry.hold);
+    const parts = post.parts ?? [{ atUs: post.heldAtUs, charge: post.charge }];
+    const before = filled(parts, post.charge);
+    for (const [i, { atUs, charge }] of filled(parts, plus(post.charge, entry.charge)).entries())
+      this.#addPosted(entry, atUs, minus(charge, before[i]!.charge));
   }
 
   #addHeld(name: string, atUs: Micros, charge: Charge, sign: 1 | -1): void {
@@ -394,6 +401,16 @@ export function trackedOf(account: Account, window: LimitWindow): CountedWindow 
   const counted = windowOf(account, window);
   assert(counted !== null, `${window} of ${account.name} is counted`);
   return counted;
+}
+
+/** Fills the parts in order, so that what is used counts where it was held; the last takes what goes beyond. */
+export function filled(parts: readonly HoldPart[], used: Charge): HoldPart[] {
+  let left = used;
+  return parts.map(({ atUs, charge }, i) => {
+    const share = i === parts.length - 1 ? left : least(left, charge);
+    left = minus(left, share);
+    return { atUs, charge: share };
+  });
 }
 
 /** Windows begin and end at whole seconds: what is taken within one counts in the same instance of all of them. */

@@ -133,7 +133,9 @@ export class Budget {
 
   /** Whether any limit on the path counts what an answer adds to a request: money or tokens. */
   isMetered(account: string): boolean {
-    if (this.#books.limits.on(account).some(({ limit }) => limit.unit !== "requests")) return true;
+    if (this.#books.limits.on(account).some(({ unit }) => unit !== "requests" && unit !== "gpu_seconds")) {
+      return true;
+    }
     const cover = this.slices.coverOf(account);
     return cover !== null && (cover.nanoUsd ?? cover.inputTokens ?? cover.outputTokens) !== null;
   }
@@ -151,6 +153,20 @@ export class Budget {
       lowest = { ...remainder, maxTokens };
     }
     return lowest;
+  }
+
+  /** Whether any limit on the path counts GPU time. */
+  isTimed(account: string): boolean {
+    let isTimed = false;
+    this.#books.limits.eachUpwards(account, ({ unit }) => {
+      isTimed ||= unit === "gpu_seconds";
+    });
+    return isTimed;
+  }
+
+  /** The first limit on the path that counts GPU time, as it stands; null where none does. */
+  gpuLimit(account: string, nowUs: Micros): Remainder | null {
+    return this.remaindersOfLimits(account, nowUs).find(({ limit }) => limit.unit === "gpu_seconds") ?? null;
   }
 
   /** Whether the charge would fit now. */
@@ -183,10 +199,11 @@ export class Budget {
     return this.#end("post", hold, { charge: used, nowUs, overage: excess(used, hold.charge) });
   }
 
-  /** Charges all that was held, because what was used is not known. */
-  postInDoubt(id: string, nowUs: Micros): LedgerEntry {
+  /** Charges all that was held, because what was used is not known; but for GPU time, where that is. */
+  postInDoubt(id: string, nowUs: Micros, { gpuUs }: { gpuUs?: number } = {}): LedgerEntry {
     const hold = this.#open(id);
-    return this.#end("post", hold, { charge: hold.charge, nowUs, inDoubt: true });
+    const charge = gpuUs === undefined ? hold.charge : { ...hold.charge, gpuUs };
+    return this.#end("post", hold, { charge, nowUs, ...doubtOf(hold) });
   }
 
   /** Frees all of it. */
@@ -399,7 +416,7 @@ export class Budget {
   #end(
     operation: "post" | "void",
     { id, account, model, parts }: Hold,
-    end: { charge: Charge; nowUs: Micros; overage?: Charge | null; inDoubt?: boolean },
+    end: { charge: Charge; nowUs: Micros } & Partial<Pick<LedgerEntry, "overage" | "inDoubt" | "parts">>,
   ): LedgerEntry {
     const { charge, nowUs, ...rest } = end;
     const heldAtUs = parts[0]!.atUs;
@@ -421,6 +438,11 @@ interface Found {
   shortage: Shortage;
   /** Not only what this supervisor has leased is short. */
   isCertain: boolean;
+}
+
+/** What an entry says that posts a hold in doubt: with the parts, where there are several to be corrected. */
+export function doubtOf({ parts }: Hold): Pick<LedgerEntry, "inDoubt" | "parts"> {
+  return { inDoubt: true, parts: parts.length > 1 ? parts : null };
 }
 
 /** Which of several shortages is told: the heaviest. */

@@ -12,6 +12,8 @@ export interface Charge {
   /** Of those, what was thought and not said. */
   reasoningTokens: number;
   requests: number;
+  /** GPU time in whole µs: see `gpu-time.ts`. */
+  gpuUs: number;
 }
 
 export const NOTHING: Readonly<Charge> = {
@@ -21,6 +23,7 @@ export const NOTHING: Readonly<Charge> = {
   outputTokens: 0,
   reasoningTokens: 0,
   requests: 0,
+  gpuUs: 0,
 };
 
 export function plus(a: Charge, b: Charge): Charge {
@@ -46,8 +49,8 @@ export function excess(use: Charge, limit: Charge): Charge | null {
 }
 
 export function isNothing(charge: Charge): boolean {
-  const { nanoUsd, inputTokens, cachedTokens, outputTokens, reasoningTokens, requests } = charge;
-  const isFree = nanoUsd === 0 && requests === 0;
+  const { nanoUsd, inputTokens, cachedTokens, outputTokens, reasoningTokens, requests, gpuUs } = charge;
+  const isFree = nanoUsd === 0 && requests === 0 && gpuUs === 0;
   return isFree && inputTokens === 0 && cachedTokens === 0 && outputTokens === 0 && reasoningTokens === 0;
 }
 
@@ -59,5 +62,6 @@ function combine(a: Charge, b: Charge, of: (x: number, y: number) => number): Ch
     outputTokens: of(a.outputTokens, b.outputTokens),
     reasoningTokens: of(a.reasoningTokens, b.reasoningTokens),
     requests: of(a.requests, b.requests),
+    gpuUs: of(a.gpuUs, b.gpuUs),
   };
 }

@@ -17,7 +17,8 @@ const CACHED = 3;
 const OUTPUT = 4;
 const REASONING = 5;
 const REQUESTS = 6;
-const HALF_WIDTH = 7;
+const GPU = 7;
+const HALF_WIDTH = 8;
 const WIDTH = 2 * HALF_WIDTH;
 
 export const POSTED = 0;
@@ -76,6 +77,7 @@ export class CountsTable {
     numbers[at + OUTPUT]! += sign * charge.outputTokens;
     numbers[at + REASONING]! += sign * charge.reasoningTokens;
     numbers[at + REQUESTS]! += sign * charge.requests;
+    numbers[at + GPU]! += sign * charge.gpuUs;
   }
 
   /** Counts in what was posted until a row was written. */
@@ -90,6 +92,7 @@ export class CountsTable {
     numbers[at + OUTPUT]! += row.outputTokens;
     numbers[at + REASONING]! += row.reasoningTokens;
     numbers[at + REQUESTS]! += row.requests;
+    numbers[at + GPU]! += row.gpuUs;
   }
 
   /** All of them together, until the next sum is asked for. */
@@ -117,7 +120,9 @@ export class CountsTable {
     const numbers = this.#numbers;
     const at = slot + HELD;
     const isTokensPositive = numbers[at + INPUT]! >= 0 && numbers[at + OUTPUT]! >= 0;
-    return isTokensPositive && numbers[at + USD]! >= 0 && numbers[at + REQUESTS]! >= 0;
+    return (
+      isTokensPositive && numbers[at + GPU]! >= 0 && numbers[at + USD]! >= 0 && numbers[at + REQUESTS]! >= 0
+    );
   }
 
   /** One half of it in a limit's unit: nano-USD for `usd`. */
@@ -152,6 +157,7 @@ export class CountsTable {
       outputTokens: numbers[at + OUTPUT]!,
       reasoningTokens: numbers[at + REASONING]!,
       requests: numbers[at + REQUESTS]!,
+      gpuUs: numbers[at + GPU]!,
     };
   }
 
@@ -172,6 +178,8 @@ export class CountsTable {
         return numbers[at + OUTPUT]!;
       case "requests":
         return numbers[at + REQUESTS]!;
+      case "gpu_seconds":
+        return numbers[at + GPU]!;
     }
   }
 }

@@ -4,7 +4,7 @@ import type { Charge } from "./charge.ts";
 import { costOf, forPromptOf, worstUsage } from "./money.ts";
 
 /**
- * What a packet is charged for that use, as far as it has not been already. The request itself counts
+ * What a packet is charged for that use, as far as it has not been already, but for GPU time. The request itself counts
  * with its first packet, once; a prompt that has to be read again because its worker died counts once, too.
  */
 export function chargeFor(packet: Packet, total: TokenUsage): Charge {
@@ -19,6 +19,7 @@ export function chargeFor(packet: Packet, total: TokenUsage): Charge {
     outputTokens: usage.completionTokens,
     reasoningTokens: usage.reasoningTokens ?? 0,
     requests,
+    gpuUs: 0,
   };
 }
 

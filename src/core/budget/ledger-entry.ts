@@ -1,4 +1,5 @@
 import type { Micros } from "../units.ts";
+import type { HoldPart } from "./accounts.ts";
 import type { Charge } from "./charge.ts";
 
 /**
@@ -38,6 +39,11 @@ export interface LedgerEntry {
   overage: Charge | null;
   /** A `post` of all that was held because nobody knows what was used, as after a crash. */
   inDoubt: boolean;
-  /** When the hold was made: an `adjust` counts in the windows of that instant. */
+  /** When the hold was made. */
   heldAtUs: Micros;
+  /**
+   * Of a `post` in doubt, the parts that its hold had, where there were several: so that an `adjust` counts in the windows of
+   * each, whoever has only this line to go by. Null for all others.
+   */
+  parts: readonly HoldPart[] | null;
 }

@@ -17,6 +17,8 @@ export interface Known {
 /** So often instances that are over are forgotten, of so many accounts. */
 const FORGETTING_US = seconds(0.1);
 const FORGOTTEN_AT_ONCE = 100;
+/** What most entries say. */
+const PLAIN = { overage: null, inDoubt: false, parts: null } as const satisfies Partial<LedgerEntry>;
 
 /** Every balance, and the limits that are set for them, which may come and go while entries are on their way to the disk. */
 export class LimitedAccounts {
@@ -76,11 +78,10 @@ export class LimitedAccounts {
 
   /** Adds the next entry, with its place in the order of all. */
   append(
-    step: Omit<LedgerEntry, "sequence" | "overage" | "inDoubt"> &
-      Partial<Pick<LedgerEntry, "overage" | "inDoubt">>,
+    step: Omit<LedgerEntry, "sequence" | keyof typeof PLAIN> & Partial<Pick<LedgerEntry, keyof typeof PLAIN>>,
   ): LedgerEntry {
     const sequence = this.accounts.sequence + 1;
-    const entry: LedgerEntry = { overage: null, inDoubt: false, ...step, sequence };
+    const entry: LedgerEntry = { ...PLAIN, ...step, sequence };
     this.accounts.apply(entry);
     return entry;
   }

@@ -1,9 +1,13 @@
 import type { Charge } from "./charge.ts";
-import { formatUsd } from "./money.ts";
+import { formatDecimal, parseDecimal } from "./decimals.ts";
+import { formatUsd, parseUsd } from "./money.ts";
 import { describeWindow, type LimitWindow } from "./windows.ts";
 
-/** What a limit counts: money in nano-USD, tokens of prompt and answer together or of one of them, or requests. */
-export type LimitUnit = "usd" | "tokens" | "input_tokens" | "output_tokens" | "requests";
+/**
+ * What a limit counts: money in nano-USD, tokens of prompt and answer together or of one of them, requests, or GPU time
+ * in µs.
+ */
+export type LimitUnit = "usd" | "tokens" | "input_tokens" | "output_tokens" | "requests" | "gpu_seconds";
 
 export const LIMIT_UNITS: readonly LimitUnit[] = [
   "usd",
@@ -11,7 +15,11 @@ export const LIMIT_UNITS: readonly LimitUnit[] = [
   "input_tokens",
   "output_tokens",
   "requests",
+  "gpu_seconds",
 ];
+
+/** GPU time is counted in µs. */
+const GPU_SECONDS_DECIMALS = 6;
 
 /**
  * What happens at a part of a limit:
@@ -43,7 +51,7 @@ export interface Threshold {
 export interface Limit {
   unit: LimitUnit;
   window: LimitWindow;
-  /** In nano-USD for `usd`. */
+  /** In nano-USD for `usd`, in µs for `gpu_seconds`. */
   amount: bigint;
   thresholds: readonly Threshold[];
 }
@@ -66,6 +74,7 @@ export interface Sum {
   outputTokens: number;
   reasoningTokens: number;
   requests: number;
+  gpuUs: number;
 }
 
 /** What of a charge a limit in that unit counts. */
@@ -87,6 +96,8 @@ function countedIn(unit: Exclude<LimitUnit, "usd">, counts: Omit<Sum, "nanoUsd">
       return counts.outputTokens;
     case "requests":
       return counts.requests;
+    case "gpu_seconds":
+      return counts.gpuUs;
   }
 }
 
@@ -95,13 +106,41 @@ export function partOf(amount: bigint, percent: number): bigint {
   return (amount * BigInt(percent)) / 100n;
 }
 
-/** An amount as people read it: USD as a decimal, everything else as a whole number. */
+/** An amount as people read it: USD and seconds of GPUs as decimals, everything else as a whole number. */
 export function formatAmount(unit: LimitUnit, amount: bigint): string {
-  return unit === "usd" ? formatUsd(amount) : amount.toString();
+  switch (unit) {
+    case "usd":
+      return formatUsd(amount);
+    case "gpu_seconds":
+      return formatDecimal(amount, GPU_SECONDS_DECIMALS);
+    default:
+      return amount.toString();
+  }
 }
+
+/** The amount that was written so; null where it is none, or finer than the unit is counted in. */
+export function parseAmount(unit: LimitUnit, text: string): bigint | null {
+  switch (unit) {
+    case "usd":
+      return parseUsd(text);
+    case "gpu_seconds":
+      return parseDecimal(text, GPU_SECONDS_DECIMALS);
+    default:
+      return /^\d+$/.test(text) ? BigInt(text) : null;
+  }
+}
+
+/** As in messages: `5 GPU-seconds`. */
+const UNIT_NAMES: Readonly<Record<LimitUnit, string>> = {
+  usd: "USD",
+  tokens: "tokens",
+  input_tokens: "input tokens",
+  output_tokens: "output tokens",
+  requests: "requests",
+  gpu_seconds: "GPU-seconds",
+};
 
 /** As in `5 USD a day`. */
 export function describeLimit({ unit, window, amount }: Pick<Limit, "unit" | "window" | "amount">): string {
-  const name = unit === "usd" ? "USD" : unit.replace("_", " ");
-  return `${formatAmount(unit, amount)} ${name} ${describeWindow(window)}`;
+  return `${formatAmount(unit, amount)} ${UNIT_NAMES[unit]} ${describeWindow(window)}`;
 }

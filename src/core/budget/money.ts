@@ -1,5 +1,6 @@
 import type { Micros } from "../units.ts";
 import type { TokenUsage } from "../vocabulary.ts";
+import { formatDecimal, parseDecimal } from "./decimals.ts";
 
 /**
  * Money is a whole number of nano-USD. What one packet costs is a safe integer, at most a million
@@ -105,20 +106,10 @@ export function worstUsage(
 
 /** Nano-USD from an amount of USD as people write it, such as `5`, `0.05` or `1e-7`; null when it is none, or finer than a nano-USD. */
 export function parseUsd(text: string): bigint | null {
-  const match = /^(\d+)(?:\.(\d+))?(?:e([+-]?\d{1,2}))?$/i.exec(text.trim());
-  if (match === null) return null;
-  const [, whole = "", fraction = "", exponent = "0"] = match;
-  const shift = USD_DECIMALS - fraction.length + Number(exponent);
-  const digits = BigInt(whole + fraction);
-  if (shift >= 0) return digits * 10n ** BigInt(shift);
-  const unit = 10n ** BigInt(-shift);
-  return digits % unit === 0n ? digits / unit : null;
+  return parseDecimal(text, USD_DECIMALS);
 }
 
 /** USD as a decimal without needless zeros: 1_500_000n is `0.0015`. */
 export function formatUsd(nanoUsd: bigint): string {
-  const sign = nanoUsd < 0n ? "-" : "";
-  const digits = (nanoUsd < 0n ? -nanoUsd : nanoUsd).toString().padStart(USD_DECIMALS + 1, "0");
-  const fraction = digits.slice(-USD_DECIMALS).replace(/0+$/, "");
-  return `${sign}${digits.slice(0, -USD_DECIMALS)}${fraction === "" ? "" : `.${fraction}`}`;
+  return formatDecimal(nanoUsd, USD_DECIMALS);
 }

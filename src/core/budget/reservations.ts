@@ -7,14 +7,15 @@ import type { TokenUsage } from "../vocabulary.ts";
 import type { DoubtfulPost } from "./accounts.ts";
 import { pathOf } from "./paths.ts";
 import { type Asked, Budget, type Remainder, type Shortage, type SliceWanted } from "./budget.ts";
-import { type Charge, isNothing, minus, plus } from "./charge.ts";
+import { type Charge, isNothing, minus, NOTHING, plus } from "./charge.ts";
 import { chargeFor, mostTokens, worstCaseOf } from "./coverage.ts";
 import { costOf, forPromptOf, type Price } from "./money.ts";
 import { attemptsUnder, holdId, holdsOver, isFirstUnder } from "./hold-ids.ts";
 import type { LeaseAnswered, LeaseRecalled, LedgerRestored, Receipt } from "../events.ts";
 import type { LedgerEntry } from "./ledger-entry.ts";
 import type { Known } from "./limited-accounts.ts";
-import type { Limit, LimitRow } from "./limits.ts";
+import { type GpuShare, gpuTime, places } from "./gpu-time.ts";
+import type { Limit, LimitRow, LimitUnit } from "./limits.ts";
 import type { Slices } from "./slices.ts";
 import type { RankOf } from "./thresholds.ts";
 import type { Use } from "./use.ts";
@@ -26,6 +27,24 @@ interface Pending {
   readonly packet: Packet;
   readonly hold: string;
   readonly heldTokens: number;
+  readonly heldGpuUs: number;
+}
+
+/** What a hold is to cover more of: tokens, or GPU time. */
+interface Lengthening {
+  kind: "heldTokens" | "heldGpuUs";
+  /** How many there are to be, if there is room for so many. */
+  most: number;
+  /** What so many more cost. */
+  chargeOf: (amount: number) => Charge;
+  isLastCall: boolean;
+}
+
+interface Sources {
+  /** How urgent a band is. */
+  rankOf: RankOf;
+  /** The most of a GPU that one place of a model is. */
+  placeOf: (model: string) => GpuShare;
 }
 
 /**
@@ -43,7 +62,10 @@ interface Pending {
 export class Reservations {
   readonly #turn: Turn;
   readonly #packetTokens: number;
+  readonly #gpuPacketUs: Micros;
+  readonly #totalUs: Micros;
   readonly #rankOf: RankOf;
+  readonly #placeOf: Sources["placeOf"];
   #budget: Budget;
   /** Holds that the process before this one, or another supervisor, had open when it ended: each was the last of its packet. */
   readonly #orphans = new Set<string>();
@@ -59,10 +81,12 @@ export class Reservations {
   readonly #asking = new Map<string, Set<Packet>>();
   #isReplica = false;
 
-  /** `rankOf` says how urgent a band is. */
-  constructor(turn: Turn, config: CoreConfig, rankOf: RankOf) {
+  constructor(turn: Turn, config: CoreConfig, { rankOf, placeOf }: Sources) {
     this.#turn = turn;
     this.#packetTokens = config.packetTokens;
+    this.#gpuPacketUs = config.gpuPacketUs;
+    this.#totalUs = config.timeouts.totalUs;
+    this.#placeOf = placeOf;
     this.#rankOf = rankOf;
     this.#budget = new Budget(undefined, rankOf);
     this.#line = new WaitingLine(config.limits);
@@ -98,10 +122,14 @@ export class Reservations {
   /**
    * Corrects the post in doubt that the receipt is about, if there is one. A receipt of nothing may not be the last word, and
    * one of a parked attempt is not: whoever has gone on with the answer knows what it came to. What it costs is asked
-   * as of the instant of the hold; null for what has no price any more.
+   * as of the instant of the hold; null for what has no price any more. `place` is what of a GPU it took for each of its
+   * choices: null where nobody knows, and then GPU time stays as it was held.
    */
-  adjust(receipt: Receipt, priceAt: (atUs: Micros) => Price | null): void {
-    const { attempt, isParked } = receipt;
+  adjust(
+    receipt: Receipt,
+    { priceAt, place }: { priceAt: (atUs: Micros) => Price | null; place: GpuShare | null },
+  ): void {
+    const { attempt, isParked, ranUs } = receipt;
     if (isParked || receipt.usage.completionTokens === 0) return;
     for (const hold of holdsOver(attempt)) {
       const post = this.#budget.inDoubt.get(hold);
@@ -110,6 +138,8 @@ export class Reservations {
       if (price === null) return;
       const { requests } = post.charge;
       const usage = usageUnder(post.charge, receipt);
+      // Others that ran under the hold took time as well.
+      const isWhole = ranUs !== undefined && place !== null && isFirstUnder(hold, attempt);
       const charge: Charge = {
         nanoUsd: costOf(forPromptOf(price, receipt.usage.promptTokens), usage, requests),
         inputTokens: usage.promptTokens,
@@ -117,6 +147,7 @@ export class Reservations {
         outputTokens: usage.completionTokens,
         reasoningTokens: 0,
         requests,
+        gpuUs: isWhole ? gpuTime(ranUs, place) : post.charge.gpuUs,
       };
       const entry = this.#budget.adjust(hold, charge, this.#turn.nowUs);
       if (entry !== null) this.#release(entry);
@@ -216,7 +247,7 @@ export class Reservations {
   reserve(packet: Packet): Shortage | null {
     const { account } = packet.request;
     const fits = (tokens: number): boolean => {
-      return this.#budget.fits(askedBy(packet, worstCaseOf(packet, tokens)), this.#turn.nowUs);
+      return this.#budget.fits(askedBy(packet, this.#neededFor(packet, tokens)), this.#turn.nowUs);
     };
     const begun = packet.carried?.tokens ?? 0;
     if (begun === 0) this.#shorten(packet);
@@ -227,7 +258,7 @@ export class Reservations {
     // An answer that is shown in part is worth going on with for any number of tokens, and a new one for a packet of them.
     const least = begun === 0 ? first : begun + 1;
     if (shortage === null || this.#ask(packet, { wanted, least })) return null;
-    if (wanted === least || shortage.limit.unit === "requests") return shortage;
+    if (wanted === least || !isOfTokens(shortage.limit.unit)) return shortage;
     const shorter = mostTokens({ least, most: wanted - 1 }, fits);
     if (shorter === null) return this.#hold(packet, least);
     packet.shortage = shortage;
@@ -241,15 +272,40 @@ export class Reservations {
    * it, to be called again when `leaseAnswered` names the packet.
    */
   extend(packet: Packet, { isLastCall }: { isLastCall: boolean }): Shortage | "asked" | null {
-    const { hold, heldTokens, maxTokens } = packet;
-    assert(hold !== null, `${packet.id} has a hold`);
+    const { heldTokens, maxTokens } = packet;
     const held = worstCaseOf(packet, heldTokens);
-    const moreFor = (tokens: number): Asked => askedBy(packet, minus(worstCaseOf(packet, tokens), held));
-    let tokens = Math.min(heldTokens + this.#packetTokens, maxTokens);
-    let result = this.#budget.extend(hold, moreFor(tokens), this.#turn.nowUs);
+    return this.#lengthen(packet, {
+      kind: "heldTokens",
+      most: Math.min(heldTokens + this.#packetTokens, maxTokens),
+      chargeOf: (tokens) => minus(worstCaseOf(packet, tokens), held),
+      isLastCall,
+    });
+  }
+
+  /** The same of GPU time, for an attempt that has such a share of GPUs. */
+  extendTime(
+    packet: Packet,
+    share: GpuShare,
+    { isLastCall }: { isLastCall: boolean },
+  ): Shortage | "asked" | null {
+    const { heldGpuUs } = packet;
+    return this.#lengthen(packet, {
+      kind: "heldGpuUs",
+      most: heldGpuUs + gpuTime(this.#gpuPacketUs, share),
+      chargeOf: (gpuUs) => ({ ...NOTHING, gpuUs: gpuUs - heldGpuUs }),
+      isLastCall,
+    });
+  }
+
+  #lengthen(packet: Packet, { kind, most, chargeOf, isLastCall }: Lengthening): Shortage | "asked" | null {
+    const { hold } = packet;
+    const least = packet[kind] + 1;
+    assert(hold !== null, `${packet.id} has a hold`);
+    const moreFor = (amount: number): Asked => askedBy(packet, chargeOf(amount));
+    let amount = most;
+    let result = this.#budget.extend(hold, moreFor(amount), this.#turn.nowUs);
     if ("limit" in result) {
-      const asked = { ...moreFor(tokens), account: packet.request.account };
-      const account = this.#budget.ask(asked, moreFor(heldTokens + 1).charge, this.#turn.nowUs);
+      const account = this.#budget.ask(moreFor(amount), chargeOf(least), this.#turn.nowUs);
       this.#order();
       if (account !== null) {
         this.#hear(packet, account);
@@ -257,15 +313,16 @@ export class Reservations {
       }
     }
     if ("limit" in result && isLastCall) {
-      const shorter = mostTokens({ least: heldTokens + 1, most: tokens - 1 }, (some) => {
+      const shorter = mostTokens({ least, most: most - 1 }, (some) => {
         return this.#budget.fits(moreFor(some), this.#turn.nowUs);
       });
-      // Where not one token more fits, that is what is refused, by the limit that stands in its way.
-      tokens = shorter ?? heldTokens + 1;
-      result = this.#budget.extend(hold, moreFor(tokens), this.#turn.nowUs);
+      // Where not one more fits, that is what is refused, by the limit that stands in its way.
+      amount = shorter ?? least;
+      result = this.#budget.extend(hold, moreFor(amount), this.#turn.nowUs);
     }
     if ("limit" in result) return result;
-    this.#expect(packet, result, tokens);
+    packet[kind] = amount;
+    this.#expect(packet, result);
     return null;
   }
 
@@ -275,9 +332,10 @@ export class Reservations {
     let next = this.#pending[this.#nextPending];
     while (next !== undefined && next.sequence <= through) {
       this.#nextPending++;
-      const { packet, hold, heldTokens } = next;
+      const { packet, hold, heldTokens, heldGpuUs } = next;
       if (packet.hold === hold) {
         packet.creditTokens = heldTokens;
+        packet.creditGpuUs = heldGpuUs;
         yield packet;
       }
       next = this.#pending[this.#nextPending];
@@ -293,14 +351,17 @@ export class Reservations {
     for (const asking of this.#asking.values()) asking.delete(packet);
     const { hold, request } = packet;
     if (hold === null) return;
-    packet.hold = null;
-    packet.heldTokens = 0;
-    packet.creditTokens = 0;
+    // The supervisor ends it there; what it does until it hears of that is not counted.
+    const gpuUs = Math.min(packet.usedGpuUs, packet.heldGpuUs);
+    Object.assign(packet, NOTHING_HELD);
     const { nowUs } = this.#turn;
-    if (use === "none" && !this.#countsRequest(packet)) return this.#release(this.#budget.void(hold, nowUs));
-    const used = use === "none" ? chargeFor(packet, NO_USAGE) : countedOnce(packet, use);
+    const isFree = use === "none" && !this.#countsRequest(packet);
+    if (isFree && gpuUs === 0) return this.#release(this.#budget.void(hold, nowUs));
+    const used = isFree ? NOTHING : use === "none" ? chargeFor(packet, NO_USAGE) : countedOnce(packet, use);
     const entry =
-      used === "unknown" ? this.#budget.postInDoubt(hold, nowUs) : this.#budget.post(hold, used, nowUs);
+      used === "unknown"
+        ? this.#budget.postInDoubt(hold, nowUs, { gpuUs })
+        : this.#budget.post(hold, { ...used, gpuUs }, nowUs);
     request.charged = plus(request.charged, entry.charge);
     this.#release(entry);
   }
@@ -317,6 +378,11 @@ export class Reservations {
     packet.isAsking = false;
     this.#wait(packet, account);
     return true;
+  }
+
+  /** The limit of GPU time that the packet is under, as it stands; null where it is under none. */
+  gpuLimit({ request }: Packet): Remainder | null {
+    return this.#budget.gpuLimit(request.account, this.#turn.nowUs);
   }
 
   /** Packets that wait for their budget. */
@@ -353,18 +419,32 @@ export class Reservations {
 
   #hold(packet: Packet, tokens: number): Shortage | null {
     const id = holdId(packet.id, packet.attempts);
-    const asked = askedBy(packet, worstCaseOf(packet, tokens));
-    const result = this.#budget.reserve({ id, model: packet.request.model }, asked, this.#turn.nowUs);
+    const charge = this.#neededFor(packet, tokens);
+    const { model } = packet.request;
+    const result = this.#budget.reserve({ id, model }, askedBy(packet, charge), this.#turn.nowUs);
     if ("limit" in result) return result;
     packet.hold = id;
+    packet.heldTokens = tokens;
+    packet.heldGpuUs = charge.gpuUs;
     this.#stopWaiting(packet);
-    this.#expect(packet, result, tokens);
+    this.#expect(packet, result);
     return null;
   }
 
-  #expect(packet: Packet, entry: LedgerEntry, heldTokens: number): void {
-    packet.heldTokens = heldTokens;
-    this.#pending.push({ sequence: entry.sequence, packet, hold: entry.hold, heldTokens });
+  /** What so many tokens come to at most, and as much GPU time as is held at a time: where nothing limits it, for as long as a request may take. */
+  #neededFor(packet: Packet, tokens: number): Charge {
+    const { request, choices } = packet;
+    const place = this.#placeOf(request.model);
+    const charge = worstCaseOf(packet, tokens);
+    if (place.thousandths === 0) return charge;
+    const us = this.#budget.isTimed(request.account) ? this.#gpuPacketUs : this.#totalUs;
+    return { ...charge, gpuUs: gpuTime(us, places(place, choices)) };
+  }
+
+  #expect(packet: Packet, entry: LedgerEntry): void {
+    const { sequence, hold } = entry;
+    const { heldTokens, heldGpuUs } = packet;
+    this.#pending.push({ sequence, packet, hold, heldTokens, heldGpuUs });
     this.#append(entry);
   }
 
@@ -402,13 +482,14 @@ export class Reservations {
 
   /** The request counts with the first of its packets, even where only others of them have used something. */
   #countsRequest({ choice, request }: Packet): boolean {
-    return choice === 0 && request.charged.requests === 0 && !isNothing(request.charged);
+    const { charged } = request;
+    return choice === 0 && charged.requests === 0 && !isNothing({ ...charged, gpuUs: 0 });
   }
 
   /** Asks for the leases that the packet lacks to start. Returns whether it waits for an answer. */
   #ask(packet: Packet, { wanted, least }: { wanted: number; least: number }): boolean {
-    const asked = askedBy(packet, worstCaseOf(packet, wanted));
-    const account = this.#budget.ask(asked, worstCaseOf(packet, least), this.#turn.nowUs);
+    const asked = askedBy(packet, this.#neededFor(packet, wanted));
+    const account = this.#budget.ask(asked, this.#neededFor(packet, least), this.#turn.nowUs);
     this.#order();
     // Who races against another attempt has no time to wait.
     if (account === null || packet.rival !== null) return false;
@@ -432,6 +513,20 @@ export class Reservations {
   #order(): void {
     for (const order of this.#budget.takeOrders()) this.#turn.emit({ kind: "order_lease", order });
   }
+}
+
+const NOTHING_HELD = {
+  hold: null,
+  heldTokens: 0,
+  creditTokens: 0,
+  heldGpuUs: 0,
+  creditGpuUs: 0,
+  usedGpuUs: 0,
+} as const satisfies Partial<Packet>;
+
+/** Whether a shorter answer needs less of it. */
+function isOfTokens(unit: LimitUnit): boolean {
+  return unit !== "requests" && unit !== "gpu_seconds";
 }
 
 function askedBy({ request }: Packet, charge: Charge): Asked {

@@ -20,6 +20,7 @@ export function newSum(): Sum {
     outputTokens: 0,
     reasoningTokens: 0,
     requests: 0,
+    gpuUs: 0,
   };
 }
 
@@ -30,6 +31,7 @@ export function add(sum: Sum, charge: Charge, sign: 1 | -1): void {
   sum.outputTokens += sign * charge.outputTokens;
   sum.reasoningTokens += sign * charge.reasoningTokens;
   sum.requests += sign * charge.requests;
+  sum.gpuUs += sign * charge.gpuUs;
 }
 
 export function addSum(sum: Sum, more: Sum): void {
@@ -39,11 +41,12 @@ export function addSum(sum: Sum, more: Sum): void {
   sum.outputTokens += more.outputTokens;
   sum.reasoningTokens += more.reasoningTokens;
   sum.requests += more.requests;
+  sum.gpuUs += more.gpuUs;
 }
 
 export function isZero(sum: Sum): boolean {
-  const { nanoUsd, inputTokens, cachedTokens, outputTokens, reasoningTokens, requests } = sum;
-  const isFree = nanoUsd === 0n && requests === 0;
+  const { nanoUsd, inputTokens, cachedTokens, outputTokens, reasoningTokens, requests, gpuUs } = sum;
+  const isFree = nanoUsd === 0n && requests === 0 && gpuUs === 0;
   return isFree && inputTokens === 0 && cachedTokens === 0 && outputTokens === 0 && reasoningTokens === 0;
 }
 
@@ -56,7 +59,7 @@ export function rowOf(
 }
 
 export function sumOf(row: BalanceRow): Sum {
-  const { nanoUsd, inputTokens, cachedTokens, outputTokens, reasoningTokens, requests } = row;
+  const { nanoUsd, inputTokens, cachedTokens, outputTokens, reasoningTokens, requests, gpuUs } = row;
   return {
     nanoUsd: BigInt(nanoUsd),
     inputTokens,
@@ -64,5 +67,6 @@ export function sumOf(row: BalanceRow): Sum {
     outputTokens,
     reasoningTokens,
     requests,
+    gpuUs,
   };
 }

@@ -1,3 +1,4 @@
+import { gpuTime, places, shareOfPlace } from "../budget/gpu-time.ts";
 import { ChurnMap } from "../churn.ts";
 import type { CoreConfig } from "../config.ts";
 import type { ParkAttempt } from "../effects.ts";
@@ -64,6 +65,13 @@ export class Attempts {
       isShort: false,
       progressUs: this.#turn.nowUs,
       silence: null,
+      gpu: {
+        share: places(shareOfPlace(endpoint), slots),
+        next: null,
+        creditGpuUs: 0,
+        timer: null,
+        shortage: null,
+      },
     };
     packet.attempt = attempt;
     packet.hasGivenWay = false;
@@ -106,13 +114,11 @@ export class Attempts {
     this.#turn.emit({ kind: "grant_credit", attempt: attempt.id, creditTokens });
   }
 
-  /** The endpoint has nothing more to do with it. */
+  /** The endpoint has nothing more to do with it; until now it took time of its GPUs. */
   end(attempt: Attempt): void {
-    this.#running.delete(attempt.id);
-    attempt.packet.attempt = null;
-    this.#turn.cancel(attempt.silence);
-    this.#fleet.release(attempt);
-    this.forgive(attempt.endpoint);
+    const { packet, gpu, dispatchedUs } = attempt;
+    packet.usedGpuUs += gpuTime(this.#turn.nowUs - dispatchedUs, gpu.share);
+    this.#leave(attempt);
   }
 
   /** Tells the endpoint to stop. */
@@ -131,11 +137,11 @@ export class Attempts {
 
   /**
    * The endpoint had no room, whatever we thought: our cancel may still be on its way, or others
-   * may be using it. It is left alone until something ends there or it reports, or for a while.
+   * may be using it. It is left alone until something ends there or it reports, or for a while. Of its GPUs nothing was taken.
    */
   turnedAway(attempt: Attempt): void {
     const { endpoint } = attempt;
-    this.end(attempt);
+    this.#leave(attempt);
     endpoint.ceiling = endpoint.inFlight;
     endpoint.refusal = this.#turn.after(REFUSAL_US, { kind: "endpoint_refused", endpoint });
   }
@@ -155,6 +161,15 @@ export class Attempts {
     if (silentAtUs(attempt, this.#timeouts) <= this.#turn.nowUs) return true;
     this.#watch(attempt);
     return false;
+  }
+
+  #leave(attempt: Attempt): void {
+    this.#running.delete(attempt.id);
+    attempt.packet.attempt = null;
+    this.#turn.cancel(attempt.silence);
+    this.#turn.cancel(attempt.gpu.timer);
+    this.#fleet.release(attempt);
+    this.forgive(attempt.endpoint);
   }
 
   #watch(attempt: Attempt): void {

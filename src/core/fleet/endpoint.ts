@@ -9,6 +9,8 @@ export interface Endpoint {
   readonly worker: Worker;
   readonly model: string;
   slots: number;
+  /** See `ServedModel`. */
+  gpus?: number;
   contextTokens: number;
   kvBytesPerToken: number;
   /** See `ServedModel`. */

@@ -1,4 +1,5 @@
 import { assert } from "../assert.ts";
+import { type GpuShare, larger, NO_GPU, shareOfPlace } from "../budget/gpu-time.ts";
 import { ChurnSet } from "../churn.ts";
 import type { CoreConfig, RemoteConfig } from "../config.ts";
 import type { HeartbeatReceived } from "../events.ts";
@@ -40,6 +41,7 @@ export class Fleet {
   readonly #known = new Map<string, Endpoint[]>();
   readonly #draining = new Set<Worker>();
   readonly #capacities = new Map<string, Capacity>();
+  readonly #places = new Map<string, GpuShare>();
   #picks = 0;
   #sessions = 0;
   #kvBytes = 0;
@@ -102,6 +104,16 @@ export class Fleet {
       this.#capacities.set(model, capacity);
     }
     return capacity;
+  }
+
+  /** The most of a GPU that one place of the model is, wherever that is; found out once after each report. */
+  largestPlace(model: string): GpuShare {
+    let place = this.#places.get(model);
+    if (place === undefined) {
+      place = this.known(model).map(shareOfPlace).reduce(larger, NO_GPU);
+      this.#places.set(model, place);
+    }
+    return place;
   }
 
   heartbeat(nowUs: Micros, report: HeartbeatReceived): HeartbeatOutcome {
@@ -199,6 +211,7 @@ export class Fleet {
     const status = report.draining ? "draining" : "alive";
     const changed = syncEndpoints(worker, report.models);
     this.#capacities.clear();
+    this.#places.clear();
     if (changed || status !== worker.status) {
       worker.status = status;
       this.#index();
@@ -221,6 +234,7 @@ export class Fleet {
       contextTokens: remote.contextTokens,
       slots: remote.concurrencyMax,
       kvBytesPerToken: 0,
+      ...(remote.gpus === undefined ? {} : { gpus: remote.gpus }),
     });
     syncEndpoints(worker, remote.models.map(served));
     this.#workers.set(worker.id, worker);
@@ -231,6 +245,7 @@ export class Fleet {
     this.#available.clear();
     this.#known.clear();
     this.#capacities.clear();
+    this.#places.clear();
     this.#draining.clear();
     for (const worker of this.#workers.values()) {
       if (worker.status === "draining") this.#draining.add(worker);

@@ -1,6 +1,7 @@
 import { RateLimits } from "../admission/rate-limits.ts";
 import { assert } from "../assert.ts";
 import { type DoubtfulPost, EMPTY_LEDGER, type Hold, type LedgerState } from "../budget/accounts.ts";
+import { doubtOf } from "../budget/budget.ts";
 import type { LedgerEntry } from "../budget/ledger-entry.ts";
 import { type Known, LimitedAccounts } from "../budget/limited-accounts.ts";
 import type { LimitRow } from "../budget/limits.ts";
@@ -310,18 +311,17 @@ export class LeaseDesk {
     });
   }
 
-  #postInDoubt({ id: hold, account, model, charge, parts }: Hold, nowUs: Micros): LedgerEntry {
-    const atUs = this.#books.clock(nowUs);
-    const heldAtUs = parts[0]!.atUs;
+  #postInDoubt(hold: Hold, nowUs: Micros): LedgerEntry {
+    const { id, account, model, charge, parts } = hold;
     return this.#books.append({
       operation: "post",
-      hold,
+      hold: id,
       account,
       model,
       charge,
-      atUs,
-      heldAtUs,
-      inDoubt: true,
+      atUs: this.#books.clock(nowUs),
+      heldAtUs: parts[0]!.atUs,
+      ...doubtOf(hold),
     });
   }
 

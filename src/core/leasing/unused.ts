@@ -1,7 +1,7 @@
-import type { Hold } from "../budget/accounts.ts";
+import { filled, type Hold } from "../budget/accounts.ts";
 import { isAtOrBelow } from "../budget/paths.ts";
 import type { Calendar } from "../budget/calendar.ts";
-import { type Charge, least, minus } from "../budget/charge.ts";
+import { type Charge, minus } from "../budget/charge.ts";
 import type { LedgerEntry } from "../budget/ledger-entry.ts";
 import type { LimitInForce } from "../budget/limit-tree.ts";
 import { chargedIn, type Limit } from "../budget/limits.ts";
@@ -56,13 +56,10 @@ export function takenBy(entry: LedgerEntry, hold: Hold | undefined): Taken[] {
   }
 }
 
-/** Of each part, what was not used; of the last one perhaps less than nothing. Parts are filled in order, as `Accounts` does. */
+/** Of each part, what was not used; of the last one perhaps less than nothing. */
 function unfilled({ parts }: Hold, used: Charge): Taken[] {
-  let left = used;
-  return parts.map((part, i) => {
-    const share = i === parts.length - 1 ? left : least(left, part.charge);
-    left = minus(left, share);
-    return { atUs: part.atUs, charge: minus(part.charge, share), sign: -1 };
+  return filled(parts, used).map(({ atUs, charge }, i) => {
+    return { atUs, charge: minus(parts[i]!.charge, charge), sign: -1 };
   });
 }
 

@@ -65,6 +65,11 @@ export class Streams {
     return hasEnded(attempt) && attempt.streams.some(({ end }) => end?.isCut);
   }
 
+  /** Time is up: whatever goes on ends where it is. */
+  cutAll(attempt: Attempt, shortage: LimitReached | null): void {
+    for (const stream of attempt.streams) if (stream.end === null) this.#cut(attempt, stream, shortage);
+  }
+
   /** The endpoint has nothing more to say. */
   finished(attempt: Attempt, finishReason: string): void {
     for (const stream of attempt.streams) {

@@ -13,6 +13,7 @@ const unit = z.enum(LIMIT_UNITS);
 const window = z.string().describe(WINDOW_FORMS);
 const decimal = z.string().describe("a decimal in the limit's unit");
 const usd = z.string().describe("USD as an exact decimal");
+const gpuSeconds = z.string().describe("time of GPUs in seconds, as an exact decimal");
 const nextOffset = count.nullable().describe("where the next part of the list begins; null at its end");
 const secret = z.string().describe("shown this once");
 const instant = z.iso.datetime();
@@ -106,6 +107,7 @@ export const accountList = z.strictObject({
       requests: count,
       input_tokens: count,
       output_tokens: count,
+      gpu_seconds: gpuSeconds,
     }),
   ),
   next_offset: nextOffset,
@@ -147,9 +149,12 @@ export const limitHistory = z.strictObject({
   next_offset: nextOffset,
 });
 
-const amounts = Object.fromEntries(
-  AMOUNT_COLUMNS.map((column) => [column, column.endsWith("usd") ? usd : count]),
-);
+const DECIMALS: Partial<Record<(typeof AMOUNT_COLUMNS)[number], z.ZodString>> = {
+  usd,
+  in_doubt_usd: usd,
+  gpu_seconds: gpuSeconds,
+};
+const amounts = Object.fromEntries(AMOUNT_COLUMNS.map((column) => [column, DECIMALS[column] ?? count]));
 const name = z.string().nullable().optional();
 
 export const chargebackReport = z.strictObject({

@@ -90,7 +90,8 @@ export function digestOfFile(database: DatabaseSync): string {
 
 /**
  * SHA-256, in hex, of what every account has used in total: a line for each that has used anything, in the order of the
- * bytes of their names, `["account","nano-USD",input,cached,output,reasoning,requests]`.
+ * bytes of their names, `["account","nano-USD",input,cached,output,reasoning,requests]`, with the µs of GPU time behind it where
+ * there are any.
  */
 export function digestOf(totals: Iterable<Omit<BalanceRow, "window" | "startUs">>): string {
   const lines: string[] = [];
@@ -102,8 +103,10 @@ export function digestOf(totals: Iterable<Omit<BalanceRow, "window" | "startUs">
     outputTokens,
     reasoningTokens,
     requests,
+    gpuUs,
   } of totals) {
     const counts = [inputTokens, cachedTokens, outputTokens, reasoningTokens, requests];
+    if (gpuUs !== 0) counts.push(gpuUs);
     if (nanoUsd === "0" && counts.every((count) => count === 0)) continue;
     lines.push(JSON.stringify([account, nanoUsd, ...counts]));
   }

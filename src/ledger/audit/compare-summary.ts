@@ -91,6 +91,7 @@ function isAtLeast(sum: Sum, least: Sum): boolean {
   return (
     sum.nanoUsd >= least.nanoUsd &&
     sum.requests >= least.requests &&
+    sum.gpuUs >= least.gpuUs &&
     sum.inputTokens >= least.inputTokens &&
     sum.outputTokens >= least.outputTokens
   );
@@ -98,7 +99,7 @@ function isAtLeast(sum: Sum, least: Sum): boolean {
 
 function compareUsage(database: DatabaseSync, replay: Replay): number {
   replay.flush();
-  const columns = `quarter_us, model, nano_usd, input_tokens, cached_tokens, output_tokens, reasoning_tokens, requests`;
+  const columns = `quarter_us, model, nano_usd, input_tokens, cached_tokens, output_tokens, reasoning_tokens, requests, gpu_us`;
   const stored = `SELECT accounts.name, ${columns} FROM usage JOIN accounts ON accounts.id = usage.account`;
   const replayed = `SELECT account, ${columns} FROM replayed`;
   return guarded("usage", null, () => {

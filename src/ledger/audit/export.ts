@@ -2,7 +2,7 @@ import { dirname } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
 import type { Micros } from "../../core/units.ts";
 import { isWithin } from "../../keys/account-path.ts";
-import type { EntryRow } from "../entry-fields.ts";
+import { type EntryRow, type KeptEntryRow, PLAIN_FIELDS } from "../entry-fields.ts";
 import { auditLines } from "./audit-file.ts";
 import { signCheckpoint } from "./checkpoint.ts";
 import { type Head, isAdministrative, type Link, NO_HEAD } from "./link.ts";
@@ -46,6 +46,8 @@ const ENTRY_COLUMNS = [
   "model",
   "cached_tokens",
   "reasoning_tokens",
+  "gpu_us",
+  "parts",
 ] as const;
 
 /**
@@ -102,7 +104,7 @@ export function* exportEntries(
   for (const { link, records } of allLinks(database)) {
     if (link.kind !== "entries" && link.kind !== "genesis") continue;
     for (const record of records) {
-      const row = record.row() as EntryRow;
+      const row = whole(record.row() as KeptEntryRow);
       const [, atUs, , , owner] = row;
       if (fromUs !== null && atUs < fromUs) continue;
       // Entries of several supervisors are not quite in the order of time: earlier ones may follow.
@@ -152,6 +154,12 @@ function* withFirst<T>(first: T, rest: Iterable<T>): Generator<T> {
   yield* rest;
 }
 
+/** What is not told at its end says nothing. */
+function whole(row: KeptEntryRow): EntryRow {
+  const { [PLAIN_FIELDS]: gpuUs = 0, [PLAIN_FIELDS + 1]: parts = null } = row;
+  return [...row.slice(0, PLAIN_FIELDS), gpuUs, parts] as EntryRow;
+}
+
 function objectOf(row: EntryRow): Record<string, unknown> {
   return Object.fromEntries(ENTRY_COLUMNS.map((column, i) => [column, readable(column, row[i]!)]));
 }
@@ -172,6 +180,7 @@ function textOf(value: object | null): string {
 function readable(column: string, value: string | number | null): string | number | boolean | object | null {
   if (column === "at" || column === "held_at") return new Date((value as number) / 1_000).toISOString();
   if (column === "in_doubt") return value === 1;
-  if (column === "overage") return value === null ? null : (JSON.parse(value as string) as object);
+  if (column === "overage" || column === "parts")
+    return value === null ? null : (JSON.parse(value as string) as object);
   return value;
 }

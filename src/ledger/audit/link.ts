@@ -1,5 +1,5 @@
 import { createHash, type Hash } from "node:crypto";
-import type { EntryRow } from "../entry-fields.ts";
+import { type EntryRow, FIELDS_PER_ENTRY, PLAIN_FIELDS } from "../entry-fields.ts";
 
 /**
  * - `genesis`: entries that were there before the chain began; the first link is one, if of none;
@@ -76,9 +76,19 @@ function headerLine({ position, kind, sequence, version, count }: Omit<Link, "ha
   return `${JSON.stringify([position, kind, sequence, version, count])}\n`;
 }
 
-/** The record of an entry: its 15 fields in the order of `EntryRow`; the account by its path. */
+/**
+ * The record of an entry: its fields in the order of `EntryRow`, the account by its path. Those that ledgers of version 2
+ * did not have end it only where they say something, so that what was hashed then is hashed the same for ever.
+ */
 export function entryLine(row: EntryRow): string {
-  return JSON.stringify(row);
+  return JSON.stringify(row.slice(0, told(row)));
+}
+
+/** How many of the fields say something. */
+function told(row: EntryRow): number {
+  const [gpuUs, parts] = row.slice(PLAIN_FIELDS);
+  if (parts !== null) return FIELDS_PER_ENTRY;
+  return gpuUs === 0 ? PLAIN_FIELDS : PLAIN_FIELDS + 1;
 }
 
 /** What else there is to record. */

@@ -1,7 +1,8 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
+import type { EntryRow } from "../entry-fields.ts";
 import { prepareEntryRows } from "../restore.ts";
 import { checkpointLine } from "./checkpoint.ts";
-import { type Head, type Link, type LinkKind, type SegmentRow, segmentLine } from "./link.ts";
+import { entryLine, type Head, type Link, type LinkKind, type SegmentRow, segmentLine } from "./link.ts";
 
 /** A link, and what it covers as it is found now; to be read to the end before the next. */
 export interface LinkRead {
@@ -65,10 +66,12 @@ export class LinkReader {
     switch (link.kind) {
       case "genesis":
       case "entries":
-        return yield* rowsOf(this.#statements.entries, before.sequence, link.sequence);
+        return yield* rowsOf(this.#statements.entries, [before.sequence, link.sequence], (fields) => {
+          return entryLine(fields as EntryRow);
+        });
       case "administration":
       case "unattributed":
-        return yield* rowsOf(this.#statements.administration, before.version, link.version);
+        return yield* rowsOf(this.#statements.administration, [before.version, link.version]);
       case "checkpoint": {
         const line = this.checkpointLine(link.position, before);
         if (line !== null) yield recordOf(line);
@@ -93,10 +96,15 @@ export function recordOf(line: string): RecordRead {
   return { line, row: () => (row ??= JSON.parse(line) as unknown[]) };
 }
 
-function* rowsOf(statement: StatementSync, after: number, through: number): Generator<RecordRead> {
-  for (const row of statement.iterate(after, through)) {
-    const fields = row as unknown as unknown[];
-    yield { line: JSON.stringify(fields), row: () => fields };
+/** Entries and administrative records are lines as they are, but for what entries do not say. */
+function* rowsOf(
+  statement: StatementSync,
+  range: [after: number, through: number],
+  lineOf: (fields: readonly unknown[]) => string = JSON.stringify,
+): Generator<RecordRead> {
+  for (const row of statement.iterate(...range)) {
+    const fields = row as unknown as readonly unknown[];
+    yield { line: lineOf(fields), row: () => fields };
   }
 }
 

@@ -1,7 +1,7 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { Accounts, EMPTY_LEDGER, type LedgerState } from "../../core/budget/accounts.ts";
 import { type Micros, seconds } from "../../core/units.ts";
-import { type EntryRow, toEntry } from "../entry-fields.ts";
+import { type KeptEntryRow, toEntry } from "../entry-fields.ts";
 import { collect } from "../restore.ts";
 import { type Share, sumByQuarter } from "../shares.ts";
 import { digestOf } from "./checkpoint.ts";
@@ -27,7 +27,7 @@ export class Replay {
   }
 
   /** Throws where the entry can't have happened. */
-  apply(row: EntryRow): void {
+  apply(row: KeptEntryRow): void {
     this.accounts.apply(toEntry(row));
     if (this.#shares.length >= SHARES_MAX) this.flush();
     const { clockUs } = this.accounts;
@@ -39,8 +39,8 @@ export class Replay {
   /** So that `replayed` has everything. */
   flush(): void {
     for (const { account, model, quarterUs, sum } of sumByQuarter(this.#shares)) {
-      const { nanoUsd, inputTokens, cachedTokens, outputTokens, reasoningTokens, requests } = sum;
-      const sums = [nanoUsd, inputTokens, cachedTokens, outputTokens, reasoningTokens, requests];
+      const { nanoUsd, inputTokens, cachedTokens, outputTokens, reasoningTokens, requests, gpuUs } = sum;
+      const sums = [nanoUsd, inputTokens, cachedTokens, outputTokens, reasoningTokens, requests, gpuUs];
       this.#addUse!.run(account, quarterUs, model, ...sums);
     }
     this.#shares = [];
@@ -53,7 +53,15 @@ export class Replay {
 }
 
 function prepareUse(database: DatabaseSync): StatementSync {
-  const sums = ["nano_usd", "input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens", "requests"];
+  const sums = [
+    "nano_usd",
+    "input_tokens",
+    "cached_tokens",
+    "output_tokens",
+    "reasoning_tokens",
+    "requests",
+    "gpu_us",
+  ];
   database.exec(`
     DROP TABLE IF EXISTS temp.replayed;
     CREATE TEMP TABLE replayed (
@@ -61,7 +69,7 @@ function prepareUse(database: DatabaseSync): StatementSync {
       PRIMARY KEY (account, quarter_us, model)
     ) WITHOUT ROWID`);
   return database.prepare(
-    `INSERT INTO replayed VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+    `INSERT INTO replayed VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
      ON CONFLICT DO UPDATE SET ${sums.map((sum) => `${sum} = ${sum} + excluded.${sum}`).join(", ")}`,
   );
 }

@@ -2,10 +2,12 @@ import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
+import type { EntryRow } from "../entry-fields.ts";
 import { prepareEntryRows } from "../restore.ts";
 import { AuditFile, linesOfPacked } from "./audit-file.ts";
 import {
   administrationLine,
+  entryLine,
   type AdministrationRow,
   type Head,
   isAdministrative,
@@ -85,10 +87,10 @@ export function movedThrough(database: DatabaseSync): Head {
 /** What of moved links still stands in the tables has to be what stands in the files. */
 export class Leftovers {
   readonly #reader: LinkReader;
-  readonly #entries: Iterator<readonly unknown[]>;
+  readonly #entries: Iterator<EntryRow>;
   readonly #administration;
   /** Null when there is none any more. */
-  #next: readonly unknown[] | null;
+  #next: EntryRow | null;
   #before: Head = NO_HEAD;
   #link: Link = { ...NO_HEAD, kind: "genesis", count: 0 };
 
@@ -97,12 +99,12 @@ export class Leftovers {
     this.#entries = prepareEntryRows(database).iterate(
       -Number.MAX_SAFE_INTEGER,
       sequence,
-    ) as unknown as Iterator<readonly unknown[]>;
+    ) as unknown as Iterator<EntryRow>;
     this.#administration = database.prepare(
       "SELECT version, at_us, kind, record FROM administration WHERE version = ?",
     );
     this.#administration.setReturnArrays(true);
-    this.#next = this.#entries.next().value as readonly unknown[] | null;
+    this.#next = this.#entries.next().value as EntryRow | null;
   }
 
   record(link: Link, record: RecordRead): void {
@@ -125,7 +127,7 @@ export class Leftovers {
 
   /** Nothing was moved that comes after. */
   end(): void {
-    if (this.#next !== null) fail("entries", null, "none", JSON.stringify(this.#next));
+    if (this.#next !== null) fail("entries", null, "none", entryLine(this.#next));
   }
 
   #compareLink(link: Link): void {
@@ -145,14 +147,14 @@ export class Leftovers {
   #compareEntry({ line, row }: RecordRead, position: number): void {
     const next = this.#next;
     const [sequence, overage] = [row()[0] as number, row()[OVERAGE]];
-    if (next === null || (next[0] as number) > sequence) {
+    if (next === null || next[0] > sequence) {
       // Reports add those up.
       if (overage !== null) fail("entries", position, line, "none");
       return;
     }
-    const found = JSON.stringify(next);
+    const found = entryLine(next);
     if (found !== line) fail("entries", position, line, found);
-    this.#next = this.#entries.next().value as readonly unknown[] | null;
+    this.#next = this.#entries.next().value as EntryRow | null;
   }
 }
 

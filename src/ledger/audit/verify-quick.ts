@@ -2,7 +2,7 @@ import type { DatabaseSync } from "node:sqlite";
 import { pathOf } from "../../core/budget/paths.ts";
 import type { Sum } from "../../core/budget/limits.ts";
 import { add, addSum, newBalance, newSum, rowOf, sumOf } from "../../core/budget/sums.ts";
-import { type EntryRow, toEntry } from "../entry-fields.ts";
+import { type KeptEntryRow, toEntry } from "../entry-fields.ts";
 import { readState } from "../restore.ts";
 import { consistently } from "../transaction.ts";
 import { type Checkpoint, digestOf, parseCheckpointLine } from "./checkpoint.ts";
@@ -27,7 +27,7 @@ export function verifyQuickly(database: DatabaseSync, options: VerifyOptions): V
       const moved = movedThrough(database);
       const { from, balances } = readBase(database, moved, options);
       const since = new Map<string, Sum>();
-      const entry = (row: EntryRow): void => countPosted(since, row);
+      const entry = (row: KeptEntryRow): void => countPosted(since, row);
       const { kept } = options;
       if (kept !== null && kept.position < from.position) compareEarlier(database, moved, options);
       const isLater = kept === null || kept.position >= from.position;
@@ -85,7 +85,7 @@ function compareEarlier(database: DatabaseSync, moved: Head, { kept, verifiers }
   throw new AuditError("kept checkpoint", message, { position, expected: hash, found });
 }
 
-function countPosted(since: Map<string, Sum>, row: EntryRow): void {
+function countPosted(since: Map<string, Sum>, row: KeptEntryRow): void {
   const { operation, account, charge } = toEntry(row);
   if (operation !== "post" && operation !== "adjust") return;
   for (const name of pathOf(account)) {

@@ -1,7 +1,7 @@
 import { dirname } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
 import type { TrackedWindow } from "../../core/budget/accounts.ts";
-import type { EntryRow } from "../entry-fields.ts";
+import type { KeptEntryRow } from "../entry-fields.ts";
 import { consistently } from "../transaction.ts";
 import { readZones } from "../zone-table.ts";
 import { AuditFile, linesOfFile } from "./audit-file.ts";
@@ -63,7 +63,7 @@ export function verifyLedger(database: DatabaseSync, options: VerifyOptions): Ve
         listener: {
           digest: () => replay.digest(),
           record: (link, record) => leftovers?.record(link, record),
-          entry: (row: EntryRow) => {
+          entry: (row: KeptEntryRow) => {
             replay.apply(row);
             if (row[0] % ENTRIES_PER_REPORT === 0) onProgress?.(row[0], start.entries);
             compareAt(row[0]);

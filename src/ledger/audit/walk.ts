@@ -1,4 +1,4 @@
-import type { EntryRow } from "../entry-fields.ts";
+import type { KeptEntryRow } from "../entry-fields.ts";
 import { LINKS_PER_CHECKPOINT } from "./chain.ts";
 import { type Checkpoint, isSignedBy, parseCheckpointLine } from "./checkpoint.ts";
 import { type Head, isAdministrative, type Link, LINK_KINDS, LinkHash, type LinkKind } from "./link.ts";
@@ -10,7 +10,7 @@ import { Unattributed } from "./unattributed.ts";
 /** What somebody does with what is covered. */
 export interface WalkListener {
   /** Entries, as they are read; before the link's hash is known to be right. */
-  entry?(row: EntryRow): void;
+  entry?(row: KeptEntryRow): void;
   /** Any record. */
   record?(link: Link, record: RecordRead): void;
   /** What all entries so far add up to; null where it is not known. */
@@ -160,7 +160,7 @@ export class Walk {
     try {
       this.unattributed.record(link, record);
       listener.record?.(link, record);
-      if (link.kind === "genesis" || link.kind === "entries") listener.entry?.(record.row() as EntryRow);
+      if (link.kind === "genesis" || link.kind === "entries") listener.entry?.(record.row() as KeptEntryRow);
       return null;
     } catch (error) {
       return error as Error;

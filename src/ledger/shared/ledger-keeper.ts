@@ -159,8 +159,8 @@ export class LedgerKeeper {
   #close(posts: readonly LedgerEntry[]): void {
     for (const entry of posts) this.#append(entry);
     if (this.#replicas.size > 0) return;
-    for (const { hold, account, model, heldAtUs, charge } of posts) {
-      this.#doubts.push({ hold, account, model, heldAtUs, charge });
+    for (const { hold, account, model, heldAtUs, charge, parts } of posts) {
+      this.#doubts.push({ hold, account, model, heldAtUs, charge, parts });
     }
     this.#doubts = this.#doubts.slice(-IN_DOUBT_MAX);
   }

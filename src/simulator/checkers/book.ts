@@ -37,7 +37,7 @@ export class Book {
   readonly open = new Map<string, BookedHold>();
   readonly slices = new SlicesBook();
   /** Posts in doubt that nobody has adjusted. */
-  readonly inDoubt = new Map<string, BookedHold>();
+  readonly inDoubt = new Map<string, BookedHold & { posted: Charge }>();
   /** Output tokens posted for each hold that is closed. */
   readonly outputTokens = new Map<string, number>();
   readonly #calendar: Calendar;
@@ -94,14 +94,18 @@ export class Book {
         const hold = this.#release(id);
         this.#post(hold, charge);
         this.outputTokens.set(id, charge.outputTokens);
-        if (entry.inDoubt) this.inDoubt.set(id, hold);
+        if (entry.inDoubt) this.inDoubt.set(id, { ...hold, posted: { ...charge } });
         return;
       }
       case "adjust": {
         const hold = this.inDoubt.get(id)!;
         this.inDoubt.delete(id);
-        this.#add(account, hold.parts[0]!.atUs, { field: "posted", charge, sign: 1 });
-        this.outputTokens.set(id, heldBy(hold).outputTokens + charge.outputTokens);
+        const { posted } = hold;
+        // It is booked once more, the other way round, and then what is left of it.
+        this.#post(hold, posted, -1);
+        addTo(posted, charge, 1);
+        this.#post(hold, posted);
+        this.outputTokens.set(id, posted.outputTokens);
       }
     }
   }
@@ -174,13 +178,13 @@ export class Book {
   }
 
   /** Use counts where it was held: first part first, and what is beyond all of them with the last. */
-  #post({ account, parts }: BookedHold, charge: Charge): void {
+  #post({ account, parts }: BookedHold, charge: Charge, sign: 1 | -1 = 1): void {
     const left = { ...charge };
     for (const [index, part] of parts.entries()) {
       const isLast = index === parts.length - 1;
       const share = each((key) => (isLast ? left[key] : Math.min(left[key], part.charge[key])));
       addTo(left, share, -1);
-      this.#add(account, part.atUs, { field: "posted", charge: share, sign: 1 });
+      this.#add(account, part.atUs, { field: "posted", charge: share, sign });
     }
   }
 
@@ -217,10 +221,17 @@ const KEYS = [
   "outputTokens",
   "reasoningTokens",
   "requests",
+  "gpuUs",
 ] as const satisfies (keyof Charge)[];
 
 /** Of those, what holds take. */
-const HELD_KEYS: ReadonlySet<keyof Charge> = new Set(["nanoUsd", "inputTokens", "outputTokens", "requests"]);
+const HELD_KEYS: ReadonlySet<keyof Charge> = new Set([
+  "nanoUsd",
+  "inputTokens",
+  "outputTokens",
+  "requests",
+  "gpuUs",
+]);
 
 export function toldOf(hold: BookedHold): { account: string; heldAtUs: Micros; held: Charge } {
   return { account: hold.account, heldAtUs: hold.parts[0]!.atUs, held: heldBy(hold) };
@@ -235,13 +246,14 @@ export function heldBy({ parts }: BookedHold): Charge {
 
 /** What of a charge counts under a limit of that unit. */
 export function amountOf(unit: LimitUnit, charge: Charge): number {
-  const { nanoUsd, inputTokens, outputTokens, requests } = charge;
+  const { nanoUsd, inputTokens, outputTokens, requests, gpuUs } = charge;
   const amounts = {
     usd: nanoUsd,
     tokens: inputTokens + outputTokens,
     input_tokens: inputTokens,
     output_tokens: outputTokens,
     requests,
+    gpu_seconds: gpuUs,
   };
   return amounts[unit];
 }

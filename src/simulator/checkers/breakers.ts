@@ -42,6 +42,8 @@ export class BreakersChecker implements Checker {
   /** Attempts that run. */
   readonly #at = new Map<string, Dispatch>();
   /** Those among them that have been asked to park. */
+  /** Attempts that have read their prompt, or answer. */
+  readonly #begun = new Set<string>();
   readonly #leaving = new Set<string>();
   #nowUs: Micros = 0;
   /** Of the event before. */
@@ -62,6 +64,8 @@ export class BreakersChecker implements Checker {
   event(nowUs: Micros, event: SupervisorEvent): void {
     this.#beforeUs = this.#nowUs;
     this.#nowUs = nowUs;
+    if (event.kind === "attempt_started") this.#begun.add(event.attempt);
+    if (event.kind === "attempt_output" && event.tokens > 0) this.#begun.add(event.attempt);
     if (event.kind === "attempt_finished") this.#succeeded(event.attempt);
     if (event.kind === "attempt_parked") this.#parked(event.attempt);
     if (event.kind === "attempt_failed") this.#failed(event.attempt, event.reason);
@@ -115,7 +119,8 @@ export class BreakersChecker implements Checker {
   }
 
   #cancelled(attempt: string, reason: string): void {
-    if (reason === "credit_exhausted") this.#succeeded(attempt);
+    const isOverInTime = reason === "gpu_time_over" && this.#begun.has(attempt);
+    if (reason === "credit_exhausted" || isOverInTime) this.#succeeded(attempt);
     else this.#failed(attempt, reason);
   }
 
@@ -154,6 +159,7 @@ export class BreakersChecker implements Checker {
     if (dispatch === undefined) return null;
     this.#at.delete(attempt);
     this.#leaving.delete(attempt);
+    this.#begun.delete(attempt);
     const breaker = this.#breakerOf(`${dispatch.worker}/${dispatch.model}`);
     breaker.running.delete(attempt);
     return breaker;

@@ -7,6 +7,7 @@ import type { RequestArrived, SupervisorEvent } from "../../core/events.ts";
 import type { Micros } from "../../core/units.ts";
 import { choiceOf, packetOf, requestOf, sliceOf } from "../ids.ts";
 import type { Checker, Violate } from "./checker.ts";
+import type { Knowledge } from "./knowledge.ts";
 import type { WatchedPacket } from "./lifecycle.ts";
 import { pricedAtMost, priceInForce } from "./prices.ts";
 import { leftFor, type Room, shown } from "./room.ts";
@@ -27,6 +28,7 @@ export class BudgetsChecker implements Checker {
   readonly #config: CoreConfig;
   readonly #violate: Violate;
   readonly #room: Room;
+  readonly #knowledge: () => Pick<Knowledge, "workers">;
   readonly #unfunded: () => ReadonlySet<WatchedPacket>;
   readonly #requests = new Map<string, Watched>();
   /** Credit of each streamed attempt that may be granted more, until one of its choices is cut short. */
@@ -38,11 +40,16 @@ export class BudgetsChecker implements Checker {
 
   constructor(
     config: CoreConfig,
-    sources: { room: Room; unfunded: () => ReadonlySet<WatchedPacket> },
+    sources: {
+      room: Room;
+      knowledge: () => Pick<Knowledge, "workers">;
+      unfunded: () => ReadonlySet<WatchedPacket>;
+    },
     violate: Violate,
   ) {
     this.#config = config;
     this.#room = sources.room;
+    this.#knowledge = sources.knowledge;
     this.#unfunded = sources.unfunded;
     this.#violate = violate;
   }
@@ -193,7 +200,15 @@ export class BudgetsChecker implements Checker {
   #firstNeed(watched: Watched, choices: number): Charge {
     const { maxTokens } = watched.arrival;
     const tokens = Math.min(this.#config.packetTokens, maxTokens ?? Infinity);
-    return need(watched, { tokens: tokens * choices, requests: 1 });
+    return { ...need(watched, { tokens: tokens * choices, requests: 1 }), gpuUs: this.#gpuNeed(choices) };
+  }
+
+  /** No place that there ever was is more of a GPU. */
+  #gpuNeed(choices: number): number {
+    const ofWorkers = [...this.#knowledge().workers.values()].flatMap(({ models }) => models);
+    const ofRemotes = this.#config.remotes.map(({ gpus, concurrencyMax: slots }) => ({ gpus, slots }));
+    const places = [...ofWorkers, ...ofRemotes].map(({ gpus = 0, slots }) => gpus / slots);
+    return Math.ceil(this.#config.gpuPacketUs * Math.max(0, ...places) * choices);
   }
 }
 
@@ -209,6 +224,7 @@ function need(
     outputTokens: tokens,
     reasoningTokens: 0,
     requests,
+    gpuUs: 0,
   };
 }
 

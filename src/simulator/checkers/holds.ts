@@ -1,4 +1,4 @@
-import type { Charge } from "../../core/budget/charge.ts";
+import { type Charge, NOTHING } from "../../core/budget/charge.ts";
 import type { LedgerEntry } from "../../core/budget/ledger-entry.ts";
 import type { Price } from "../../core/budget/money.ts";
 import type { CoreConfig } from "../../core/config.ts";
@@ -29,6 +29,8 @@ interface OpenHold {
   isBilledUnheard: boolean;
   /** It has said what it came to. */
   isFinished: boolean;
+  /** It was ended when the GPU time was over that was held for it. */
+  isOutOfTime: boolean;
   /** It runs where tokens are counted by us. */
   isMetered: boolean;
   /** Tokens of an answer that goes on under this hold and were charged, with the prompt, under those before it; null for none. */
@@ -141,6 +143,7 @@ export class HoldsChecker implements Checker {
           hold.attempt = null;
           // It has used all that it was granted.
           if (effect.reason === "credit_exhausted") hold.isFinished = true;
+          if (effect.reason === "gpu_time_over") hold.isOutOfTime = true;
           break;
         }
         case "finish_request":
@@ -203,6 +206,7 @@ export class HoldsChecker implements Checker {
       hasBegun: false,
       isBilledUnheard: false,
       isFinished: false,
+      isOutOfTime: false,
       isMetered: false,
       paidTokens: null,
       attempts: 0,
@@ -237,7 +241,7 @@ export class HoldsChecker implements Checker {
     hold: OpenHold,
     { operation, charge, inDoubt }: Pick<LedgerEntry, "operation" | "charge" | "inDoubt">,
   ): void {
-    const { id, usage, hasBegun, isBilledUnheard, isFinished, paidTokens } = hold;
+    const { id, usage, hasBegun, isBilledUnheard, isFinished, isOutOfTime, paidTokens } = hold;
     const request = requestOf(id);
     const watched = this.#requests.get(request);
     if (watched === undefined) return this.#violate(request, `hold ${id} ends after its request`);
@@ -246,16 +250,25 @@ export class HoldsChecker implements Checker {
     const countsRequest = choiceOf(id) === 0 && watched.isCharged && watched.counted === 0;
     // It may have thought more than it has said.
     const isInDoubt = isBilledUnheard && !isFinished && watched.price.reasoning !== undefined;
-    const expected =
-      isUsed && !isInDoubt ? "post" : isBilledUnheard ? "post in doubt" : countsRequest ? "post" : "void";
+    // An answer that had no time to begin is one; and time that was taken is charged where nothing else is.
+    const isCharged = countsRequest || isOutOfTime;
+    const isTimed = charge.gpuUs > 0 && operation === "post";
+    const unused = isBilledUnheard ? "post in doubt" : isCharged || isTimed ? "post" : "void";
+    const expected = isUsed && !isInDoubt ? "post" : unused;
     const seen = inDoubt ? `${operation} in doubt` : operation;
     if (seen !== expected) return this.#violate(request, `hold ${id} ends in ${seen}, not in ${expected}`);
+    const isOfTimeAlone = isTimed && isSame(charge, { ...NOTHING, gpuUs: charge.gpuUs });
+    if (!isUsed && isTimed && !isCharged && !inDoubt) {
+      if (!isOfTimeAlone)
+        this.#violate(request, `hold ${id} is charged ${JSON.stringify(charge)} for time alone`);
+      return;
+    }
     if (expected === "post")
       this.#checkCharge(id, { watched, usage: isUsed ? usage : null, charge, paidTokens });
     if (operation !== "post") return;
     if (usage.promptTokens > 0) watched.promptTokens.set(packetOf(id), usage.promptTokens);
     watched.counted += charge.requests;
-    watched.isCharged = true;
+    if (!isOfTimeAlone) watched.isCharged = true;
   }
 
   #checkCharge(
@@ -286,6 +299,8 @@ export class HoldsChecker implements Checker {
       outputTokens: completionTokens,
       reasoningTokens,
       requests,
+      // Somebody else looks at that.
+      gpuUs: charge.gpuUs,
     };
     if (isSame(charge, expected)) return;
     const amounts = `${JSON.stringify(charge)} for ${JSON.stringify(expected)}`;

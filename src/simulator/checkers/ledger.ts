@@ -210,7 +210,10 @@ export class LedgerChecker implements Checker {
     if (heldAtUs !== hold.heldAtUs) return "it was made at another time";
     const { held } = hold;
     const isWhole = operation === "void" || inDoubt;
-    if (isWhole && !isSame(charge, held)) return "it does not end as a whole";
+    // For how long it ran is known of one whose tokens are not, unless whoever knew is gone.
+    const isTimed = inDoubt && !this.#isRestoring && charge.gpuUs <= held.gpuUs;
+    const whole = isTimed ? { ...held, gpuUs: charge.gpuUs } : held;
+    if (isWhole && !isSame(charge, whole)) return "it does not end as a whole";
     const excess = operation === "post" ? beyond(charge, held) : NOTHING;
     if (!isSame(overage ?? NOTHING, excess)) return "it is exceeded without saying so, or says so wrongly";
     return null;

@@ -9,6 +9,7 @@ import { CalmChecker } from "./calm.ts";
 import { CapacityChecker } from "./capacity.ts";
 import type { Checker, Violate } from "./checker.ts";
 import { EndingsChecker } from "./endings.ts";
+import { GpuTimeChecker } from "./gpu-time.ts";
 import { HeartbeatsChecker } from "./heartbeats.ts";
 import { HedgesChecker } from "./hedges.ts";
 import { HoldsChecker } from "./holds.ts";
@@ -73,6 +74,7 @@ export function watchLife(world: WatchedWorld, findings: Findings, { isReplica =
     new BreakersChecker({ knowledge, inspect, happened }, as("breakers")),
     new StatesChecker(knowledge, as("states")),
     new LittleChecker(as("little")),
+    new GpuTimeChecker(knowledge, as("gpu-time")),
   ];
   if (knowledge.isPlain) {
     checkers.push(new WaitingChecker({ knowledge, attempts, inspect, waiting }, as("waiting")));

@@ -1,6 +1,5 @@
 import type { Charge } from "../../core/budget/charge.ts";
-import { formatAmount, type LimitRow, type LimitUnit } from "../../core/budget/limits.ts";
-import { parseUsd } from "../../core/budget/money.ts";
+import { formatAmount, type LimitRow, type LimitUnit, parseAmount } from "../../core/budget/limits.ts";
 import type { LimitWindow } from "../../core/budget/windows.ts";
 import type { QueueingConfig } from "../../core/config.ts";
 import type { BudgetView } from "../../core/effects.ts";
@@ -173,7 +172,6 @@ export function shown(unit: LimitUnit, amount: number): string {
 }
 
 function parse(unit: LimitUnit, amount: string): number {
-  if (unit !== "usd") return Number(amount);
   const sign = amount.startsWith("-") ? -1 : 1;
-  return sign * Number(parseUsd(amount.replace("-", "")));
+  return sign * Number(parseAmount(unit, amount.replace("-", "")));
 }

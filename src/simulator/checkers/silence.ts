@@ -106,11 +106,13 @@ export class SilenceChecker implements Checker {
     }
   }
 
-  #append({ operation, hold, sequence }: LedgerEntry): void {
+  #append({ operation, hold, sequence, charge }: LedgerEntry): void {
     const packet = packetOf(hold);
     if (operation === "reserve") this.#holds.set(packet, { id: hold, undurable: [] });
     const watched = this.#holds.get(packet);
-    if (operation === "extend" && watched?.id === hold) watched.undurable.push(sequence);
+    // More time is nothing that an answer would have to wait for.
+    const isOfTokens = operation === "extend" && charge.outputTokens > 0;
+    if (isOfTokens && watched?.id === hold) watched.undurable.push(sequence);
   }
 
   #heard(nowUs: Micros, id: string, isProgress: boolean): void {

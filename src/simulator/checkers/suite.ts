@@ -115,7 +115,8 @@ export class CheckerSuite {
     const { knowledge, unfunded } = life;
     this.#knowledge = knowledge;
     const room = new Room(this.#ledger, () => knowledge.scheduling.queueing);
-    this.#budgets = new BudgetsChecker(this.#world.config, { room, unfunded }, this.#as("budgets"));
+    const sources = { room, knowledge: () => knowledge, unfunded };
+    this.#budgets = new BudgetsChecker(this.#world.config, sources, this.#as("budgets"));
     this.#slices.begin(room);
     this.#ofThisLife = life.checkers;
   }

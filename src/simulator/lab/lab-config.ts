@@ -22,6 +22,7 @@ export function labConfig(): CoreConfig {
     prices: {},
     defaultPrice: free,
     packetTokens: 512,
+    gpuPacketUs: seconds(10),
     slices: { openMax: 1, perPayerMax: 1, depthMax: 1, ttlMaxUs: seconds(1) },
     limits: {
       workersMax: 10_000,

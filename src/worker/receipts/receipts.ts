@@ -16,6 +16,8 @@ const receiptSchema = z.object({
   /** Tokens that the answer had already; the prompt is on the receipt of whoever began it. */
   continued_from: z.int().optional(),
   finish_reason: z.enum(["stop", "length", "cancelled", "credit_expired", "parked", "error"]),
+  /** For how long its choices took slots, all of them together, in µs; absent where an earlier version has written it. */
+  ran_us: z.int().optional(),
   /** Milliseconds since 1970. */
   at_ms: z.number(),
 });

@@ -16,6 +16,7 @@ const LIMITS: LimitRow[] = [
   { account: "global", unit: "usd", window: "total", amount: "1000" },
   { account: "global/a", unit: "usd", window: "minute", amount: "300" },
   { account: "global/a/k", unit: "requests", window: "rolling:60", amount: "20" },
+  { account: "global/a/l", unit: "gpu_seconds", window: "hour", amount: "700" },
   { account: "global/b", unit: "output_tokens", window: "total", amount: "400" },
 ];
 const RUNS = Number(process.env["LEASE_RUNS"] ?? 100);

@@ -143,5 +143,5 @@ export class Replicas {
 
 /** As many requests, tokens or nano-USD. */
 export function chargeOf(nanoUsd: number): Charge {
-  return { ...NOTHING, nanoUsd, outputTokens: nanoUsd, requests: 1 };
+  return { ...NOTHING, nanoUsd, outputTokens: nanoUsd, requests: 1, gpuUs: 3 * nanoUsd };
 }

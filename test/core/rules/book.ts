@@ -5,7 +5,7 @@ import type { Micros } from "../../../src/core/units.ts";
 import { countsAt } from "./windows.ts";
 
 /** What of a charge counts under a limit. */
-type Amounts = Pick<Charge, "nanoUsd" | "inputTokens" | "outputTokens" | "requests">;
+type Amounts = Pick<Charge, "nanoUsd" | "inputTokens" | "outputTokens" | "requests" | "gpuUs">;
 
 /** One amount, and the instant whose windows it counts in. */
 export interface Line {
@@ -40,7 +40,7 @@ export class Book {
     if (operation === "reserve" || operation === "extend") this.hold({ hold, account, atUs, charge });
     else if (operation === "post") this.close(hold, charge);
     else if (operation === "void") this.close(hold, NOTHING);
-    else this.posted.push({ ...this.posted.find((line) => line.hold === hold)!, charge });
+    else this.#refill(hold, (was) => each((key) => was[key] + charge[key]));
   }
 
   /** Limits of the account and of all above it. */
@@ -70,11 +70,23 @@ export class Book {
     }
   }
 
-  /** A post that was too much: what it was too much by comes off where the hold was made. */
+  /** A post that was too much: what was used after all is in those of its parts that come first. */
   correct(hold: string, used: Amounts): void {
+    this.#refill(hold, (was) => each((key) => Math.min(used[key], was[key])));
+  }
+
+  /** Takes the parts of a post back from the last one on, until so much is left. */
+  #refill(hold: string, leave: (was: Amounts) => Amounts): void {
     const lines = this.posted.filter((line) => line.hold === hold);
     const was = sumOf(lines);
-    this.posted.push({ ...lines[0]!, charge: each((key) => Math.min(used[key], was[key]) - was[key]) });
+    const left = leave(was);
+    let over = each((key) => was[key] - left[key]);
+    for (const line of lines.toReversed()) {
+      const rest = over;
+      const off = each((key) => Math.min(rest[key], line.charge[key]));
+      over = each((key) => rest[key] - off[key]);
+      this.posted.push({ ...line, charge: each((key) => -off[key]) });
+    }
   }
 
   postedUnder(row: Where, nowUs: Micros): bigint {
@@ -136,6 +148,7 @@ export function amountIn(unit: LimitUnit, charge: Amounts): bigint {
     input_tokens: charge.inputTokens,
     output_tokens: charge.outputTokens,
     requests: charge.requests,
+    gpu_seconds: charge.gpuUs,
   };
   return BigInt(counted[unit]);
 }
@@ -154,5 +167,6 @@ function each(amountOf: (key: keyof Amounts) => number): Amounts {
     inputTokens: amountOf("inputTokens"),
     outputTokens: amountOf("outputTokens"),
     requests: amountOf("requests"),
+    gpuUs: amountOf("gpuUs"),
   };
 }

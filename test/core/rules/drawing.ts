@@ -45,6 +45,7 @@ export const charge: fc.Arbitrary<Charge> = fc
     inputTokens: fc.nat(50),
     outputTokens: fc.nat(50),
     requests: fc.nat(1),
+    gpuUs: fc.nat(100),
   })
   .map((amounts) => ({ ...NOTHING, ...amounts }));
 
@@ -102,7 +103,7 @@ export const wait = fc.record({
 const pick = fc.nat(20);
 
 export function percents(most: number): fc.Arbitrary<number[]> {
-  return fc.array(fc.nat(most), { minLength: 4, maxLength: 4 });
+  return fc.array(fc.nat(most), { minLength: 5, maxLength: 5 });
 }
 
 /** Which kinds of steps, and how often each. */

@@ -190,12 +190,13 @@ function picked<T>(from: readonly T[], pick: number): T | null {
 }
 
 function shareOf(charge: Charge, percents: readonly number[]): Charge {
-  const [usd, input, output, requests] = percents.map((percent) => percent / 100);
+  const [usd, input, output, requests, gpu] = percents.map((percent) => percent / 100);
   return {
     ...NOTHING,
     nanoUsd: Math.floor(charge.nanoUsd * usd!),
     inputTokens: Math.floor(charge.inputTokens * input!),
     outputTokens: Math.floor(charge.outputTokens * output!),
     requests: Math.floor(charge.requests * requests!),
+    gpuUs: Math.floor(charge.gpuUs * gpu!),
   };
 }

@@ -85,6 +85,7 @@ test("over all time, what is posted on an account is its own and that of those b
           posted.inputTokens,
           posted.outputTokens,
           posted.requests,
+          posted.gpuUs,
         ];
         assert.deepEqual(counted.map(BigInt), own, name);
       }

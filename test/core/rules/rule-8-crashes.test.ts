@@ -8,7 +8,7 @@ import type { LedgerEntry } from "../../../src/core/budget/ledger-entry.ts";
 import { LIMIT_UNITS, type LimitRow } from "../../../src/core/budget/limits.ts";
 import { seconds } from "../../../src/core/units.ts";
 import { Book } from "./book.ts";
-import { chargedFor, patientConfig, World } from "./world.ts";
+import { chargedFor, patientConfig, SLOTS, World } from "./world.ts";
 
 const ACCOUNTS = [
   "global",
@@ -20,7 +20,7 @@ const ACCOUNTS = [
 
 /** Limits that stand in nobody's way; what they count is what is looked at. */
 const LIMITS: LimitRow[] = ACCOUNTS.flatMap((account) => {
-  return LIMIT_UNITS.map((unit) => ({ account, unit, window: "total", amount: "1000000" }));
+  return LIMIT_UNITS.map((unit) => ({ account, unit, window: "total", amount: "1000000000" }));
 });
 
 const step = fc.oneof(
@@ -52,6 +52,7 @@ const crashes = fc.record({
       pick: fc.nat(20),
       promptTokens: fc.nat(20),
       completionTokens: fc.integer({ min: 1, max: 30 }),
+      ranUs: fc.option(fc.nat(seconds(4))),
     }),
     { maxLength: 8 },
   ),
@@ -83,12 +84,14 @@ test("a receipt corrects what it is about to what was used, once, and never beyo
       const { state, book, dispatched } = crashed(crash);
       let world = new World(patientConfig());
       world.restore(state, LIMITS);
+      world.join("a", { gpus: GPUS });
       const entries = [...world.entries];
       const inDoubt = new Map(entries.map(({ hold, charge }) => [hold, charge]));
-      for (const [i, { pick, promptTokens, completionTokens }] of crash.receipts.entries()) {
+      for (const [i, { pick, promptTokens, completionTokens, ranUs }] of crash.receipts.entries()) {
         if (i === restartAfter) {
           const again = new World(patientConfig());
           again.restore(stateOf(state, entries), LIMITS);
+          again.join("a", { gpus: GPUS });
           assert.deepEqual(again.entries, [], "a second restart has nothing to close");
           world = again;
         }
@@ -96,7 +99,14 @@ test("a receipt corrects what it is about to what was used, once, and never beyo
         if (attempt === undefined) return;
         const hold = attempt.replace(/#1$/, ":0");
         const usage = { promptTokens, cachedTokens: 0, completionTokens };
-        const receipt = { attempt, model: "m", usage, continuedFrom: 0, isParked: false };
+        const receipt = {
+          attempt,
+          model: "m",
+          usage,
+          continuedFrom: 0,
+          isParked: false,
+          ...(ranUs === null ? {} : { ranUs }),
+        };
         const from = world.entries.length;
         world.send({ kind: "receipts_read", worker: "a", receipts: [receipt] });
         const written = world.entries.slice(from);
@@ -106,7 +116,10 @@ test("a receipt corrects what it is about to what was used, once, and never beyo
           continue;
         }
         inDoubt.delete(hold);
-        const told = chargedFor({ promptTokens, completionTokens, requests: doubtful.requests });
+        const { requests } = doubtful;
+        // Who does not say for how long it ran leaves GPU time as it was held.
+        const gpuUs = ranUs === null ? doubtful.gpuUs : Math.ceil((ranUs * GPUS) / SLOTS);
+        const told = { ...chargedFor({ promptTokens, completionTokens, requests }), gpuUs };
         const corrected = each((key) => Math.min(told[key], doubtful[key]));
         assert.equal(written.length, 1);
         assert.equal(written[0]!.operation, "adjust");
@@ -156,7 +169,7 @@ function crashed({ steps, share }: Crash): {
 } {
   const world = new World(patientConfig({ packetTokens: 4, retriesMax: 0 }));
   for (const row of LIMITS) world.limit(row);
-  world.join("a");
+  world.join("a", { gpus: GPUS });
   const requests: string[] = [];
   for (const drawn of steps) {
     world.wait(seconds(1));
@@ -199,7 +212,9 @@ function stateOf(state: LedgerState, entries: readonly LedgerEntry[]): LedgerSta
   return accounts.state;
 }
 
-const KEYS = ["nanoUsd", "inputTokens", "outputTokens", "requests"] as const;
+/** Of the worker. */
+const GPUS = 2;
+const KEYS = ["nanoUsd", "inputTokens", "outputTokens", "requests", "gpuUs"] as const;
 type Key = (typeof KEYS)[number];
 
 function each(amountOf: (key: Key) => number): Record<Key, number> {

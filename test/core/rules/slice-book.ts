@@ -80,8 +80,8 @@ export class SliceBook extends Book {
   }
 }
 
-export function partsOf({ nanoUsd, requests, inputTokens, outputTokens }: Charge): Amounts {
-  return { nanoUsd, requests, inputTokens, outputTokens };
+export function partsOf({ nanoUsd, requests, inputTokens, outputTokens, gpuUs }: Charge): Amounts {
+  return { nanoUsd, requests, inputTokens, outputTokens, gpuUs };
 }
 
 export function aboveOf(account: string): string {

@@ -12,7 +12,7 @@ import type { FailureReason, TokenUsage } from "../../../src/core/vocabulary.ts"
 import { coreConfig, heartbeat, knownOf, requestArrived } from "../fixtures.ts";
 
 /** More than the requests of one test take. */
-const SLOTS = 16;
+export const SLOTS = 16;
 
 /** As in other tests, but nobody loses patience. */
 export function patientConfig(changes: Partial<CoreConfig> = {}): CoreConfig {
@@ -84,9 +84,9 @@ export class World {
     return this.send({ kind: "ledger_restored", state, limits });
   }
 
-  join(worker: string): Effect[] {
+  join(worker: string, { gpus = 0 }: { gpus?: number } = {}): Effect[] {
     const report = heartbeat(worker, this.nowUs);
-    return this.send({ ...report, models: report.models.map((model) => ({ ...model, slots: SLOTS })) });
+    return this.send({ ...report, models: report.models.map((model) => ({ ...model, slots: SLOTS, gpus })) });
   }
 
   limit(row: LimitRow): Effect[] {
