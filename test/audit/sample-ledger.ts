@@ -16,6 +16,7 @@ import { type Verdict, verifyLedger } from "../../src/ledger/audit/verify.ts";
 import { createStateFolder, ledgerPath, openDatabase } from "../../src/ledger/database.ts";
 import { toFields } from "../../src/ledger/entry-fields.ts";
 import { EntryWriter } from "../../src/ledger/entry-writer.ts";
+import { readState } from "../../src/ledger/restore.ts";
 import { writeLimit } from "../../src/ledger/limit-table.ts";
 import { inTransaction } from "../../src/ledger/transaction.ts";
 
@@ -121,6 +122,14 @@ export class SampleLedger {
     }
     entries.push(this.#budget.adjust(id, chargeOf(0), this.nowUs)!);
     this.#writer.write(toFields(entries));
+  }
+
+  /** What that hold came to is learnt, by a supervisor that knows what is in the file and no more. */
+  learn(hold: string): void {
+    const budget = new Budget(readState(this.database));
+    const entry = budget.adjust(hold, chargeOf(0), this.nowUs);
+    if (entry === null) throw new Error(`${hold} is not in doubt`);
+    new EntryWriter(this.database, this.chain).write(toFields([entry]));
   }
 
   /** As a supervisor does that stops. */

@@ -116,6 +116,7 @@ export class Accounts {
   readonly counts = new CountsTable();
   readonly #zones = new Map<string, ZoneRules>();
   readonly #onPosted: OnPosted | null;
+  readonly #inDoubtMax: number;
   readonly #accounts = new Map<string, Account>();
   /** Accounts with tracked windows. */
   readonly #tracked = new Set<Account>();
@@ -126,7 +127,12 @@ export class Accounts {
   #sequence: number;
   #clockUs: Micros;
 
-  constructor(state: LedgerState = EMPTY_LEDGER, onPosted: OnPosted | null = null) {
+  constructor(
+    state: LedgerState = EMPTY_LEDGER,
+    onPosted: OnPosted | null = null,
+    { inDoubtMax = IN_DOUBT_MAX }: { inDoubtMax?: number } = {},
+  ) {
+    this.#inDoubtMax = inDoubtMax;
     this.#sequence = state.sequence;
     this.#clockUs = state.clockUs;
     this.#onPosted = onPosted;
@@ -226,7 +232,7 @@ export class Accounts {
   doubt(posts: readonly DoubtfulPost[]): void {
     for (const post of posts) this.#inDoubt.set(post.hold, post);
     for (const oldest of this.#inDoubt.keys()) {
-      if (this.#inDoubt.size <= IN_DOUBT_MAX) return;
+      if (this.#inDoubt.size <= this.#inDoubtMax) return;
       this.#inDoubt.delete(oldest);
     }
   }

@@ -26,7 +26,7 @@ export function compareSummary(database: DatabaseSync, replay: Replay): SummaryC
     .get();
   if (odd !== undefined) fail("balances", "where a total begins", 0, odd["start_us"] as number);
   compareKeyed("open holds", expected.holds, found.holds);
-  compareKeyed("posts in doubt", expected.inDoubt, latest(found.inDoubt, expected.inDoubt));
+  compareKeyed("posts in doubt", latest(expected.inDoubt), found.inDoubt);
   compareClosed(expected, found);
   const names = new Set([...expected.names, ...found.names]);
   let windows = 0;
@@ -49,13 +49,9 @@ function compareKeyed<T extends Hold | DoubtfulPost>(
   }
 }
 
-/**
- * As many of the latest as are remembered. Whoever has counted entry by entry has forgotten older ones for some that were
- * corrected since, and so knows of fewer.
- */
-function latest<T>(found: ReadonlyMap<string, T>, expected: ReadonlyMap<string, T>): ReadonlyMap<string, T> {
-  if (found.size < IN_DOUBT_MAX) return found;
-  return new Map([...found].slice(found.size - expected.size));
+/** As many of the latest as a supervisor remembers. */
+function latest<T>(all: ReadonlyMap<string, T>): ReadonlyMap<string, T> {
+  return all.size <= IN_DOUBT_MAX ? all : new Map([...all].slice(-IN_DOUBT_MAX));
 }
 
 function compareClosed(expected: Accounts, found: Accounts): void {

@@ -1,5 +1,5 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import { Accounts, EMPTY_LEDGER, type LedgerState } from "../../core/budget/accounts.ts";
+import { Accounts, EMPTY_LEDGER, type LedgerState, type OnPosted } from "../../core/budget/accounts.ts";
 import { type Micros, seconds } from "../../core/units.ts";
 import { type KeptEntryRow, toEntry } from "../entry-fields.ts";
 import { collect } from "../restore.ts";
@@ -20,9 +20,12 @@ export class Replay {
 
   /** With a database, use by quarters of an hour is summed up, too, in its temporary table `replayed`. */
   constructor({ zones, tracked }: Pick<LedgerState, "zones" | "tracked">, database: DatabaseSync | null) {
-    this.accounts = new Accounts({ ...EMPTY_LEDGER, zones, tracked }, (...posted) => {
+    const onPosted: OnPosted = (...posted) => {
       if (this.#addUse !== null) collect(this.#shares)(...posted);
-    });
+    };
+    // A supervisor forgets the oldest posts in doubt, and finds them again when it starts: any of them may be corrected.
+    const state = { ...EMPTY_LEDGER, zones, tracked };
+    this.accounts = new Accounts(state, onPosted, { inDoubtMax: Infinity });
     this.#addUse = database === null ? null : prepareUse(database);
   }
 
