@@ -11,7 +11,6 @@ const SEEDS = 2 ** 32;
 /** The part of the configuration that decisions depend on, in the core's units. */
 export function toCoreConfig(config: Config): CoreConfig {
   const { limits, timeouts, heartbeats } = config;
-  const { slices } = config.budgets;
   return {
     models: maxTokensDefaults(config),
     aliases: config.aliases,
@@ -31,12 +30,7 @@ export function toCoreConfig(config: Config): CoreConfig {
     defaultPrice: config.default_price ?? null,
     packetTokens: config.budgets.packet_tokens,
     gpuPacketUs: seconds(config.budgets.gpu_packet_seconds),
-    slices: {
-      openMax: slices.open_max,
-      perPayerMax: slices.per_key_max,
-      depthMax: slices.depth_max,
-      ttlMaxUs: seconds(slices.ttl_max),
-    },
+    slices: toSliceLimits(config),
     limits: {
       workersMax: limits.workers_max,
       sessionsMax: limits.sessions_max,
@@ -60,6 +54,15 @@ export function toCoreConfig(config: Config): CoreConfig {
       aheadMs: heartbeats.ahead * MILLIS_PER_SECOND,
     },
     retriesMax: limits.retries_max,
+  };
+}
+
+export function toSliceLimits({ budgets: { slices } }: Config): CoreConfig["slices"] {
+  return {
+    openMax: slices.open_max,
+    perPayerMax: slices.per_key_max,
+    depthMax: slices.depth_max,
+    ttlMaxUs: seconds(slices.ttl_max),
   };
 }
 

@@ -65,13 +65,6 @@ export const ERRORS = {
     retryable: false,
     advice: "Call from a program on this machine, or from a page that is served on this machine.",
   },
-  needs_one_supervisor: {
-    status: 403,
-    type: "invalid_request_error",
-    retryable: false,
-    advice:
-      "Start Headgate with one supervisor to use slices, or limit the account with `headgate budgets set`.",
-  },
   not_found: {
     status: 404,
     type: "invalid_request_error",

@@ -3,7 +3,10 @@ import type { DoubtfulPost, LedgerState } from "./budget/accounts.ts";
 import type { Charge } from "./budget/charge.ts";
 import type { Known } from "./budget/limited-accounts.ts";
 import type { LimitRow } from "./budget/limits.ts";
+import type { SliceTerms } from "./budget/slice.ts";
 import type { Scheduling } from "./config.ts";
+import type { SliceView } from "./effects.ts";
+import type { HeadgateError } from "./errors.ts";
 import type { LeasePlace } from "./leasing/lease.ts";
 import type { Micros } from "./units.ts";
 import type {
@@ -34,6 +37,10 @@ export type SupervisorEvent =
   | LeaseAnswered
   | LeaseRecalled
   | TurnGiven
+  | SliceComing
+  | SliceSettled
+  | SliceClosing
+  | SliceTold
   | DoubtsLeft
   | HeartbeatReceived
   | ReceiptsRead
@@ -126,6 +133,17 @@ export interface LedgerRestored {
   limits: LimitRow[];
   /** One of several that share the ledger: it has nothing but its leases. Absent for one that has the ledger to itself. */
   isReplica?: boolean;
+  /** What one of several has to know of slices, which are not in its `state`; none if absent. */
+  slices?: SlicesKnown;
+}
+
+/** Slices, for those who draw on them and don't keep them. */
+export interface SlicesKnown {
+  open: readonly SliceTerms[];
+  /** Accounts that may become a slice's, by the number of the opening. */
+  coming: readonly Omit<SliceComing, "kind">[];
+  /** Sub-accounts that were closed, the latest. */
+  closed: readonly string[];
 }
 
 /** Limits were set or removed; those not named stay as they are. A window that is new is known as of one entry. */
@@ -205,6 +223,37 @@ export interface TurnGiven {
   request: string;
   /** Null when it may. */
   shortage: RateShortage | null;
+}
+
+/** That account may become a slice's: nothing at or below it is to take anything until `slice_settled`. */
+export interface SliceComing {
+  kind: "slice_coming";
+  opening: number;
+  account: string;
+}
+
+/** What has come of the opening. */
+export interface SliceSettled {
+  kind: "slice_settled";
+  opening: number;
+  /** Null where it was refused. */
+  slice: SliceTerms | null;
+}
+
+/** The account's slice is about to be closed, with those inside it: nothing is to take from them any more. */
+export interface SliceClosing {
+  kind: "slice_closing";
+  closing: number;
+  account: string;
+}
+
+/** The answer to somebody who has asked about a slice; what it tells of is durable. */
+export interface SliceTold {
+  kind: "slice_told";
+  ask: string;
+  /** Null where there is an error. */
+  slice: SliceView | null;
+  error: HeadgateError | null;
 }
 
 /** What another replica had left open is posted in doubt: receipts about it are to be asked for. */

@@ -49,7 +49,7 @@ import { type Inspection, inspect } from "./inspection.ts";
 import { Places } from "./placement/places.ts";
 import { Placement } from "./placement/placing.ts";
 import { plan, priceOf, resolveModel, servedModel } from "./planning/plan.ts";
-import { rankOfBand } from "./queueing/flow-of.ts";
+import { bandOf, rankOfBand } from "./queueing/flow-of.ts";
 import { Queue, queueLimits } from "./queueing/queue.ts";
 import { Random } from "./random.ts";
 import {
@@ -128,7 +128,13 @@ export class Supervisor {
     this.#reservations = new Reservations(this.#turn, config, { rankOf, placeOf });
     this.#gpuBounds = new GpuBounds(this.#turn, this.#reservations, config);
     this.#funding = new Funding(this.#turn, this.#reservations, () => this.#draining);
-    this.#slices = new SliceKeeper(this.#turn, this.#reservations, config);
+    this.#slices = new SliceKeeper(this.#turn, this.#reservations, {
+      slices: config.slices,
+      bands: () => ({
+        bands: this.#scheduling.queueing.bands.map(({ name }) => name),
+        usualBand: bandOf({ priority: null }, this.#scheduling.queueing),
+      }),
+    });
     this.#turnstile = new Turnstile({
       turn: this.#turn,
       admission: this.#admission,
@@ -227,6 +233,15 @@ export class Supervisor {
         return this.#turnstile.given(event);
       case "lease_recalled":
         return this.#reservations.leaseRecalled(event);
+      case "slice_coming":
+        return this.#reservations.sliceComing(event);
+      case "slice_settled":
+        for (const packet of this.#reservations.sliceSettled(event)) this.#leased(packet);
+        return;
+      case "slice_closing":
+        return this.#reservations.sliceClosing(event);
+      case "slice_told":
+        return this.#slices.told(event);
       case "doubts_left":
         return this.#inherit(event);
       case "attempt_started":

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { stateFolder } from "../config/load.ts";
+import { toSliceLimits } from "../config/core-config.ts";
 import { toScheduling } from "../config/scheduling.ts";
 import { MILLIS_PER_SECOND } from "../core/units.ts";
 import { createEmbeddedWorkers } from "../embedded-workers.ts";
@@ -49,7 +50,13 @@ async function startWith(parts: Parts, options: LauncherOptions): Promise<Runnin
   const folder = stateFolder(config, configPath);
   const onSilent = (name: string): void => replicas.kill(name);
   const rates = toScheduling(config).admission;
-  const ledger = (parts.ledger = openSharedLedger({ stateFolder: folder, log, rates, onSilent }));
+  const ledger = (parts.ledger = openSharedLedger({
+    stateFolder: folder,
+    log,
+    rates,
+    slices: toSliceLimits(config),
+    onSilent,
+  }));
   assertGuarded({ keys: ledger.keys, keyless, host });
   warnOfClock(ledger.restore().state.clockUs, options);
 

@@ -1,17 +1,27 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { runCli } from "../cli/run.ts";
+import { pidsOf, type ReplicaStatus, statusOfAll } from "../replicas/replicas.ts";
+import { until } from "../system/headgate.ts";
 import { BarrierWorker } from "./barrier-worker.ts";
 import { MODEL, sumUp, SupervisorHome, type SupervisorProcess } from "./supervisor-process.ts";
 
 const ACCOUNT = "global/local";
 /** At 1 USD for a million tokens of the answer, and nothing for the prompt: 0.000008 USD. */
 const TOKENS = 8;
+const SUPERVISORS = 3;
+/** So that several supervisors get them in turn. */
+const OWN_CONNECTION = { connection: "close" };
 
 interface Slice {
   status: string;
   remaining: { usd?: string; requests?: string };
   released?: { usd?: string };
+}
+
+/** It knows the worker. */
+function isReady({ workers }: ReplicaStatus): boolean {
+  return workers.length === 1;
 }
 
 async function call(
@@ -22,6 +32,7 @@ async function call(
 ): Promise<{ status: number; slice: Slice }> {
   const response = await fetch(`${url}/v1/accounts${path}`, {
     method,
+    headers: OWN_CONNECTION,
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   });
   return { status: response.status, slice: (await response.json()) as Slice };
@@ -32,7 +43,7 @@ async function spend({ url }: SupervisorProcess, account: string): Promise<numbe
   try {
     const response = await fetch(`${url}/v1/chat/completions`, {
       method: "POST",
-      headers: { "x-headgate-account": account },
+      headers: { "x-headgate-account": account, ...OWN_CONNECTION },
       body: JSON.stringify({
         model: MODEL,
         max_tokens: TOKENS,
@@ -97,32 +108,86 @@ test("a slice outlives a supervisor that is killed, and what ran under it is pos
   }
 });
 
-test("several supervisors open no slices, and keep held what one of them alone has opened", async () => {
+test("several supervisors draw on one slice to the last of it, across the end of one of them, and close it at all of them", async () => {
   const home = new SupervisorHome();
+  const worker = await BarrierWorker.start();
   try {
     home.setLimit({ account: ACCOUNT, unit: "usd", window: "total", amount: "100000" });
+    const several = await home.start("--supervisors", String(SUPERVISORS));
+    await worker.register(several.url);
+    const [victim] = pidsOf(await statusOfAll(several.url, SUPERVISORS, isReady));
+    const opening = { name: "agent", amounts: { usd: "0.00004" } };
+    assert.equal((await call(several.url, "POST", "", opening)).status, 201);
+    assert.equal((await call(several.url, "POST", "", opening)).status, 409);
+
+    // It has room for five of them, whoever takes them in.
+    const spent = Promise.all(Array.from({ length: 12 }, () => spend(several, "agent/task")));
+    await worker.arrival(5);
+    process.kill(victim!, "SIGKILL");
+    await until(() => sumUp(home.entries(), ACCOUNT).inDoubt > 0n);
+    worker.open();
+    const statuses = await spent;
+    assert(statuses.every((status) => status === null || [200, 402, 429].includes(status)));
+    await statusOfAll(several.url, SUPERVISORS, isReady);
+    const { completed, inDoubt } = sumUp(home.entries(), ACCOUNT);
+    assert.equal(completed, statuses.filter((status) => status === 200).length);
+    assert.equal(BigInt(completed) * 8_000n + inDoubt, 40_000n);
+    assert.equal((await call(several.url, "GET", "/agent")).slice.remaining.usd, "0");
+
+    const other = { name: "other", amounts: { usd: "0.00003", requests: 3 } };
+    assert.equal((await call(several.url, "POST", "", other)).status, 201);
+    // 40 are spent and 30 set aside, so that three times 8 is all that others have.
+    const outside = await Promise.all(Array.from({ length: 6 }, () => spend(several, "elsewhere")));
+    assert.equal(outside.filter((status) => status === 200).length, 3);
+    assert.equal(await spend(several, "other"), 200);
+    const { slice } = await call(several.url, "DELETE", "/other");
+    assert.deepEqual([slice.status, slice.released?.usd], ["closed", "0.000022"]);
+    const late = await Promise.all(Array.from({ length: 6 }, () => spend(several, "other/task")));
+    assert.deepEqual(new Set(late), new Set([410]));
+    assert.equal(await spend(several, "elsewhere"), 200);
+    await several.stop();
+    assert.equal(sumUp(home.entries(), ACCOUNT).held, 0n);
+    const verdict = await runCli("audit", "verify", "--config", home.configPath);
+    assert.equal(verdict.code, 0, verdict.stdout + verdict.stderr);
+  } finally {
+    await worker.close();
+    home.remove();
+  }
+});
+
+test("a slice that one supervisor has opened goes on with several, and theirs with one", async () => {
+  const home = new SupervisorHome();
+  const workers = [await BarrierWorker.start(), await BarrierWorker.start()] as const;
+  for (const worker of workers) worker.open();
+  try {
     const single = await home.start();
-    assert.equal(
-      (await call(single.url, "POST", "", { name: "agent", amounts: { usd: "0.00004" } })).status,
-      201,
-    );
+    const opening = { name: "agent", amounts: { usd: "0.00004" } };
+    assert.equal((await call(single.url, "POST", "", opening)).status, 201);
     await single.stop();
 
-    const several = await home.start("--supervisors", "2");
-    const refused = await fetch(`${several.url}/v1/accounts`, {
+    const several = await home.start("--supervisors", String(SUPERVISORS));
+    await workers[0].register(several.url);
+    await statusOfAll(several.url, SUPERVISORS, isReady);
+    assert.equal(await spend(several, "agent"), 200);
+    const nested = await fetch(`${several.url}/v1/accounts`, {
       method: "POST",
-      body: JSON.stringify({ name: "other", amounts: { usd: "0.00001" } }),
+      headers: { "x-headgate-account": "agent", ...OWN_CONNECTION },
+      body: JSON.stringify({ name: "inner", amounts: { usd: "0.00002" } }),
     });
-    assert.equal(refused.status, 403);
-    assert.match(await refused.text(), /"code":"needs_one_supervisor"/);
+    assert.equal(nested.status, 201);
+    assert.equal((await call(several.url, "GET", "/agent")).slice.remaining.usd, "0.000012");
     await several.stop();
-    assert.equal(sumUp(home.entries(), ACCOUNT).held, 40_000n);
 
     const again = await home.start();
-    const { slice } = await call(again.url, "GET", "/agent");
-    assert.deepEqual([slice.status, slice.remaining.usd], ["open", "0.00004"]);
+    await workers[1].register(again.url);
+    assert.equal(await spend(again, "agent/inner"), 200);
+    assert.equal((await call(again.url, "GET", "/agent/inner")).slice.remaining.usd, "0.000012");
+    const { slice } = await call(again.url, "DELETE", "/agent");
+    assert.equal(slice.released?.usd, "0.000024");
     await again.stop();
+    assert.equal(sumUp(home.entries(), ACCOUNT).held, 0n);
   } finally {
+    await Promise.all(workers.map((worker) => worker.close()));
     home.remove();
   }
 });

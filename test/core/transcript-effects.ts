@@ -75,7 +75,7 @@ function showAmounts(amounts: SliceView["amounts"]): string {
 }
 
 function showOrder(order: LeaseOrder): string {
-  const place = "account" in order ? `${order.account} ${order.unit} ${order.window}` : "";
+  const place = "unit" in order ? `${order.account} ${order.unit} ${order.window}` : "";
   switch (order.kind) {
     case "open":
       return `open ${place}`;
@@ -85,6 +85,12 @@ function showOrder(order: LeaseOrder): string {
       return `turn of ${order.request}: ${[order.model, ...order.payers].join(", ")}`;
     case "give":
       return `give ${place} ${order.amount}${order.recall === null ? "" : ` for recall ${order.recall}`}`;
+    case "slice":
+      return `slice ${order.asked.ask}: ${order.asked.action} ${order.asked.account}`;
+    case "slice_awaited":
+      return `slice awaited: opening ${order.opening}`;
+    case "slice_left":
+      return `slice left: ${order.account}, closing ${order.closing}`;
   }
 }
 

@@ -4,7 +4,8 @@ import type { PolicyChoice } from "../../src/core/policy.ts";
 import { EMPTY_LEDGER, type LedgerState } from "../../src/core/budget/accounts.ts";
 import type { Known } from "../../src/core/budget/limited-accounts.ts";
 import { parentOf } from "../../src/core/budget/paths.ts";
-import { chargeOf, placeOfSlice } from "../../src/core/budget/slice.ts";
+import { closedView } from "../../src/core/budget/slice-rules.ts";
+import { chargeOf, placeOfSlice, sliceId } from "../../src/core/budget/slice.ts";
 import { LIMIT_UNITS, type LimitRow, type Threshold } from "../../src/core/budget/limits.ts";
 import type { HeartbeatReceived, SupervisorEvent } from "../../src/core/events.ts";
 import { MICROS_PER_MILLI, seconds, type Micros } from "../../src/core/units.ts";
@@ -144,6 +145,16 @@ export class EventReader {
       case "show_slice":
       case "close":
         return [sliceAsked(command)];
+      case "slice_coming":
+        return [{ kind: "slice_coming", opening: command.number("opening") ?? 1, account: subject }];
+      case "slice_settled":
+        return [sliceSettled(command, nowUs)];
+      case "slice_closing":
+        return [{ kind: "slice_closing", closing: command.number("closing") ?? 1, account: subject }];
+      case "slice_told": {
+        const account = command.text("account") ?? "global/local/agent";
+        return [{ kind: "slice_told", ask: subject, slice: closedView(account), error: null }];
+      }
       case "restored":
         return [{ kind: "ledger_restored", state: restoredState(command), limits: [] }];
       case "replica":
@@ -253,6 +264,16 @@ function sliceAsked(command: Command): SupervisorEvent {
   const payer = command.text("payer") ?? "global/local";
   const ttlUs = command.duration("ttl") ?? null;
   return { ...asked, action: "open", payer, amounts, ttlUs, priority: command.text("priority") ?? null };
+}
+
+/** Reads a line such as `slice_settled global/local/agent opening=1 nano=40`; of nothing where it is refused. */
+function sliceSettled(command: Command, atUs: Micros): SupervisorEvent {
+  const opening = command.number("opening") ?? 1;
+  const nanoUsd = command.number("nano");
+  if (nanoUsd === undefined) return { kind: "slice_settled", opening, slice: null };
+  const place = { account: command.subject, expiresUs: seconds(3_600) };
+  const slice = { ...place, id: sliceId(place), amounts: chargeOf({ nanoUsd }), atUs };
+  return { kind: "slice_settled", opening, slice };
 }
 
 function requests(command: Command): SupervisorEvent[] {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { EMPTY_LEDGER, type LedgerState } from "../../src/core/budget/accounts.ts";
+import { Accounts, EMPTY_LEDGER, type LedgerState } from "../../src/core/budget/accounts.ts";
 import { Budget } from "../../src/core/budget/budget.ts";
 import { NOTHING } from "../../src/core/budget/charge.ts";
 import type { LedgerEntry } from "../../src/core/budget/ledger-entry.ts";
@@ -34,6 +34,8 @@ interface Begun {
   state: LedgerState;
   limits: LimitRow[];
   rates: Rates;
+  /** The journal says of each entry that it is durable before it returns. */
+  isPrompt: boolean;
 }
 
 /** A keeper whose clock, callbacks and disk are the test's. */
@@ -45,14 +47,19 @@ class Setting {
   #callbacks: { atUs: Micros; callback: () => void }[] = [];
   #submit: (event: SupervisorEvent) => void = () => {};
 
-  constructor({ state = EMPTY_LEDGER, limits = [], rates }: Partial<Begun> = {}) {
+  constructor({ state = EMPTY_LEDGER, limits = [], rates, isPrompt = false }: Partial<Begun> = {}) {
     this.keeper = new LedgerKeeper({
       state,
       limits,
       ...(rates !== undefined && { rates }),
       createJournal: (submit) => {
         this.#submit = submit;
-        return { append: ({ entry }) => void this.journal.push(entry) };
+        return {
+          append: ({ entry }) => {
+            this.journal.push(entry);
+            if (isPrompt) this.sync();
+          },
+        };
       },
       nowUs: () => this.nowUs,
       after: (delayUs, callback) => void this.#callbacks.push({ atUs: this.nowUs + delayUs, callback }),
@@ -125,6 +132,28 @@ test("what comes of one message is one message to each replica, and the first on
     ["events"],
   );
   assert.deepEqual(a.kinds(), ["limits_changed"]);
+});
+
+test("what was left open, and a slice whose time is over, are written in order, also where each entry is durable at once", () => {
+  const before = new Budget();
+  const accounts = new Accounts();
+  const amounts = { ...NOTHING, nanoUsd: 100 };
+  const slice = { account: `${ACCOUNT}/agent`, expiresUs: seconds(500), amounts, priority: null };
+  accounts.apply(before.openSlice(slice, seconds(400)) as LedgerEntry);
+  for (const id of ["r1/0:0", "r2/0:0", "r3/0:0"]) {
+    const asked = { account: slice.account, priority: null, charge: { ...NOTHING, nanoUsd: 10 } };
+    accounts.apply(before.reserve({ id, model: "m" }, asked, seconds(400)) as LedgerEntry);
+  }
+  const { journal } = new Setting({ state: accounts.state, isPrompt: true });
+  assert.deepEqual(
+    journal.map(({ sequence, operation, charge }) => [sequence, operation, charge.nanoUsd]),
+    [
+      [5, "post", 10],
+      [6, "post", 10],
+      [7, "post", 10],
+      [8, "void", 70],
+    ],
+  );
 });
 
 test("entries get their positions in the order in which they are read, and are durable in each one's own numbers", () => {

@@ -63,8 +63,8 @@ export class TestReplica {
     this.name = name;
     this.line = line;
     this.ledger = ledger;
-    const { state, limits, isReplica = false } = ledger.restore();
-    this.budget = new Budget(state, undefined, { isReplica });
+    const { state, limits, slices = null } = ledger.restore();
+    this.budget = new Budget(state, undefined, { replica: slices });
     this.budget.begin(limits, { zones: state.zones, used: [], through: state.sequence });
     this.#port = ledger.connect((event) => this.#take(event));
   }

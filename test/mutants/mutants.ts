@@ -799,26 +799,26 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "a slice that is told of before it is durable",
-    file: "core/budget/slice-keeper.ts",
+    file: "core/budget/slice-answers.ts",
     from: "this.#waiting[0]!.sequence <= through",
     to: "this.#waiting[0]!.sequence <= through + 1",
   },
   {
     name: "a slice that is told to be over before that is durable",
     file: "core/budget/slice-keeper.ts",
-    from: "for (const { sequence } of this.#reservations.closeSlices(account)) this.#changed = sequence;",
-    to: "this.#reservations.closeSlices(account);",
+    from: "    this.#answers.wrote(last.sequence);\n",
+    to: "",
   },
   {
     name: "the name of a closed slice, which is taken again",
-    file: "core/budget/slice-keeper.ts",
+    file: "core/budget/slice-rules.ts",
     from: "slices.closed.has(account) || slices.find",
     to: "slices.find",
   },
   {
     name: "a name in which something was spent, and that becomes a slice's",
-    file: "core/budget/slice-keeper.ts",
-    from: " || this.#reservations.isUsed(account)",
+    file: "core/budget/slice-rules.ts",
+    from: " || isUsed(account)",
     to: "",
   },
   {
@@ -835,9 +835,9 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "a slice that outlives the one that it is in",
-    file: "core/budget/slice-keeper.ts",
-    from: "...around.map((outer) => outer.expiresUs)",
-    to: "...around.map(() => Infinity)",
+    file: "core/budget/slice-rules.ts",
+    from: "...slices.around(account).map(({ expiresUs }) => expiresUs)",
+    to: "...slices.around(account).map(() => Infinity)",
   },
   {
     name: "a closed slice whose money wakes nobody",
@@ -848,21 +848,21 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "one slice more than a key may have",
-    file: "core/budget/slice-keeper.ts",
-    from: "slices.countWithin(payer) >= perPayerMax",
-    to: "slices.countWithin(payer) > perPayerMax",
+    file: "core/budget/slice-rules.ts",
+    from: "slices.countWithin(payer) + ahead.ofPayer >= perPayerMax",
+    to: "slices.countWithin(payer) + ahead.ofPayer > perPayerMax",
   },
   {
     name: "a slice that is opened while the supervisor drains",
     file: "core/budget/slice-keeper.ts",
-    from: `if (draining) return this.#refuse(ask, noCapacity("draining"));`,
+    from: `if (asked.action === "open" && draining) return this.#refuse(ask, noCapacity("draining"));`,
     to: "",
   },
   {
     name: "leases that nobody reckons as used",
     file: "core/leasing/lease-book.ts",
-    from: "used += positive(unused.at(startUs));",
-    to: "used += positive(unused.at(startUs)) * 0n;",
+    from: "reserved += positive(unused.at(place.startUs));",
+    to: "reserved += positive(unused.at(place.startUs)) * 0n;",
     isShared: true,
   },
   {
@@ -889,10 +889,10 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "a lease that is used, and is as large as before",
     file: "core/leasing/held-leases.ts",
-    from: `        lease.unused.add(startUs, -amount);
-        if (amount > 0n)`,
-    to: `        if (amount < 0n) lease.unused.add(startUs, -amount);
-        if (amount > 0n)`,
+    from: `      lease.unused.add(startUs, -amount);
+      if (amount > 0n)`,
+    to: `      if (amount < 0n) lease.unused.add(startUs, -amount);
+      if (amount > 0n)`,
     isShared: true,
   },
   {
@@ -914,7 +914,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: "holds of a dead supervisor that stay open",
     file: "core/leasing/lease-desk.ts",
     from: "const entries = Array.from(replica.holds, (id) => this.#postInDoubt(holds.get(id)!, nowUs));",
-    to: "const entries = Array.from(replica.holds, (id) => this.#postInDoubt(holds.get(id)!, nowUs)).slice(1);",
+    to: "const entries = Array.from([...replica.holds].slice(1), (id) => this.#postInDoubt(holds.get(id)!, nowUs));",
     isShared: true,
   },
   {
@@ -961,9 +961,93 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "a limit that is set below what is held, and leased by what comes free",
-    file: "core/leasing/unused.ts",
-    from: "unused.add(startOf(limit, calendar, atUs), -chargedIn(unit, charge));",
-    to: "unused.add(startOf(limit, calendar, atUs), -chargedIn(unit, charge) * 0n);",
+    file: "core/leasing/places.ts",
+    from: "unused.add(startOf(inForce.limit, calendar, atUs), -chargedIn(inForce.unit, own));",
+    to: "unused.add(startOf(inForce.limit, calendar, atUs), -chargedIn(inForce.unit, own) * 0n);",
+    seed: 264,
+    isShared: true,
+  },
+  {
+    name: "a slice that is opened before all supervisors know",
+    file: "core/leasing/slice-openings.ts",
+    from: `      unheard.add(replica);
+`,
+    to: "",
+    isShared: true,
+  },
+  {
+    name: "a slice that is closed before all supervisors know",
+    file: "core/leasing/slice-closings.ts",
+    from: "const unheard = new Set(this.#host.replicas());",
+    to: "const unheard = new Set<string>();",
+    isShared: true,
+  },
+  {
+    name: "a supervisor that goes on as if no slice were to come",
+    file: "core/leasing/known-slices.ts",
+    from: `    if (this.#coming.size === 0) return null;
+`,
+    to: `    if (this.#coming.size >= 0) return null;
+`,
+    isShared: true,
+  },
+  {
+    name: "a supervisor that draws on a slice after it has said that it does not",
+    file: "core/leasing/held-leases.ts",
+    from: "for (const slice of this.slices.close(account)) {",
+    to: `for (const slice of this.slices.close(\`\${account}/none\`)) {`,
+    isShared: true,
+  },
+  {
+    name: "what is held in a slice that each supervisor has for itself",
+    file: "core/leasing/lease-book.ts",
+    from: "return part === undefined ? null : { limit: part.limit, posted: part.posted, reserved: part.held };",
+    to: "return part === undefined ? null : { limit: part.limit, posted: part.posted, reserved: part.held * 0n };",
+    isShared: true,
+  },
+  {
+    name: "what a hold leaves of a slice, and what it has used, put back",
+    file: "core/leasing/known-slices.ts",
+    from: "charge: minus(charge, least(used, charge)) }));",
+    to: "charge: minus(charge, minus(charge, charge)) }));",
+    isShared: true,
+  },
+  {
+    name: "a slice whose time is over, and that nobody closes",
+    file: "core/leasing/slice-closings.ts",
+    from: "    this.#expiries.set(account, expiresUs);\n",
+    to: "",
+    isShared: true,
+  },
+  {
+    name: "a slice that supervisors tell of before it is durable",
+    file: "core/leasing/slice-openings.ts",
+    from: `    this.#parts.answers.wrote(entry.sequence);
+`,
+    to: "",
+    isShared: true,
+  },
+  {
+    name: "a slice of which the last cent is leased, and not recalled",
+    file: "core/leasing/held-leases.ts",
+    from: `    const inForce = this.#places.find(place);
+    const lease = inForce`,
+    to: `    const inForce = "usd slice".includes(window) ? null : this.#places.find(place);
+    const lease = inForce`,
+    isShared: true,
+  },
+  {
+    name: "a slice that is opened beyond the limit above it",
+    file: "core/leasing/slice-openings.ts",
+    from: "if (isEnough) return this.#open(opening, nowUs);",
+    to: "if (isEnough || opening.places.length > 1) return this.#open(opening, nowUs);",
+    isShared: true,
+  },
+  {
+    name: "a sub-account that was charged before, and becomes a slice's",
+    file: "core/leasing/slice-openings.ts",
+    from: "const isUsed = (account: string): boolean => books.isUsed(account);",
+    to: "const isUsed = (account: string): boolean => account === above;",
     isShared: true,
   },
 ];

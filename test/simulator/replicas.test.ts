@@ -70,6 +70,16 @@ const SHARING: readonly string[] = [
   "replicas whose doubts were left to others",
   "last cents spent",
   "cents refused beyond the last",
+  "supervisors told of slices to come",
+  "supervisors told of slices to be closed",
+  "slices: open open",
+  "slices: open refused with account_exists",
+  "slices: open refused with account_closed",
+  "slices: open refused with budget_exhausted",
+  "slices: open refused with budget_insufficient",
+  "slices: show open",
+  "slices: show closed",
+  "slices: close closed",
 ];
 
 const PROGRAM = `

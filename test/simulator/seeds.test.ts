@@ -159,7 +159,6 @@ const CORE_ERRORS: readonly string[] = [
 test("the errors looked for are those of the table, less the gateway's own", () => {
   const gateways = [
     "account_exists",
-    "needs_one_supervisor",
     "invalid_api_key",
     "key_not_allowed",
     "origin_not_allowed",

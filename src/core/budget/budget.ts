@@ -1,20 +1,32 @@
 import { assert } from "../assert.ts";
-import type { LeaseAnswered, LeaseRecalled } from "../events.ts";
-import { HeldLeases, isUnderThreshold } from "../leasing/held-leases.ts";
+import type {
+  LeaseAnswered,
+  LeaseRecalled,
+  SliceClosing,
+  SliceComing,
+  SliceSettled,
+  SlicesKnown,
+} from "../events.ts";
+import { HeldLeases, isUnderThreshold, type Wish } from "../leasing/held-leases.ts";
 import type { LeaseOrder } from "../leasing/lease.ts";
 import type { Micros } from "../units.ts";
 import type { DoubtfulPost, Hold, LedgerState } from "./accounts.ts";
 import { type Charge, excess, least, minus } from "./charge.ts";
-import { HELD, POSTED } from "./counts.ts";
 import type { LedgerEntry } from "./ledger-entry.ts";
 import type { LimitInForce } from "./limit-tree.ts";
 import { type Known, LimitedAccounts } from "./limited-accounts.ts";
-import { chargedIn, type Limit, type LimitRow, type LimitUnit, type Threshold } from "./limits.ts";
+import { chargedIn, type Limit, type LimitRow, type Threshold } from "./limits.ts";
 import { parentOf } from "./paths.ts";
-import { SLICE_MODEL, sliceId, type SlicePlace } from "./slice.ts";
-import { closedShortage, remaindersOfSlice, shortageOfSlices, uncovered } from "./slice-check.ts";
+import { firstOf, shortageUnder } from "./shortage.ts";
+import { chargeOf, SLICE_MODEL, SLICE_PARTS, sliceId, type SlicePlace } from "./slice.ts";
+import {
+  closedShortage,
+  comingShortage,
+  remaindersOfSlice,
+  shortageOfSlices,
+  uncovered,
+} from "./slice-check.ts";
 import type { OpenSlice, Slices } from "./slices.ts";
-import { isZero } from "./sums.ts";
 import { amountFor, ceilingAt, type RankOf } from "./thresholds.ts";
 
 /** Why a charge does not fit: the first limit, from the root down, that has no room; a permanent one before others. */
@@ -85,17 +97,16 @@ export class Budget {
   readonly #rankOf: RankOf;
 
   /**
-   * `rankOf` says how urgent a band is; without it all are alike. One of several supervisors on a ledger (`isReplica`)
-   * takes holds within its leases only, and knows of nobody else's.
+   * `rankOf` says how urgent a band is; without it all are alike. One of several supervisors on a ledger (`replica`)
+   * takes holds within its leases only, and knows of nobody else's, nor what is left of slices.
    */
   constructor(
     state?: LedgerState,
     rankOf: RankOf = () => 0,
-    { isReplica = false }: { isReplica?: boolean } = {},
+    { replica = null }: { replica?: SlicesKnown | null } = {},
   ) {
-    this.#books = new LimitedAccounts(state, { countsWindows: !isReplica });
-    const { limits, accounts } = this.#books;
-    this.#leases = isReplica ? new HeldLeases(limits, accounts.calendar) : null;
+    this.#books = new LimitedAccounts(state, { countsWindows: replica === null });
+    this.#leases = replica === null ? null : new HeldLeases(replica, this.#books);
     this.#rankOf = rankOf;
   }
 
@@ -136,7 +147,7 @@ export class Budget {
     if (this.#books.limits.on(account).some(({ unit }) => unit !== "requests" && unit !== "gpu_seconds")) {
       return true;
     }
-    const cover = this.slices.coverOf(account);
+    const cover = (this.#leases ?? this).slices.coverOf(account);
     return cover !== null && (cover.nanoUsd ?? cover.inputTokens ?? cover.outputTokens) !== null;
   }
 
@@ -237,16 +248,26 @@ export class Budget {
 
   /** Every limit on the path, from the root down, and what is left of slices. */
   remainders(account: string, nowUs: Micros): Remainder[] {
+    const atUs = this.#books.clock(nowUs);
     const limits = this.remaindersOfLimits(account, nowUs);
-    const slices = this.slices.size === 0 ? [] : this.slices.around(account).toReversed();
+    const slices = this.#remaindersOfSlices(account, atUs);
     if (slices.length === 0) return limits;
-    const remainders = [...slices.flatMap((slice) => this.remaindersOf(slice)), ...limits];
-    return remainders.sort((a, b) => a.account.length - b.account.length);
+    return [...slices, ...limits].sort((a, b) => a.account.length - b.account.length);
+  }
+
+  /** Each in each of its units, as if it were limits. */
+  #remaindersOfSlices(account: string, atUs: Micros): Remainder[] {
+    if (this.#leases !== null) {
+      const around = this.#leases.slices.around(account).toReversed();
+      return around.flatMap(({ places }) => places.map((place) => this.#remainder(place, atUs)));
+    }
+    const around = this.slices.size === 0 ? [] : this.slices.around(account).toReversed();
+    return around.flatMap((slice) => this.remaindersOf(slice));
   }
 
   /** A slice in each of its units, as if it were limits. */
   remaindersOf(slice: OpenSlice): Remainder[] {
-    return remaindersOfSlice(slice, this.#heldAt);
+    return remaindersOfSlice(slice, this.#books.heldAt);
   }
 
   /** Every limit on the path, from the root down. */
@@ -258,10 +279,9 @@ export class Budget {
   #remainder(inForce: LimitInForce, atUs: Micros): Remainder {
     const { account, limit } = inForce;
     const { posted, held } = this.#usage(inForce, atUs);
-    const remaining = limit.amount - posted - held;
     const { calendar } = this.#books.accounts;
     const resetUs = limit.window === "total" ? null : calendar.span(limit.window, atUs).endUs;
-    return { account: account.name, limit, posted, held, remaining, resetUs };
+    return { account: account.name, limit, posted, held, remaining: limit.amount - posted - held, resetUs };
   }
 
   /** When the instance of the window ends. */
@@ -282,8 +302,7 @@ export class Budget {
 
   /** Whether anything was ever held or posted there or below. */
   isUsed(account: string): boolean {
-    const { posted, held } = this.#books.accounts.balance(account, "total", 0);
-    return !isZero(posted) || !isZero(held);
+    return this.#books.isUsed(account);
   }
 
   /** Holds the slice on the account above, all or nothing, as any other hold; its account must be new. */
@@ -301,11 +320,20 @@ export class Budget {
     return within.map(({ id }) => this.void(id, nowUs));
   }
 
-  /** By an account and all below it. */
-  readonly #heldAt = (account: string, unit: LimitUnit): bigint => {
-    const { accounts } = this.#books;
-    return accounts.counts.amount(unit, accounts.account(account).total, HELD);
-  };
+  // ── slices that somebody else keeps ────────────────────────────────────────────────────
+
+  sliceComing(coming: SliceComing): void {
+    this.#leases?.sliceComing(coming);
+  }
+
+  /** Returns the account of the slice, or of what is none. */
+  sliceSettled(settled: SliceSettled): string | null {
+    return this.#leases?.sliceSettled(settled) ?? null;
+  }
+
+  sliceClosing(closing: SliceClosing): void {
+    this.#leases?.sliceClosing(closing);
+  }
 
   // ── leases ─────────────────────────────────────────────────────────────────────────────
 
@@ -315,15 +343,37 @@ export class Budget {
    */
   ask({ account, charge, priority }: Asked, smaller: Charge, nowUs: Micros): string | null {
     if (this.#leases === null) return null;
-    const wishes = this.#books.limits.on(account).map((inForce) => {
+    const { slices } = this.#leases;
+    if (slices.closedAbove(account) !== null) return null;
+    const coming = slices.comingAbove(account);
+    if (coming !== null) return coming;
+    const atUs = this.#books.clock(nowUs);
+    const smallest = this.#partsUnder(account, smaller, atUs);
+    const wishes = this.#partsUnder(account, charge, atUs).map(({ inForce, needed }, i): Wish => {
       const { amount, threshold } = amountFor(inForce.limit, priority, this.#rankOf);
-      const needed = chargedIn(inForce.unit, charge);
-      const smallest = chargedIn(inForce.unit, smaller);
-      return { inForce, amount, needed, least: smallest, percent: threshold?.percent ?? 100 };
+      return { inForce, amount, needed, least: smallest[i]!.needed, percent: threshold?.percent ?? 100 };
     });
     // What can never fit need not be asked for.
-    if (wishes.some(({ least: smallest, amount }) => smallest > amount)) return null;
-    return this.#leases.ask(wishes, this.#books.clock(nowUs));
+    if (wishes.some((wish) => wish.least > wish.amount)) return null;
+    return this.#leases.ask(wishes, atUs);
+  }
+
+  /** What a charge needs of every limit on the path that no slice holds there, and of the slices that it is drawn from. */
+  #partsUnder(name: string, charge: Charge, atUs: Micros): { inForce: LimitInForce; needed: bigint }[] {
+    const cover = this.#leases!.slices.coverOf(name);
+    const { calendar } = this.#books.accounts;
+    const parts = this.#books.limits.on(name).map((inForce) => {
+      const { limit, account } = inForce;
+      const place = { limit, account: account.name, calendar, atUs };
+      const own = cover === null ? charge : uncovered(charge, cover, place);
+      return { inForce, needed: chargedIn(inForce.unit, own) };
+    });
+    if (cover === null) return parts;
+    const drawn = SLICE_PARTS.flatMap((part) => {
+      const inForce = cover[part]?.places.find((place) => place.part === part);
+      return inForce === undefined ? [] : [{ inForce, needed: BigInt(charge[part]) }];
+    });
+    return [...parts, ...drawn];
   }
 
   /** Returns the accounts whose limits the answer is about. */
@@ -347,9 +397,12 @@ export class Budget {
   /** The first limit that the charge does not fit under; one under which it never can goes before others, and what is certain before what is not. */
   #shortage(asked: Asked, atUs: Micros): Shortage | null {
     const { account: name, charge } = asked;
-    const closed = this.slices.closedAbove(name);
+    const { slices } = this.#leases ?? this;
+    const closed = slices.closedAbove(name);
     if (closed !== null) return closedShortage(closed, charge);
-    const cover = this.slices.coverOf(name);
+    const coming = this.#leases?.slices.comingAbove(name) ?? null;
+    if (coming !== null) return comingShortage(coming, charge);
+    const cover = slices.coverOf(name);
     const { calendar } = this.#books.accounts;
     const place = ({ limit, account }: LimitInForce) => ({ limit, account: account.name, calendar, atUs });
     let first: Found | null = null;
@@ -359,30 +412,43 @@ export class Budget {
       const found = this.#find(inForce, wanted, atUs);
       if (found !== null && (first === null || weightOf(found) >= weightOf(first))) first = found;
     });
-    const slice = cover === null ? null : shortageOfSlices(charge, cover, this.#heldAt);
-    const limit = (first as Found | null)?.shortage ?? null;
-    return slice !== null && (slice.isPermanent || limit === null) ? slice : limit;
+    const limit = first as Found | null;
+    if (cover === null) return limit?.shortage ?? null;
+    if (this.#leases !== null) return this.#heaviest(limit, asked, atUs);
+    const slice = shortageOfSlices(charge, this.slices.coverOf(name)!, this.#books.heldAt);
+    return firstOf(slice, limit?.shortage ?? null);
+  }
+
+  /** The same where it is the leases of slices that may be short. */
+  #heaviest(limit: Found | null, asked: Asked, atUs: Micros): Shortage | null {
+    const cover = this.#leases!.slices.coverOf(asked.account)!;
+    let first: Found | null = null;
+    for (const part of SLICE_PARTS) {
+      const place = cover[part]?.places.find((each) => each.part === part);
+      if (place === undefined) continue;
+      const charge = chargeOf({ [part]: asked.charge[part] });
+      const found = this.#find(place, { ...asked, charge }, atUs);
+      if (found !== null && (first === null || weightOf(found) > weightOf(first))) first = found;
+    }
+    if (first !== null && limit !== null && weightOf(first) !== weightOf(limit)) {
+      return (weightOf(first) > weightOf(limit) ? first : limit).shortage;
+    }
+    return firstOf(first?.shortage ?? null, limit?.shortage ?? null);
   }
 
   #find(inForce: LimitInForce, { charge, priority }: Asked, atUs: Micros): Found | null {
     const needed = chargedIn(inForce.unit, charge);
     if (needed === 0n) return null;
     if (this.#leases === null && this.#books.isPlenty(inForce, needed, atUs)) return null;
-    const { limit, account } = inForce;
-    const { window } = limit;
-    const { amount, threshold } = amountFor(limit, priority, this.#rankOf);
-    const percent = threshold?.percent ?? 100;
+    const allowed = amountFor(inForce.limit, priority, this.#rankOf);
+    const percent = allowed.threshold?.percent ?? 100;
     const lease = this.#leases?.view(inForce, percent, atUs) ?? null;
     if (lease !== null && needed <= lease.unused && isUnderThreshold(inForce, lease, percent)) return null;
-    const { posted, held } = this.#usage(inForce, atUs);
-    const remaining = amount - posted - held;
-    if (lease === null && needed <= remaining) return null;
-    const fitsOncePosted = posted + needed <= amount;
-    const isPermanent = needed > amount || (window === "total" && !fitsOncePosted);
-    const over = posted + needed - amount;
-    const resetUs = window === "total" || fitsOncePosted ? null : this.#freedAt(inForce, over, atUs);
-    const shortage = { account: account.name, limit, threshold, needed, remaining, isPermanent, resetUs };
-    return { shortage, isCertain: lease === null || lease.isAll || needed > amount };
+    const usage = this.#usage(inForce, atUs);
+    if (lease === null && needed <= allowed.amount - usage.posted - usage.held) return null;
+    const freedAt = (over: bigint): Micros => this.#books.freedAt(inForce, over, atUs);
+    const shortage = shortageUnder(inForce, { needed, ...allowed, ...usage }, freedAt);
+    return { shortage, isCertain: lease === null || lease.isAll || needed > allowed.amount };
   }
 
   /** Of a limit: by all, as far as is known. */
@@ -390,21 +456,6 @@ export class Budget {
     if (this.#leases === null) return this.#books.usage(inForce, atUs);
     const { posted, reserved, unused } = this.#leases.view(inForce, 100, atUs);
     return { posted, held: reserved - unused };
-  }
-
-  /** When so much of what is posted under the limit no longer counts: at the end of the instance, or bucket by bucket. */
-  #freedAt({ counted, unit, limit }: LimitInForce, amount: bigint, atUs: Micros): Micros {
-    const { calendar, counts } = this.#books.accounts;
-    let freedUs = calendar.span(limit.window, atUs).endUs;
-    if (counted === null) return freedUs;
-    const fromUs = calendar.countsFrom(counted.window, atUs);
-    let left = amount;
-    for (const { startUs, slot } of counted.instances.toSorted((a, b) => a.startUs - b.startUs)) {
-      if (startUs < fromUs || left <= 0n) continue;
-      left -= counts.amount(unit, slot, POSTED);
-      freedUs = calendar.countsUntil(counted.window, startUs);
-    }
-    return freedUs;
   }
 
   #open(id: string): Hold {

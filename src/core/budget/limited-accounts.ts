@@ -3,9 +3,10 @@ import { Accounts, type BalanceRow, type LedgerState, type TrackedWindow, tracke
 import type { ZoneRules } from "./calendar.ts";
 import { HELD, POSTED, type Slot } from "./counts.ts";
 import type { LedgerEntry } from "./ledger-entry.ts";
-import type { LimitRow } from "./limits.ts";
+import type { LimitRow, LimitUnit } from "./limits.ts";
 import { type LimitInForce, LimitTree } from "./limit-tree.ts";
 import { RecentPosts } from "./recent-posts.ts";
+import { isZero } from "./sums.ts";
 
 /** What others know of windows that a limit is set for: what was posted in them, through that entry. */
 export interface Known {
@@ -95,6 +96,32 @@ export class LimitedAccounts {
       posted: counts.amount(inForce.unit, slot, POSTED),
       held: counts.amount(inForce.unit, slot, HELD),
     };
+  }
+
+  /** Held by an account and all below it, in a limit's unit. */
+  readonly heldAt = (account: string, unit: LimitUnit): bigint => {
+    return this.accounts.counts.amount(unit, this.accounts.account(account).total, HELD);
+  };
+
+  /** Whether anything was ever held or posted there or below. */
+  isUsed(account: string): boolean {
+    const { posted, held } = this.accounts.balance(account, "total", 0);
+    return !isZero(posted) || !isZero(held);
+  }
+
+  /** When so much of what is posted under the limit no longer counts: at the end of the instance, or bucket by bucket. */
+  freedAt({ counted, unit, limit }: LimitInForce, amount: bigint, atUs: Micros): Micros {
+    const { calendar, counts } = this.accounts;
+    let freedUs = calendar.span(limit.window, atUs).endUs;
+    if (counted === null) return freedUs;
+    const fromUs = calendar.countsFrom(counted.window, atUs);
+    let left = amount;
+    for (const { startUs, slot } of counted.instances.toSorted((a, b) => a.startUs - b.startUs)) {
+      if (startUs < fromUs || left <= 0n) continue;
+      left -= counts.amount(unit, slot, POSTED);
+      freedUs = calendar.countsUntil(counted.window, startUs);
+    }
+    return freedUs;
   }
 
   /** Whether so much more clearly fits, whoever asks; as doubles go. */

@@ -11,7 +11,17 @@ import { type Charge, isNothing, minus, NOTHING, plus } from "./charge.ts";
 import { chargeFor, mostTokens, worstCaseOf } from "./coverage.ts";
 import { costOf, forPromptOf, type Price } from "./money.ts";
 import { attemptsUnder, holdId, holdsOver, isFirstUnder } from "./hold-ids.ts";
-import type { LeaseAnswered, LeaseRecalled, LedgerRestored, Receipt } from "../events.ts";
+import type {
+  LeaseAnswered,
+  LeaseRecalled,
+  LedgerRestored,
+  Receipt,
+  SliceClosing,
+  SliceComing,
+  SliceSettled,
+  SlicesKnown,
+} from "../events.ts";
+import type { LeaseOrder } from "../leasing/lease.ts";
 import type { LedgerEntry } from "./ledger-entry.ts";
 import type { Known } from "./limited-accounts.ts";
 import { type GpuShare, gpuTime, places } from "./gpu-time.ts";
@@ -20,6 +30,8 @@ import type { Slices } from "./slices.ts";
 import type { RankOf } from "./thresholds.ts";
 import type { Use } from "./use.ts";
 import { WaitingLine } from "./waiting-line.ts";
+
+const NO_SLICES: SlicesKnown = { open: [], coming: [], closed: [] };
 
 /** A hold, or the extension of one, on its way to the disk. */
 interface Pending {
@@ -102,9 +114,9 @@ export class Reservations {
   }
 
   /** Takes over what the process before this one has left. Nobody knows any more what its open holds came to. */
-  restore({ state, limits, isReplica = false }: LedgerRestored): void {
+  restore({ state, limits, isReplica = false, slices = NO_SLICES }: LedgerRestored): void {
     this.#isReplica = isReplica;
-    this.#budget = new Budget(state, this.#rankOf, { isReplica });
+    this.#budget = new Budget(state, this.#rankOf, { replica: isReplica ? slices : null });
     this.#budget.begin(limits, { zones: state.zones, used: [], through: state.sequence });
     for (const { id, amounts } of this.#budget.holds) {
       // A slice is nobody's who could have ended with that process.
@@ -197,6 +209,30 @@ export class Reservations {
     return entries;
   }
 
+  /** A slice may be opened there: packets that need something there wait until it is known. */
+  sliceComing(coming: SliceComing): void {
+    this.#budget.sliceComing(coming);
+    this.#order();
+  }
+
+  /** Returns packets as `leaseAnswered` does. */
+  sliceSettled(settled: SliceSettled): Packet[] {
+    const account = this.#budget.sliceSettled(settled);
+    return account === null ? [] : this.#heard(account);
+  }
+
+  /** Packets that wait for money of the slice are refused. */
+  sliceClosing(closing: SliceClosing): void {
+    this.#budget.sliceClosing(closing);
+    this.#order();
+    this.#freeAll();
+  }
+
+  /** What is to be told to the desk, behind the entries until now. */
+  order(order: LeaseOrder): void {
+    this.#turn.emit({ kind: "order_lease", order });
+  }
+
   #freeAll(): void {
     for (const account of this.#unfunded.keys()) this.#freed.add(account);
   }
@@ -216,12 +252,15 @@ export class Reservations {
   leaseAnswered(answer: LeaseAnswered): Packet[] {
     const accounts = this.#budget.answered(answer, this.#turn.nowUs);
     this.#order();
-    return accounts.flatMap((account) => {
-      if (this.#unfunded.has(account)) this.#freed.add(account);
-      const asking = this.#asking.get(account) ?? [];
-      this.#asking.delete(account);
-      return [...asking];
-    });
+    return accounts.flatMap((account) => this.#heard(account));
+  }
+
+  /** There is word of what was asked for of that account. */
+  #heard(account: string): Packet[] {
+    if (this.#unfunded.has(account)) this.#freed.add(account);
+    const asking = this.#asking.get(account) ?? [];
+    this.#asking.delete(account);
+    return [...asking];
   }
 
   leaseRecalled(recall: LeaseRecalled): void {
@@ -511,7 +550,7 @@ export class Reservations {
 
   /** Behind the entries until now. */
   #order(): void {
-    for (const order of this.#budget.takeOrders()) this.#turn.emit({ kind: "order_lease", order });
+    for (const order of this.#budget.takeOrders()) this.order(order);
   }
 }
 

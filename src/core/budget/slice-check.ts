@@ -4,8 +4,15 @@ import type { Calendar } from "./calendar.ts";
 import type { Charge } from "./charge.ts";
 import type { Limit, LimitUnit } from "./limits.ts";
 import { parentOf } from "./paths.ts";
-import { SLICE_PARTS, type SlicePart, UNIT_OF } from "./slice.ts";
-import type { Cover, OpenSlice } from "./slices.ts";
+import {
+  type Cover,
+  SLICE_PARTS,
+  type SlicePart,
+  type SlicePlace,
+  type SliceTerms,
+  UNIT_OF,
+} from "./slice.ts";
+import type { OpenSlice } from "./slices.ts";
 
 /**
  * What of a charge the limit has to have room for: a limit above a slice has held what is drawn from it since the slice was
@@ -26,15 +33,15 @@ export function uncovered(
 }
 
 /** On the same path, a shorter name is further up. */
-function isAbove(account: string, slice: OpenSlice): boolean {
+export function isAbove(account: string, slice: Pick<SlicePlace, "account">): boolean {
   return account.length <= parentOf(slice.account)!.length;
 }
 
 /** What an account holds, with all below it, in a limit's unit. */
-type HeldAt = (account: string, unit: LimitUnit) => bigint;
+export type HeldAt = (account: string, unit: LimitUnit) => bigint;
 
 /** The outermost slice that has too little left for the charge; one that never will have enough goes before others. */
-export function shortageOfSlices(charge: Charge, cover: Cover, heldAt: HeldAt): Shortage | null {
+export function shortageOfSlices(charge: Charge, cover: Cover<OpenSlice>, heldAt: HeldAt): Shortage | null {
   const shortages: Shortage[] = [];
   for (const part of SLICE_PARTS) {
     const slice = cover[part];
@@ -58,6 +65,11 @@ export function closedShortage(account: string, { nanoUsd }: Charge): Shortage {
   return { account, limit, threshold: null, ...amounts, isPermanent: true, resetUs: null, isClosed: true };
 }
 
+/** Whether anything may be charged there is not known yet: a slice may be opened for it. */
+export function comingShortage(account: string, charge: Charge): Shortage {
+  return { ...closedShortage(account, charge), isPermanent: false, isClosed: false };
+}
+
 /** A slice in each of its units, as if it were limits. */
 export function remaindersOfSlice(slice: OpenSlice, heldAt: HeldAt): Remainder[] {
   const { account, amounts, rest } = slice;
@@ -71,6 +83,6 @@ export function remaindersOfSlice(slice: OpenSlice, heldAt: HeldAt): Remainder[]
 }
 
 /** A slice as the limit that it is to whoever draws on it. */
-function limitOf({ amounts }: OpenSlice, part: SlicePart): Limit {
+export function limitOf({ amounts }: SliceTerms, part: SlicePart): Limit {
   return { unit: UNIT_OF[part], window: "total", amount: BigInt(amounts[part]), thresholds: [] };
 }

@@ -32,6 +32,30 @@ export interface SlicePlace {
   readonly expiresUs: Micros;
 }
 
+/** All that there is to know of an open slice, but for what is left of it. */
+export interface SliceTerms extends SlicePlace {
+  readonly id: string;
+  /** What it was opened with; parts of which it has nothing are not its business. */
+  readonly amounts: Charge;
+  /** The instant that what is left of it counts at. */
+  readonly atUs: Micros;
+}
+
+/** Of each part of a charge on some account, the slice that it is drawn from: the innermost that has that part. */
+export type Cover<S extends SliceTerms = SliceTerms> = Readonly<Record<SlicePart, S | null>>;
+
+/** By slices around the account, the innermost first; null where there is none. */
+export function coverBy<S extends SliceTerms>(slices: readonly S[]): Cover<S> | null {
+  if (slices.length === 0) return null;
+  const covering = (part: SlicePart): S | null => slices.find(({ amounts }) => amounts[part] > 0) ?? null;
+  return {
+    nanoUsd: covering("nanoUsd"),
+    requests: covering("requests"),
+    inputTokens: covering("inputTokens"),
+    outputTokens: covering("outputTokens"),
+  };
+}
+
 /**
  * A slice's hold is named `slice/global/acme/alice/agent-7@1792832400000000`. So all that there is to know of it stands in
  * each entry about it and in every snapshot, in what an audit has signed, and in columns that a ledger has always had.

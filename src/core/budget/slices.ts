@@ -4,24 +4,24 @@ import type { Micros } from "../units.ts";
 import type { Hold } from "./accounts.ts";
 import { type Charge, isNothing, least, minus, plus } from "./charge.ts";
 import { isAtOrBelow, parentOf } from "./paths.ts";
-import { chargeOf, type Draw, placeOfSlice, SLICE_PARTS, type SlicePart, type SlicePlace } from "./slice.ts";
+import {
+  chargeOf,
+  type Cover,
+  coverBy,
+  type Draw,
+  placeOfSlice,
+  SLICE_PARTS,
+  type SliceTerms,
+} from "./slice.ts";
 
 /** Sub-accounts that are remembered as closed, the latest: a request for one of them is a mistake. */
 export const CLOSED_MAX = 10_000;
 
 /** A slice that is open. */
-export interface OpenSlice extends SlicePlace {
-  readonly id: string;
-  /** What it was opened with; parts of which it has nothing are not its business. */
-  readonly amounts: Charge;
+export interface OpenSlice extends SliceTerms {
   /** What nobody has drawn. */
   readonly rest: Charge;
-  /** The instant that what is left of it counts at. */
-  readonly atUs: Micros;
 }
-
-/** Of each part of a charge on some account, the slice that it is drawn from: the innermost that has that part. */
-export type Cover = Readonly<Record<SlicePart, OpenSlice | null>>;
 
 /** What of accounts a slice changes: its own hold, and what is held above it. */
 export interface SliceBooks {
@@ -93,11 +93,7 @@ export class Slices {
 
   /** The outermost account from there up that was closed; null where none was. */
   closedAbove(account: string): string | null {
-    let closed: string | null = null;
-    if (this.#closed.size === 0) return closed;
-    for (let at: string | null = account; at !== null; at = parentOf(at))
-      if (this.#closed.has(at)) closed = at;
-    return closed;
+    return outermostIn(this.#closed, account);
   }
 
   /** Slices from that account up, the innermost first. */
@@ -111,18 +107,8 @@ export class Slices {
   }
 
   /** Null where no slice is around the account. */
-  coverOf(account: string): Cover | null {
-    if (this.#open.size === 0) return null;
-    const slices = this.around(account);
-    if (slices.length === 0) return null;
-    const covering = (part: SlicePart): OpenSlice | null =>
-      slices.find(({ amounts }) => amounts[part] > 0) ?? null;
-    return {
-      nanoUsd: covering("nanoUsd"),
-      requests: covering("requests"),
-      inputTokens: covering("inputTokens"),
-      outputTokens: covering("outputTokens"),
-    };
+  coverOf(account: string): Cover<OpenSlice> | null {
+    return this.#open.size === 0 ? null : coverBy(this.around(account));
   }
 
   /** A hold, if it is a slice, is one from now on. */
@@ -168,11 +154,7 @@ export class Slices {
   #close({ id, draws: outer = [] }: Hold): void {
     const { account } = placeOfSlice(id)!;
     this.#open.delete(account);
-    this.#closed.add(account);
-    for (const oldest of this.#closed) {
-      if (this.#closed.size <= CLOSED_MAX) break;
-      this.#closed.delete(oldest);
-    }
+    rememberClosed(this.#closed, account);
     // Where nothing is held below, nobody has to be looked for among all holds.
     if (!this.#books.isHolding(account)) return;
     for (const hold of this.#books.holds.values()) {
@@ -201,8 +183,25 @@ export class Slices {
   }
 }
 
+/** The outermost account from there up that is among those; null where none is. */
+export function outermostIn(accounts: ReadonlySet<string>, account: string): string | null {
+  let outermost: string | null = null;
+  if (accounts.size === 0) return outermost;
+  for (let at: string | null = account; at !== null; at = parentOf(at)) if (accounts.has(at)) outermost = at;
+  return outermost;
+}
+
+/** Adds it to those that are remembered as closed. */
+export function rememberClosed(closed: Set<string>, account: string): void {
+  closed.add(account);
+  for (const oldest of closed) {
+    if (closed.size <= CLOSED_MAX) return;
+    closed.delete(oldest);
+  }
+}
+
 /** One for each slice. */
-function addDraw(draws: Draw[], { slice, charge }: Draw): void {
+export function addDraw(draws: Draw[], { slice, charge }: Draw): void {
   if (isNothing(charge)) return;
   const at = draws.findIndex((draw) => draw.slice === slice);
   if (at < 0) draws.push({ slice, charge });

@@ -1,12 +1,21 @@
-import type { Hold } from "../budget/accounts.ts";
+import type { Accounts, Hold } from "../budget/accounts.ts";
 import type { Calendar } from "../budget/calendar.ts";
 import type { LedgerEntry } from "../budget/ledger-entry.ts";
 import type { LimitInForce, LimitTree } from "../budget/limit-tree.ts";
 import { type LimitRow, partOf } from "../budget/limits.ts";
-import type { LeaseAnswered, LeaseRecalled } from "../events.ts";
+import type {
+  LeaseAnswered,
+  LeaseRecalled,
+  SliceClosing,
+  SliceComing,
+  SliceSettled,
+  SlicesKnown,
+} from "../events.ts";
 import { type Micros, seconds } from "../units.ts";
-import type { LeaseOrder, LeasePlace } from "./lease.ts";
-import { openedAt, startOf, takenBy, Unused, usesOf } from "./unused.ts";
+import type { KnownSlices } from "./known-slices.ts";
+import type { LeaseOrder } from "./lease.ts";
+import { placeOf, Places } from "./places.ts";
+import { startOf, Unused } from "./unused.ts";
 
 /** For so long the word that there is no more of a limit is believed; then it is asked for again. */
 const BELIEVED_US = seconds(0.05);
@@ -92,18 +101,22 @@ interface Wanted extends Asked {
  * ```
  */
 export class HeldLeases {
-  readonly #limits: LimitTree;
+  readonly #places: Places;
   readonly #calendar: Calendar;
-  /** Of limits that are in force, from the first ask on. */
+  /** Of limits that are in force and slices that are open, from the first ask on. */
   readonly #leases = new WeakMap<LimitInForce, HeldLease>();
   /** Under way, by number. */
   readonly #asks = new Map<number, readonly Asked[]>();
   #orders: LeaseOrder[] = [];
   #lastAsk = 0;
 
-  constructor(limits: LimitTree, calendar: Calendar) {
-    this.#limits = limits;
-    this.#calendar = calendar;
+  constructor(slices: SlicesKnown, parts: { limits: LimitTree; accounts: Accounts }) {
+    this.#places = new Places(slices, parts);
+    this.#calendar = parts.accounts.calendar;
+  }
+
+  get slices(): KnownSlices {
+    return this.#places.slices;
   }
 
   /** What is to be told to the desk, behind the entries until now. */
@@ -120,11 +133,30 @@ export class HeldLeases {
   opened(rows: readonly LimitRow[], holds: ReadonlyMap<string, Hold>): void {
     for (const { account, unit, window } of rows) {
       this.#orders.push({ kind: "open", account, unit, window });
-      const inForce = this.#limits.find({ account, unit, window });
+      const inForce = this.#places.find({ account, unit, window });
       if (inForce === null) continue;
-      const unused = openedAt(inForce, { holds: holds.values(), calendar: this.#calendar });
+      const unused = this.#places.openedAt(inForce, holds.values());
       this.#leases.set(inForce, { inForce, unused, instances: new Map() });
     }
+  }
+
+  /** Until it is told more, nothing there takes anything. */
+  sliceComing({ opening, account }: SliceComing): void {
+    this.slices.expect({ opening, account });
+    this.#orders.push({ kind: "slice_awaited", opening });
+  }
+
+  /** Returns the account of the slice, or of what is none. */
+  sliceSettled({ opening, slice }: SliceSettled): string {
+    return this.slices.settled(opening, slice);
+  }
+
+  /** What was leased of it, and of those inside it, is not any more. */
+  sliceClosing({ closing, account }: SliceClosing): void {
+    for (const slice of this.slices.close(account)) {
+      for (const place of slice.places) this.#leases.delete(place);
+    }
+    this.#orders.push({ kind: "slice_left", closing, account });
   }
 
   /** For requests that may use the limit so far. */
@@ -166,7 +198,7 @@ export class HeldLeases {
     const asked = this.#asks.get(ask) ?? [];
     this.#asks.delete(ask);
     for (const [i, { lease, startUs, percent }] of asked.entries()) {
-      if (this.#limits.find(placeOf(lease.inForce)) !== lease.inForce) continue;
+      if (this.#places.find(placeOf(lease.inForce)) !== lease.inForce) continue;
       const { granted, posted, reserved, isAll } = grants[i]!;
       lease.unused.add(startUs, BigInt(granted));
       const instance = instanceOf(lease, startUs);
@@ -184,7 +216,7 @@ export class HeldLeases {
   /** Gives back what is not used, and goes on doing so for a while. */
   recalled({ recall, account, unit, window, startUs }: LeaseRecalled, nowUs: Micros): void {
     const place = { account, unit, window, startUs };
-    const inForce = this.#limits.find(place);
+    const inForce = this.#places.find(place);
     const lease = inForce === null ? undefined : this.#leases.get(inForce);
     if (lease === undefined) {
       this.#orders.push({ kind: "give", ...place, amount: "0", recall });
@@ -197,15 +229,12 @@ export class HeldLeases {
   /** Counts an entry that was just made; `hold` is what was open before it. */
   count(entry: LedgerEntry, hold: Hold | undefined): void {
     const { atUs } = entry;
-    const taken = takenBy(entry, hold);
-    this.#limits.eachUpwards(entry.account, (inForce) => {
+    this.#places.count(entry, hold, (inForce, { startUs, amount }) => {
       const lease = this.#leases.get(inForce);
       if (lease === undefined) return;
-      for (const { startUs, amount } of usesOf(inForce, { taken, calendar: this.#calendar })) {
-        lease.unused.add(startUs, -amount);
-        if (amount > 0n) this.#askAhead(lease, startUs, { amount, atUs });
-        else if (atUs < instanceOf(lease, startUs).tightUntilUs) this.#give(lease, startUs, null);
-      }
+      lease.unused.add(startUs, -amount);
+      if (amount > 0n) this.#askAhead(lease, startUs, { amount, atUs });
+      else if (atUs < instanceOf(lease, startUs).tightUntilUs) this.#give(lease, startUs, null);
     });
   }
 
@@ -305,8 +334,4 @@ function instanceOf({ instances }: HeldLease, startUs: Micros): Instance {
 
 function isKnownToBeAll({ allUntilUs, allPercent }: Instance, percent: number, atUs: Micros): boolean {
   return atUs < allUntilUs && percent <= allPercent;
-}
-
-function placeOf({ account, limit }: LimitInForce): Omit<LeasePlace, "startUs"> {
-  return { account: account.name, unit: limit.unit, window: limit.window };
 }

@@ -2,12 +2,12 @@ import type { Hold } from "../budget/accounts.ts";
 import type { LedgerEntry } from "../budget/ledger-entry.ts";
 import type { LimitInForce } from "../budget/limit-tree.ts";
 import type { LimitedAccounts } from "../budget/limited-accounts.ts";
-import { type LimitRow, partOf } from "../budget/limits.ts";
+import { type Limit, partOf } from "../budget/limits.ts";
+import { remaindersOfSlice } from "../budget/slice-check.ts";
 import type { Micros } from "../units.ts";
-import { type AskedPlace, LEASE_SKEW_US, type LeasePlace } from "./lease.ts";
-import { openedAt, startOf, takenBy, Unused, usesOf } from "./unused.ts";
-
-type LimitName = Pick<LimitRow, "account" | "unit" | "window">;
+import { type AskedPlace, LEASE_SKEW_US, type LeasePlace, SLICE_WINDOW } from "./lease.ts";
+import { nameOf, type PlaceName, placeOf, type Places } from "./places.ts";
+import { startOf, Unused } from "./unused.ts";
 
 /** What there is for an ask of one place. */
 export interface Room {
@@ -22,10 +22,18 @@ export interface Room {
   surplus: bigint;
 }
 
-/** What every replica has leased of every limit, beside what is posted and held under it. */
+/** A limit, or a slice as the limit that it is to whoever draws on it, and what is used of it by all. */
+export interface Standing {
+  limit: Limit;
+  posted: bigint;
+  /** Held, and besides that leased. */
+  reserved: bigint;
+}
+
+/** What every replica has leased of every limit and slice, beside what is posted and held under it. */
 export class LeaseBook {
   readonly #books: LimitedAccounts;
-  /** By limit, then by replica. */
+  /** By limit or slice, then by replica. */
   readonly #leases = new Map<string, Map<string, Unused>>();
 
   constructor(books: LimitedAccounts) {
@@ -33,11 +41,16 @@ export class LeaseBook {
   }
 
   /** The replica's lease of the limit begins anew: with these holds of its own open, or, where there is no such limit, not at all. */
-  open(replica: string, name: LimitName, holds: Iterable<Hold>): void {
+  open(replica: string, name: PlaceName, { places, holds }: { places: Places; holds: Iterable<Hold> }): void {
     const inForce = this.#books.limits.find(name);
+    if (inForce === null) this.end(replica, name);
+    else this.#leasesOf(name).set(replica, places.openedAt(inForce, holds));
+  }
+
+  /** There is no such limit or slice for the replica any more. */
+  end(replica: string, name: PlaceName): void {
     const leases = this.#leasesOf(name);
-    if (inForce === null) leases.delete(replica);
-    else leases.set(replica, openedAt(inForce, { holds, calendar: this.#books.accounts.calendar }));
+    leases.delete(replica);
     if (leases.size === 0) this.#leases.delete(nameOf(name));
   }
 
@@ -56,15 +69,17 @@ export class LeaseBook {
     this.#lease(replica, place).add(place.startUs, amount);
   }
 
-  /** Takes what the entry uses from the replica's leases; `hold` is what was open before it. */
-  count(replica: string, entry: LedgerEntry, hold: Hold | undefined): void {
-    const { calendar } = this.#books.accounts;
-    const taken = takenBy(entry, hold);
-    this.#books.limits.eachUpwards(entry.account, (inForce) => {
-      const { limit, account } = inForce;
-      const unused = this.#leases.get(nameOf({ ...limit, account: account.name }))?.get(replica);
-      if (unused === undefined) return;
-      for (const { startUs, amount } of usesOf(inForce, { taken, calendar })) unused.add(startUs, -amount);
+  /** Takes what the entry uses from the leases of the replica that has these places; `hold` is what was open before it. */
+  count(
+    replica: string,
+    places: Places,
+    { entry, hold }: { entry: LedgerEntry; hold: Hold | undefined },
+  ): void {
+    places.count(entry, hold, (inForce, { startUs, amount }) => {
+      this.#leases
+        .get(nameOf(placeOf(inForce)))
+        ?.get(replica)
+        ?.add(startUs, -amount);
     });
   }
 
@@ -76,55 +91,66 @@ export class LeaseBook {
     );
   }
 
-  /** Of the limit, by all: posted, and besides that held or leased. */
-  standing(place: LeasePlace): { posted: bigint; reserved: bigint } {
-    const inForce = this.#books.limits.find(place);
-    if (inForce === null) return { posted: 0n, reserved: 0n };
-    const { posted } = this.#books.usage(inForce, this.#instantOf(inForce, place));
-    return { posted, reserved: this.#used(inForce, place) - posted };
+  /** What is used by all, as of an instant that counts in the place; null where there is no such limit or slice. */
+  standing(place: LeasePlace): Standing | null {
+    const standing = place.window === SLICE_WINDOW ? this.#slice(place) : this.#limit(place);
+    if (standing === null) return null;
+    let { reserved } = standing;
+    for (const unused of this.#leases.get(nameOf(place))?.values() ?? [])
+      reserved += positive(unused.at(place.startUs));
+    return { ...standing, reserved };
   }
 
   /** `sharers` are as many replicas as there are. */
   room(replica: string, place: AskedPlace, { nowUs, sharers }: { nowUs: Micros; sharers: number }): Room {
+    const clockUs = this.#books.clock(nowUs);
     const left = this.#leases.get(nameOf(place))?.get(replica)?.at(place.startUs) ?? 0n;
     const rest = positive(left);
     const short = positive(BigInt(place.needed) - rest);
     const least = positive(BigInt(place.least) - rest);
     const debt = positive(-left);
-    const inForce = this.#books.limits.find(place);
+    const standing = this.standing(place);
     // The replica will be told, or has been told already, that the limit is gone.
-    if (inForce === null) return { free: short, short, least, debt, surplus: 0n };
-    const { amount } = inForce.limit;
-    const used = this.#isOver(inForce, place, nowUs) ? amount : this.#used(inForce, place);
+    if (standing === null) return { free: short, short, least, debt, surplus: 0n };
+    const { limit, posted, reserved } = standing;
+    const { amount } = limit;
+    const used = this.#isOver(limit, place, clockUs) ? amount : posted + reserved;
     const free = positive(partOf(amount, place.percent) - used);
     // Not beyond a threshold, and not so much that nothing is left for the others.
-    const plenty = positive(partOf(amount, lowestOf(inForce)) - used - short);
+    const plenty = positive(partOf(amount, lowestOf(limit)) - used - short);
     const share = plenty / BigInt(2 * sharers);
     const surplus = place.percent < 100 ? 0n : smaller(share, BigInt(place.surplus));
     return { free, short, least, debt, surplus };
   }
 
-  /** Posted, held, and what leases have left. */
-  #used(inForce: LimitInForce, { startUs, ...name }: LeasePlace): bigint {
-    const { posted, held } = this.#books.usage(inForce, this.#instantOf(inForce, { startUs }));
-    let used = posted + held;
-    for (const unused of this.#leases.get(nameOf(name))?.values() ?? []) used += positive(unused.at(startUs));
-    return used;
+  /** Without what leases have left. */
+  #limit(place: LeasePlace): Standing | null {
+    const inForce = this.#books.limits.find(place);
+    if (inForce === null) return null;
+    const { posted, held } = this.#books.usage(inForce, this.#instantOf(inForce, place));
+    return { limit: inForce.limit, posted, reserved: held };
+  }
+
+  /** The same of a slice: what is held below it is held, and what nobody has drawn is free. */
+  #slice({ account, unit }: LeasePlace): Standing | null {
+    const slice = this.#books.accounts.slices.find(account);
+    const parts = slice === null ? [] : remaindersOfSlice(slice, this.#books.heldAt);
+    const part = parts.find(({ limit }) => limit.unit === unit);
+    return part === undefined ? null : { limit: part.limit, posted: part.posted, reserved: part.held };
   }
 
   /** One that counts in the instance. */
-  #instantOf({ limit }: LimitInForce, { startUs }: { startUs: Micros }): Micros {
+  #instantOf({ limit }: LimitInForce, { startUs }: LeasePlace): Micros {
     const nowUs = this.#books.clock(0);
     return startOf(limit, this.#books.accounts.calendar, nowUs) === 0 ? nowUs : startUs;
   }
 
   /** Whether the instance is long over: what was used in it may be forgotten. */
-  #isOver({ limit }: LimitInForce, { startUs }: LeasePlace, nowUs: Micros): boolean {
-    const beforeUs = this.#books.clock(nowUs) - LEASE_SKEW_US;
-    return startUs < startOf(limit, this.#books.accounts.calendar, beforeUs);
+  #isOver(limit: Limit, { startUs }: LeasePlace, clockUs: Micros): boolean {
+    return startUs < startOf(limit, this.#books.accounts.calendar, clockUs - LEASE_SKEW_US);
   }
 
-  #leasesOf(name: LimitName): Map<string, Unused> {
+  #leasesOf(name: PlaceName): Map<string, Unused> {
     const leases = this.#leases.get(nameOf(name)) ?? new Map<string, Unused>();
     this.#leases.set(nameOf(name), leases);
     return leases;
@@ -138,13 +164,9 @@ export class LeaseBook {
   }
 }
 
-export function nameOf({ account, unit, window }: LimitName): string {
-  return `${unit} ${window} ${account}`;
-}
-
 /** How far the limit is used before something happens to some requests, in percent. */
-function lowestOf({ limit }: LimitInForce): number {
-  return limit.thresholds.reduce((lowest, { action, percent }) => {
+function lowestOf({ thresholds }: Limit): number {
+  return thresholds.reduce((lowest, { action, percent }) => {
     return action === "notify" ? lowest : Math.min(lowest, percent);
   }, 100);
 }

@@ -5,12 +5,13 @@ import { doubtOf } from "../budget/budget.ts";
 import type { LedgerEntry } from "../budget/ledger-entry.ts";
 import { type Known, LimitedAccounts } from "../budget/limited-accounts.ts";
 import type { LimitRow } from "../budget/limits.ts";
+import { SLICE_PARTS } from "../budget/slice.ts";
 import { ChurnSet } from "../churn.ts";
-import type { AdmissionConfig } from "../config.ts";
+import type { AdmissionConfig, CoreConfig } from "../config.ts";
 import type { LedgerRestored, SupervisorEvent } from "../events.ts";
 import { type Micros, seconds } from "../units.ts";
 import { AskLine, type WaitingAsk } from "./ask-line.ts";
-import { LeaseBook, nameOf, type Room } from "./lease-book.ts";
+import { LeaseBook, type Room } from "./lease-book.ts";
 import {
   LEASE_SKEW_US,
   type LeaseAsk,
@@ -18,9 +19,15 @@ import {
   type LeaseOpen,
   type LeaseOrder,
   type LeasePlace,
+  type SliceLeft,
 } from "./lease.ts";
+import { nameOf, type PlaceName, placeOf, Places } from "./places.ts";
+import { SliceDesk } from "./slice-desk.ts";
 
 const NO_RATES = { rates: {}, payerRates: {} };
+const NO_SLICES: CoreConfig["slices"] = { openMax: 0, perPayerMax: 0, depthMax: 0, ttlMaxUs: 0 };
+/** Who asks for slices that are to be opened: no replica. */
+const DESK = "";
 /** So long others may take to give back what they don't use. */
 const RECALL_US = seconds(0.25);
 
@@ -30,6 +37,8 @@ interface Replica {
   readonly holds: ChurnSet<string>;
   /** Entries that are not durable yet: their numbers, and how far the journal has to be durable for them. */
   readonly pending: { sequence: number; position: number }[];
+  /** What it may lease something of, as it knows it where its line is read. */
+  readonly places: Places;
 }
 
 export interface LeaseDeskOptions {
@@ -38,6 +47,8 @@ export interface LeaseDeskOptions {
   limits: readonly LimitRow[];
   /** Of requests; none if absent. */
   rates?: Pick<AdmissionConfig, "rates" | "payerRates">;
+  /** How many slices may be opened; none if absent. */
+  slices?: CoreConfig["slices"];
   /** Tells a replica; called within the methods below. */
   tell: (replica: string, event: SupervisorEvent) => void;
 }
@@ -46,7 +57,8 @@ export interface LeaseDeskOptions {
  * Shares every limit among replicas of a supervisor, and puts what they append in one order.
  *
  * Invariant: for each instance of each limit, posted + held + what leases have left ≤ the amount in force when the last of
- * them was granted; an overage takes it higher, by what is recorded, and so does a limit that is lowered.
+ * them was granted; an overage takes it higher, by what is recorded, and so does a limit that is lowered. What leases have
+ * left of a slice, all together, nobody has drawn of it.
  */
 export class LeaseDesk {
   readonly #books: LimitedAccounts;
@@ -56,16 +68,37 @@ export class LeaseDesk {
   readonly #replicas = new Map<string, Replica>();
   readonly #leases: LeaseBook;
   readonly #line = new AskLine();
+  readonly #slices: SliceDesk;
+  /** To be written, in order. */
+  #entries: LedgerEntry[] = [];
   /** Replicas that have left a recall unanswered, and were not heard of since. */
   readonly #deaf = new Set<string>();
   #lastRecall = 0;
 
-  constructor({ state, limits, rates = NO_RATES, tell }: LeaseDeskOptions) {
+  constructor({ state, limits, rates = NO_RATES, slices = NO_SLICES, tell }: LeaseDeskOptions) {
     this.#rates = new RateLimits(rates);
     this.#books = new LimitedAccounts(state, { keptUs: LEASE_SKEW_US });
     this.#leases = new LeaseBook(this.#books);
     this.#tell = tell;
     this.#setLimits(limits, { zones: state.zones, used: [], through: state.sequence });
+    this.#slices = new SliceDesk({
+      books: this.#books,
+      leases: this.#leases,
+      limits: slices,
+      replicas: () => this.#replicas.keys(),
+      tell,
+      opened: (name, slice) => this.#replica(name).places.slices.opened(slice),
+      append: (step) => this.#append(step),
+      ask: (ask, places, nowUs) => this.#ask(DESK, { kind: "ask", ask, places }, nowUs),
+      freed: (nowUs) => this.#serve(null, nowUs),
+    });
+  }
+
+  /** What is to be written behind what was taken before. */
+  takeEntries(): LedgerEntry[] {
+    const entries = this.#entries;
+    this.#entries = [];
+    return entries;
   }
 
   /** Of all replicas; slices are nobody's. */
@@ -80,8 +113,8 @@ export class LeaseDesk {
   }
 
   /**
-   * Once, before anybody joins: what those before have left open is posted in doubt. Slices of a single supervisor stay
-   * held, for it may come back. Returns entries to append.
+   * Once, before anybody joins: what those before have left open is posted in doubt, but for slices, which go on. Returns
+   * the posts.
    */
   begin(nowUs: Micros): LedgerEntry[] {
     const { holds } = this.#books.accounts;
@@ -92,14 +125,16 @@ export class LeaseDesk {
   /** A new life of a replica, which is what it starts from. A name is never used again. */
   join(name: string, nowUs: Micros): LedgerRestored {
     assert(!this.#replicas.has(name), `${name} joins once`);
-    this.#replicas.set(name, { name, holds: new ChurnSet(), pending: [] });
+    const slices = this.#slices.known();
+    const places = new Places({ ...slices, coming: [] }, this.#books);
+    this.#replicas.set(name, { name, holds: new ChurnSet(), pending: [], places });
     const { zones, inDoubt } = this.#books.accounts;
     const clockUs = this.#books.clock(nowUs);
     const state = { ...EMPTY_LEDGER, clockUs, zones, inDoubt: [...inDoubt.values()] };
-    return { kind: "ledger_restored", state, limits: [...this.#rows.values()], isReplica: true };
+    return { kind: "ledger_restored", state, limits: [...this.#rows.values()], isReplica: true, slices };
   }
 
-  /** The entry as it goes into the journal; null for one that changes nothing, because another replica was first. */
+  /** The entry as it is written; null for one that changes nothing, because another replica was first. */
   append(name: string, { sequence, ...entry }: LedgerEntry): LedgerEntry | null {
     const { holds, inDoubt } = this.#books.accounts;
     const replica = this.#replica(name);
@@ -108,17 +143,23 @@ export class LeaseDesk {
       return null;
     }
     const hold = holds.get(entry.hold);
-    const appended = this.#books.append(entry);
+    if (entry.operation === "reserve" || entry.operation === "extend") this.#assertLeft(replica, entry);
+    const appended = this.#append(entry);
     this.#books.clock(entry.atUs);
     replica.pending.push({ sequence, position: appended.sequence });
     if (entry.operation === "reserve") replica.holds.add(entry.hold);
     if (entry.operation === "post" || entry.operation === "void") replica.holds.delete(entry.hold);
-    this.#leases.count(name, appended, hold);
+    this.#leases.count(name, replica.places, { entry: appended, hold });
     return appended;
   }
 
   order(name: string, order: LeaseOrder, nowUs: Micros): void {
     this.#deaf.delete(name);
+    this.#follow(name, order, nowUs);
+    this.#slices.go(nowUs);
+  }
+
+  #follow(name: string, order: LeaseOrder, nowUs: Micros): void {
     switch (order.kind) {
       case "open":
         return this.#open(name, order, nowUs);
@@ -130,6 +171,12 @@ export class LeaseDesk {
         const shortage = this.#rates.take(order, this.#books.clock(nowUs));
         return this.#tell(name, { kind: "turn_given", request: order.request, shortage });
       }
+      case "slice":
+        return this.#slices.asked(name, order);
+      case "slice_awaited":
+        return this.#slices.awaited(name, order.opening);
+      case "slice_left":
+        return this.#leaveSlice(name, order);
     }
   }
 
@@ -152,6 +199,7 @@ export class LeaseDesk {
   /** The journal is durable up to that position. */
   durable(through: number): void {
     this.#books.durable(through);
+    this.#slices.durable(through);
     for (const { name, pending } of this.#replicas.values()) {
       const count = pending.findIndex(({ position }) => position > through);
       const done = pending.splice(0, count < 0 ? pending.length : count);
@@ -160,7 +208,7 @@ export class LeaseDesk {
     }
   }
 
-  /** It has ended: what its leases had left is not leased any more, and what it held is posted in doubt. Returns entries to append. */
+  /** It has ended: what its leases had left is not leased any more, and what it held is posted in doubt. Returns the posts. */
   leave(name: string, nowUs: Micros): LedgerEntry[] {
     const replica = this.#replica(name);
     this.#replicas.delete(name);
@@ -176,15 +224,21 @@ export class LeaseDesk {
     this.#line.take((waiting) => waiting.replica === name);
     for (const { recalls } of this.#line) for (const unheard of recalls.values()) unheard.delete(name);
     this.#serve(null, nowUs);
+    this.#slices.gone(name);
+    this.#slices.go(nowUs);
     return entries;
   }
 
-  /** Answers asks for which others have not given back in time. Returns when the next of them is due; null for never. */
+  /**
+   * Answers asks for which others have not given back in time, and closes slices whose time is over. Returns when it has to
+   * be called next; null for never.
+   */
   tick(nowUs: Micros): Micros | null {
-    const dueUs = this.#line.dueUs;
-    if (dueUs === null || nowUs < dueUs) return dueUs;
-    this.#serve(null, nowUs);
-    return this.#line.dueUs;
+    const { dueUs } = this.#line;
+    if (dueUs !== null && nowUs >= dueUs) this.#serve(null, nowUs);
+    this.#slices.go(nowUs);
+    const nextUs = Math.min(this.#line.dueUs ?? Infinity, this.#slices.dueUs(nowUs) ?? Infinity);
+    return nextUs === Infinity ? null : nextUs;
   }
 
   #setLimits(limits: readonly LimitRow[], known: Known): void {
@@ -198,15 +252,27 @@ export class LeaseDesk {
   #open(name: string, order: LeaseOpen, nowUs: Micros): void {
     this.#endAsks(name, order);
     const { holds } = this.#books.accounts;
-    const own = Array.from(this.#replica(name).holds, (id) => holds.get(id)!);
-    this.#leases.open(name, order, own);
+    const replica = this.#replica(name);
+    const own = Array.from(replica.holds, (id) => holds.get(id)!);
+    this.#leases.open(name, order, { places: replica.places, holds: own });
     this.#serve(null, nowUs);
   }
 
+  /** It takes nothing more from the slice, nor from those inside it. */
+  #leaveSlice(name: string, { closing, account }: SliceLeft): void {
+    for (const { places } of this.#replica(name).places.slices.close(account)) {
+      for (const place of places.map(placeOf)) {
+        this.#endAsks(name, place);
+        this.#leases.end(name, place);
+      }
+    }
+    this.#slices.left(name, closing);
+  }
+
   /** What it has asked for of a limit that is another one for it now would not reach its lease. */
-  #endAsks(name: string, order: LeaseOpen): void {
+  #endAsks(name: string, ended: PlaceName): void {
     const isOfIt = ({ replica, ask }: WaitingAsk): boolean =>
-      replica === name && ask.places.some((place) => nameOf(place) === nameOf(order));
+      replica === name && ask.places.some((place) => nameOf(place) === nameOf(ended));
     for (const waiting of this.#line.take(isOfIt)) this.#refuse(waiting, { isAll: false });
   }
 
@@ -218,7 +284,7 @@ export class LeaseDesk {
 
   #ask(replica: string, ask: LeaseAsk, nowUs: Micros): void {
     // From here on both sides count what the replica's entries use of it.
-    for (const place of ask.places) this.#leases.begin(replica, place);
+    if (replica !== DESK) for (const place of ask.places) this.#leases.begin(replica, place);
     const keys = ask.places.map(keyOf);
     const waiting: WaitingAsk = {
       replica,
@@ -232,7 +298,7 @@ export class LeaseDesk {
     const isToCome = ask.places.every(({ needed }) => needed === "0");
     // Nobody waits for what he does not need yet, and it is not for him while others wait.
     if (isToCome && this.#line.isAwaited(keys)) return this.#refuse(waiting, { isAll: false });
-    if (this.#line.isFull) return this.#refuse(waiting, { isAll: true });
+    if (this.#line.isFull && replica !== DESK) return this.#refuse(waiting, { isAll: true });
     this.#line.add(waiting);
     this.#serve(keys[0] ?? null, nowUs);
   }
@@ -245,7 +311,8 @@ export class LeaseDesk {
   /** Answers the ask with all it needs, or, at last, with what there is; until then returns the places that are short. */
   #look(waiting: WaitingAsk, nowUs: Micros): ReadonlySet<string> | null {
     const { replica, ask, keys, recalls, dueUs } = waiting;
-    const sharers = this.#replicas.size;
+    // A slice may still be opened when all are gone.
+    const sharers = Math.max(1, this.#replicas.size);
     const rooms = ask.places.map((place) => this.#leases.room(replica, place, { nowUs, sharers }));
     const isEnough = rooms.every(({ free, short }) => free >= short);
     if (!isEnough) this.#recall(waiting, rooms);
@@ -256,6 +323,10 @@ export class LeaseDesk {
     }
     // Without what is least of each limit the others are of no use.
     const isUseful = rooms.every(({ free, least }) => free >= least);
+    if (replica === DESK) {
+      this.#slices.answered(ask.ask, { isEnough, nowUs });
+      return null;
+    }
     const hasWaited = recalls.size > 0;
     this.#answer(
       waiting,
@@ -304,7 +375,7 @@ export class LeaseDesk {
       grants: places.map((place, i) => {
         const { granted, isAll } = grants[i]!;
         this.#leases.add(replica, place, granted);
-        const { posted, reserved } = this.#leases.standing(place);
+        const { posted, reserved } = this.#leases.standing(place) ?? { posted: 0n, reserved: 0n };
         return { granted: `${granted}`, posted: `${posted}`, reserved: `${reserved}`, isAll };
       }),
       ledgerUs: this.#books.clock(0),
@@ -313,7 +384,7 @@ export class LeaseDesk {
 
   #postInDoubt(hold: Hold, nowUs: Micros): LedgerEntry {
     const { id, account, model, charge, parts } = hold;
-    return this.#books.append({
+    return this.#append({
       operation: "post",
       hold: id,
       account,
@@ -323,6 +394,23 @@ export class LeaseDesk {
       heldAtUs: parts[0]!.atUs,
       ...doubtOf(hold),
     });
+  }
+
+  #append(step: Parameters<LimitedAccounts["append"]>[0]): LedgerEntry {
+    const entry = this.#books.append(step);
+    this.#entries.push(entry);
+    return entry;
+  }
+
+  /** What is drawn comes out of the slices that the replica takes it from, and they have so much left. */
+  #assertLeft({ name, places }: Replica, { account, charge }: Omit<LedgerEntry, "sequence">): void {
+    const cover = this.#books.accounts.slices.coverOf(account);
+    const known = places.slices.coverOf(account);
+    for (const part of SLICE_PARTS) {
+      const slice = cover?.[part] ?? null;
+      const isLeft = slice === null || charge[part] <= slice.rest[part];
+      assert(isLeft && slice?.id === known?.[part]?.id, `${name} takes what ${account} has of its slices`);
+    }
   }
 
   #replica(name: string): Replica {

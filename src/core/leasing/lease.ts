@@ -1,6 +1,7 @@
 import type { Counted } from "../admission/rate-limits.ts";
 import type { LimitUnit } from "../budget/limits.ts";
 import type { LimitWindow } from "../budget/windows.ts";
+import type { SliceAsked } from "../events.ts";
 import { type Micros, seconds } from "../units.ts";
 
 /*
@@ -20,17 +21,20 @@ import { type Micros, seconds } from "../units.ts";
  * what the replica's own entries use.
  */
 
-/** One instance of the window of a limit: what leases are cut from. */
+/** What a slice has for a window: leases are cut from what nobody has drawn of it. */
+export const SLICE_WINDOW: LimitWindow = "slice";
+
+/** One instance of the window of a limit, or of a slice one unit: what leases are cut from. */
 export interface LeasePlace {
   account: string;
   unit: LimitUnit;
   window: LimitWindow;
-  /** 0 for `total` and for rolling windows, of which there is one. */
+  /** 0 for `total`, for slices and for rolling windows, of which there is one. */
   startUs: Micros;
 }
 
 /** What a replica tells the desk; amounts are decimal integers in the limit's unit. */
-export type LeaseOrder = LeaseOpen | LeaseAsk | LeaseGive | TurnAsk;
+export type LeaseOrder = LeaseOpen | LeaseAsk | LeaseGive | TurnAsk | SliceAsk | SliceAwaited | SliceLeft;
 
 /** From here on a limit counts as it stands now: nothing of it is leased, in any instance. */
 export interface LeaseOpen extends Omit<LeasePlace, "startUs"> {
@@ -72,6 +76,28 @@ export interface LeaseGive extends LeasePlace {
 export interface TurnAsk extends Counted {
   kind: "turn";
   request: string;
+}
+
+/** Somebody asks about a slice; `slice_told` answers. */
+export interface SliceAsk {
+  kind: "slice";
+  asked: SliceAsked;
+  /** Names of the bands, the most urgent first, and which of them takes what names none: thresholds go by them. */
+  bands: readonly string[];
+  usualBand: number;
+}
+
+/** From here on nothing at or below that account takes anything, until it is told what has come of the opening. */
+export interface SliceAwaited {
+  kind: "slice_awaited";
+  opening: number;
+}
+
+/** From here on nothing takes from the slice, or from one inside it, and what was leased of them is not any more. */
+export interface SliceLeft {
+  kind: "slice_left";
+  closing: number;
+  account: string;
 }
 
 /** A replica is taken for dead when nothing was heard of it for so long, and what it held is posted in doubt. */

@@ -1,5 +1,4 @@
 import { filled, type Hold } from "../budget/accounts.ts";
-import { isAtOrBelow } from "../budget/paths.ts";
 import type { Calendar } from "../budget/calendar.ts";
 import { type Charge, minus } from "../budget/charge.ts";
 import type { LedgerEntry } from "../budget/ledger-entry.ts";
@@ -64,7 +63,7 @@ function unfilled({ parts }: Hold, used: Charge): Taken[] {
 }
 
 /** A part of that, in the unit of a limit: what the lease has less. */
-interface Use {
+export interface Use {
   startUs: Micros;
   amount: bigint;
 }
@@ -83,22 +82,4 @@ export function usesOf(
     if (amount === 0n || (amount < 0n && isRolling)) return [];
     return [{ startUs: startOf(limit, calendar, atUs), amount }];
   });
-}
-
-/**
- * What a lease has left that begins while these are open: they count under the limit already, so what comes free of them
- * is not there for anybody as long as more is used than there is.
- */
-export function openedAt(
-  { account, limit, unit }: LimitInForce,
-  { holds, calendar }: { holds: Iterable<Hold>; calendar: Calendar },
-): Unused {
-  const unused = new Unused();
-  for (const hold of holds) {
-    if (!isAtOrBelow(hold.account, account.name)) continue;
-    for (const { atUs, charge } of hold.parts) {
-      unused.add(startOf(limit, calendar, atUs), -chargedIn(unit, charge));
-    }
-  }
-  return unused;
 }

@@ -2,15 +2,19 @@ import { type DoubtfulPost, IN_DOUBT_MAX, type LedgerState } from "../../core/bu
 import type { Known } from "../../core/budget/limited-accounts.ts";
 import type { LedgerEntry } from "../../core/budget/ledger-entry.ts";
 import type { LimitRow } from "../../core/budget/limits.ts";
+import type { CoreConfig } from "../../core/config.ts";
 import type { SupervisorEvent } from "../../core/events.ts";
 import { LeaseDesk, type LeaseDeskOptions } from "../../core/leasing/lease-desk.ts";
 import { LEASE_TTL_US } from "../../core/leasing/lease.ts";
-import type { Micros } from "../../core/units.ts";
+import { type Micros, seconds } from "../../core/units.ts";
 import type { LedgerPort } from "../../supervisor/ports.ts";
 import type { KeeperMessage, LedgerItem, ReplicaMessage } from "./messages.ts";
 
 /** What replicas together admit at most, by model and by who sends it. */
 export type Rates = NonNullable<LeaseDeskOptions["rates"]>;
+
+/** A slice may be open for longer than a timer can be set for. */
+const WAKE_US_MAX = seconds(3_600);
 
 /** What entries are appended to. It says of every group that it is durable, also where no packet waits for it. */
 export type Journal = Pick<LedgerPort, "append">;
@@ -21,6 +25,8 @@ export interface LedgerKeeperOptions {
   limits: readonly LimitRow[];
   /** Of requests, as configured; none if absent. */
   rates?: Rates;
+  /** How many slices may be opened; none if absent. */
+  slices?: CoreConfig["slices"];
   /** The journal submits `ledger_durable`, with positions in the journal. */
   createJournal: (submit: (event: SupervisorEvent) => void) => Journal;
   nowUs: () => Micros;
@@ -61,6 +67,8 @@ export class LedgerKeeper {
   #durable: number;
   /** Posts in doubt that no replica was there to be told of: the next one to join is. */
   #doubts: DoubtfulPost[] = [];
+  /** In order. */
+  readonly #unwritten: LedgerEntry[] = [];
   /** When the desk is looked after next; null where nobody waits. */
   #wakeUs: Micros | null = null;
   #toldTrouble: string | null = null;
@@ -79,7 +87,7 @@ export class LedgerKeeper {
       tell: (replica, event) => void this.#replicas.get(replica)?.events.push(event),
     });
     this.#journal = createJournal((event) => this.#onJournal(event));
-    this.#close(this.#desk.begin(nowUs()));
+    this.#together(() => this.#close(this.#desk.begin(nowUs())));
   }
 
   /** Of all replicas. */
@@ -144,20 +152,23 @@ export class LedgerKeeper {
   }
 
   #take(replica: string, item: LedgerItem): void {
-    if ("kind" in item) return this.#desk.order(replica, item, this.#nowUs());
-    const entry = this.#desk.append(replica, item);
-    if (entry !== null) this.#append(entry);
+    if ("kind" in item) this.#desk.order(replica, item, this.#nowUs());
     // It changes nothing, so it is as durable as what came before it: nobody else may say so.
-    else this.#desk.durable(this.#durable);
+    else if (this.#desk.append(replica, item) === null) this.#desk.durable(this.#durable);
+    this.#write();
   }
 
-  #append(entry: LedgerEntry): void {
-    this.#journal.append({ kind: "append_ledger", entry });
+  /** The journal may answer within, and the desk have more to write then: that goes behind what it had before. */
+  #write(): void {
+    this.#unwritten.push(...this.#desk.takeEntries());
+    for (let entry = this.#unwritten.shift(); entry !== undefined; entry = this.#unwritten.shift()) {
+      this.#journal.append({ kind: "append_ledger", entry });
+    }
   }
 
   /** Posts in doubt: the desk has told one of the replicas of them, if there is any. */
   #close(posts: readonly LedgerEntry[]): void {
-    for (const entry of posts) this.#append(entry);
+    this.#write();
     if (this.#replicas.size > 0) return;
     for (const { hold, account, model, heldAtUs, charge, parts } of posts) {
       this.#doubts.push({ hold, account, model, heldAtUs, charge, parts });
@@ -187,10 +198,14 @@ export class LedgerKeeper {
   #lookAfterDesk(): void {
     const nowUs = this.#nowUs();
     const dueUs = this.#desk.tick(nowUs);
-    if (dueUs === null || (this.#wakeUs !== null && this.#wakeUs <= dueUs)) return;
-    this.#wakeUs = dueUs;
-    this.#after(Math.max(dueUs - nowUs, 0), () => {
-      if (this.#wakeUs === dueUs) this.#wakeUs = null;
+    this.#write();
+    if (dueUs === null) return;
+    // Nobody can be asked to call back much later.
+    const wakeUs = Math.min(dueUs, nowUs + WAKE_US_MAX);
+    if (this.#wakeUs !== null && this.#wakeUs <= wakeUs) return;
+    this.#wakeUs = wakeUs;
+    this.#after(Math.max(wakeUs - nowUs, 0), () => {
+      if (this.#wakeUs === wakeUs) this.#wakeUs = null;
       this.#together(() => {});
     });
   }

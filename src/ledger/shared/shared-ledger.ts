@@ -1,3 +1,4 @@
+import type { CoreConfig } from "../../core/config.ts";
 import type { LedgerRestored } from "../../core/events.ts";
 import { MICROS_PER_MILLI, MILLIS_PER_SECOND } from "../../core/units.ts";
 import type { KeyBook } from "../../keys/key-book.ts";
@@ -11,6 +12,8 @@ const SILENCE_CHECKED_MS = MILLIS_PER_SECOND;
 export interface SharedLedgerOptions extends LedgerOptions {
   /** Of requests, as configured; none if absent. */
   rates?: Rates;
+  /** How many slices of budgets may be opened; none if absent. */
+  slices?: CoreConfig["slices"];
   /** Nothing was heard of that replica for too long: its process has to be ended. Told every second until it has left. */
   onSilent: (replica: string) => void;
 }
@@ -40,18 +43,24 @@ export interface SharedLedger {
  * replica only after the limits that it was made with are in force there. What a replica finds in the file by itself it
  * holds to the same rule (`readUsableKeys`), by the version that is sent along.
  */
-export function openSharedLedger({ onSilent, rates, ...options }: SharedLedgerOptions): SharedLedger {
+export function openSharedLedger({ onSilent, rates, slices, ...options }: SharedLedgerOptions): SharedLedger {
   const file = openOwnedFile(options, {
     limits: (limits, known) => keeper.limitsChanged(limits, known),
     keys: (keys, through) => keeper.sendAll({ kind: "keys", keys, through }),
   });
   const restored = file.restore();
+  let isClosed = false;
   const keeper = new LedgerKeeper({
     ...restored,
     ...(rates !== undefined && { rates }),
+    ...(slices !== undefined && { slices }),
     createJournal: (submit) => file.commits(submit, { tellsAll: true }),
     nowUs: systemNowUs,
-    after: (delayUs, callback) => void setTimeout(callback, Math.ceil(delayUs / MICROS_PER_MILLI)),
+    // A slice that is open for long keeps no process from ending.
+    after: (delayUs, callback) => {
+      const call = (): void => void (isClosed || callback());
+      setTimeout(call, Math.ceil(delayUs / MICROS_PER_MILLI)).unref();
+    },
     trouble: file.failure,
   });
   const checkSilence = (): void => {
@@ -76,6 +85,7 @@ export function openSharedLedger({ onSilent, rates, ...options }: SharedLedgerOp
       return keeper.openHolds;
     },
     async close() {
+      isClosed = true;
       clearInterval(checking);
       await file.close();
     },

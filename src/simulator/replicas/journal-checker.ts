@@ -7,10 +7,13 @@ import type { LimitsChanged } from "../../core/events.ts";
 import type { LeaseOrder } from "../../core/leasing/lease.ts";
 import type { Micros } from "../../core/units.ts";
 import type { LedgerItem, ReplicaMessage } from "../../ledger/shared/messages.ts";
-import { amountOf, type Book, isAtOrBelow } from "../checkers/book.ts";
+import { amountOf, type Book } from "../checkers/book.ts";
 import type { EndOfWorld, Violate } from "../checkers/checker.ts";
 import { LedgerChecker, mostUnder } from "../checkers/ledger.ts";
+import { isAtOrBelow } from "../checkers/paths.ts";
+import { sliceOf } from "../ids.ts";
 import type { Sighting } from "../sightings.ts";
+import { type AskedOfSlices, JournalSlices } from "./journal-slices.ts";
 import { KnownLimits } from "./known-limits.ts";
 
 /** What was charged or held that no limit could keep from it. */
@@ -34,16 +37,24 @@ export class JournalChecker {
   /** What was held by replicas that had not heard yet that there is a limit. */
   readonly #unheard: (Excess & { limit: string })[] = [];
   readonly #ordered: (order: LeaseOrder, atUs: Micros) => void;
+  readonly slices: JournalSlices;
+  /** All that was appended, and how much of it is on the disk. */
+  readonly #entries: LedgerEntry[] = [];
+  #durable = 0;
   /** The ledger's clock, as the keeper goes by it. */
   #keptUs: Micros = 0;
   /** Whose message is being read, and what of it has not been yet. */
   #from: string | null = null;
   #unread: LedgerItem[] = [];
 
-  /** `ordered` is told of all orders, in their place among the entries. */
-  constructor(violate: Violate, ordered: (order: LeaseOrder, atUs: Micros) => void) {
+  /** `ordered` is told of all orders, in their place among the entries; `slices` is what was ever asked about slices. */
+  constructor(
+    violate: Violate,
+    parts: { ordered: (order: LeaseOrder, atUs: Micros) => void; slices: AskedOfSlices },
+  ) {
     this.#violate = violate;
-    this.#ordered = ordered;
+    this.#ordered = parts.ordered;
+    this.slices = new JournalSlices(violate, { book: () => this.book, asked: parts.slices });
     this.#ledger = new LedgerChecker(violate, { excuse: (entry, limit) => this.#excuse(entry, limit) });
   }
 
@@ -62,6 +73,8 @@ export class JournalChecker {
 
   began(nowUs: Micros, { state, limits }: { state: LedgerState; limits: LimitRow[] }): void {
     this.#calendar.learn(state.zones);
+    this.#entries.splice(this.#durable);
+    this.slices.begin(this.#entries);
     this.#keptUs = Math.max(nowUs, state.clockUs);
     this.#limits.begin(limits);
     this.#from = null;
@@ -69,7 +82,7 @@ export class JournalChecker {
     this.#ledger.event(nowUs, { kind: "ledger_restored", state, limits });
   }
 
-  /** What the process before it had left open is closed. */
+  /** What the process before it had left open is closed, but for slices, which go on. */
   hasBegun(nowUs: Micros): void {
     this.#ledger.stepped();
     // What comes next is not of the beginning any more.
@@ -108,13 +121,26 @@ export class JournalChecker {
   }
 
   appended(entry: LedgerEntry): void {
-    this.#readUntil((item) => item.hold === entry.hold && item.operation === entry.operation);
+    const isNext = (item: LedgerEntry): boolean => {
+      return item.hold === entry.hold && item.operation === entry.operation;
+    };
+    if (sliceOf(entry.hold) === null) this.#readUntil(isNext);
+    // One whose time is over when the keeper begins is not a hold that was left open.
+    else this.#ledger.event(this.#keptUs, { kind: "timer_fired" });
     this.#keptUs = Math.max(entry.atUs, this.#keptUs);
     this.#noteExcess(entry);
+    this.#entries.push(entry);
     this.#ledger.effect({ kind: "append_ledger", entry });
+    this.slices.apply(entry);
+  }
+
+  /** Entries that are on the disk. */
+  get durable(): number {
+    return this.#durable;
   }
 
   sighting(sighting: Sighting): void {
+    if (sighting.kind === "entries_durable") this.#durable += sighting.entries.length;
     this.#ledger.sighting(sighting);
   }
 
@@ -137,7 +163,9 @@ export class JournalChecker {
   #noteExcess({ hold, operation, account, atUs, charge, overage }: LedgerEntry): void {
     const lastUs = this.book.open.get(hold)?.parts.at(-1)?.atUs ?? atUs;
     if (overage !== null) this.#overages.push({ account, atUs: lastUs, charge: overage });
-    if ((operation !== "reserve" && operation !== "extend") || this.#from === null) return;
+    const isTaken = operation === "reserve" || operation === "extend";
+    // Slices are opened by whoever keeps the ledger, who knows its limits.
+    if (!isTaken || this.#from === null || sliceOf(hold) !== null) return;
     for (const limit of this.limitsOf(account)) {
       if (this.#limits.mostFor(this.#from, limit) < Infinity) continue;
       this.#unheard.push({ account, atUs, charge, limit: nameOf(limit) });
@@ -145,13 +173,14 @@ export class JournalChecker {
   }
 
   #excuse(entry: LedgerEntry, limit: LimitRow): number {
-    if (this.#from === null) {
+    const isSlice = sliceOf(entry.hold) !== null;
+    if (this.#from === null && !isSlice) {
       this.#violate(null, `hold ${entry.hold} is made by nobody`);
       return 0;
     }
     const startOf = (atUs: Micros): Micros => this.#startOf(limit, atUs);
     const startUs = startOf(entry.atUs);
-    let excess = this.#limits.mostFor(this.#from, limit) - mostUnder(limit);
+    let excess = isSlice ? 0 : this.#limits.mostFor(this.#from!, limit) - mostUnder(limit);
     for (const { account, atUs, charge } of this.#overages) {
       const counts = isAtOrBelow(account, limit.account) && startOf(atUs) === startUs;
       if (counts) excess += amountOf(limit.unit, charge);

@@ -1,6 +1,7 @@
 import type { LedgerState } from "../../core/budget/accounts.ts";
 import type { LedgerEntry } from "../../core/budget/ledger-entry.ts";
 import type { LimitRow } from "../../core/budget/limits.ts";
+import type { CoreConfig } from "../../core/config.ts";
 import type { LimitsChanged } from "../../core/events.ts";
 import { type Micros, seconds } from "../../core/units.ts";
 import { GroupCommit } from "../../ledger/group-commit.ts";
@@ -38,6 +39,7 @@ export class KeeperLife {
   readonly #clock: VirtualClock;
   readonly #watcher: JournalWatcher;
   readonly #rates: Rates;
+  readonly #slices: CoreConfig["slices"];
   readonly #replicas = new Set<string>();
   readonly #onSilent: (replica: string) => void;
   #keeper!: LedgerKeeper;
@@ -47,6 +49,7 @@ export class KeeperLife {
     clock: VirtualClock;
     watcher: JournalWatcher;
     rates: Rates;
+    slices: CoreConfig["slices"];
     /** Nothing was heard of it for so long that it has left. */
     onSilent: (replica: string) => void;
   }) {
@@ -54,6 +57,7 @@ export class KeeperLife {
     this.#clock = options.clock;
     this.#watcher = options.watcher;
     this.#rates = options.rates;
+    this.#slices = options.slices;
     this.#onSilent = options.onSilent;
   }
 
@@ -78,6 +82,7 @@ export class KeeperLife {
         state,
         limits,
         rates,
+        slices: this.#slices,
         nowUs: () => this.#clock.nowUs,
         after: (delayUs, callback) => void process.after(delayUs, callback),
         createJournal: (submit) => {

@@ -9,6 +9,7 @@ import type { Order, VirtualClients } from "../clients.ts";
 import type { VirtualDisk } from "../disk.ts";
 import { requestOf } from "../ids.ts";
 import type { Replica } from "./replica.ts";
+import { LastSlice, type Target } from "./last-slice.ts";
 import { PROBE_MODEL, probeWorker } from "./probe-worker.ts";
 import type { WorkerSpec } from "../scenario.ts";
 import type { SharedSuite } from "./shared-suite.ts";
@@ -58,6 +59,7 @@ export class LastCent {
   readonly #pass: (durationUs: Micros, isEnough?: () => boolean) => boolean;
   readonly #keptUs: () => Micros;
   readonly #fates = new Map<string, Fate>();
+  readonly #slice: LastSlice;
 
   constructor(options: {
     random: Random;
@@ -81,10 +83,18 @@ export class LastCent {
     this.#setLimit = options.setLimit;
     this.#hire = options.hire;
     this.#pass = options.pass;
+    this.#slice = new LastSlice({
+      ...options,
+      expect: (target, { replica, amount }) => {
+        const order = orderOf(target, { promptTokens: amount, maxTokens: 1 });
+        return this.#expect(target, { replica, amount, order });
+      },
+    });
   }
 
   /** What supervisors do about the requests that are sent here. */
   effects(effects: readonly Effect[]): void {
+    this.#slice.effects(effects);
     for (const effect of effects) {
       if (effect.kind === "append_ledger" && effect.entry.operation === "reserve") {
         const fate = this.#fates.get(requestOf(effect.entry.hold));
@@ -110,6 +120,7 @@ export class LastCent {
   spend(): void {
     this.#hire(probeWorker());
     if (!this.#pass(HEARD_US)) return;
+    if (this.#random.chance(0.5) && !this.#slice.spend()) return;
     for (let tried = 0; tried < LIMITS_TRIED; tried++) {
       const limits = this.#disk.limits.filter(({ amount }) => amount !== null);
       if (limits.length === 0) return;
@@ -143,7 +154,8 @@ export class LastCent {
     const amount = Math.max(left, 0) + beyond;
     if (amount < least || amount > AMOUNT_MAX) return true;
     const promptTokens = limit.unit === "tokens" ? amount - 1 : amount;
-    return this.#expect(limit, { replica, amount, order: orderOf(limit, { promptTokens, maxTokens: 1 }) });
+    const order = orderOf(limit, { promptTokens, maxTokens: 1 });
+    return this.#expect(this.#targetOf(limit), { replica, amount, order });
   }
 
   /** One request after the other. */
@@ -152,7 +164,7 @@ export class LastCent {
     if (left > REQUESTS_MAX) return true;
     for (let sent = 0; sent <= left; sent++) {
       const order = orderOf(limit, { promptTokens: 1, maxTokens: 1 });
-      if (!this.#expect(limit, { replica, amount: 1, order })) return false;
+      if (!this.#expect(this.#targetOf(limit), { replica, amount: 1, order })) return false;
     }
     return true;
   }
@@ -171,17 +183,27 @@ export class LastCent {
     const isRefused = fate.verdict === "refused" && maxTokens > left;
     if (!isRefused && fate.completionTokens !== left) {
       const got = `${fate.verdict ?? "not answered"} with ${fate.completionTokens} tokens`;
-      this.#violate(limit, replica, `${left} tokens are left, and a request for ${maxTokens} is ${got}`);
+      this.#violate(
+        this.#targetOf(limit),
+        replica,
+        `${left} tokens are left, and a request for ${maxTokens} is ${got}`,
+      );
     }
     return true;
   }
 
+  #targetOf(limit: LimitRow): Target {
+    const { account, unit, window } = limit;
+    const left = (replica: Replica): Left => this.#left(limit, replica);
+    return { account, name: `${unit} per ${window} of ${account}`, left };
+  }
+
   #expect(
-    limit: LimitRow,
+    target: Target,
     { replica, amount, order }: { replica: Replica; amount: number; order: Order },
   ): boolean {
-    const before = this.#left(limit, replica);
-    const { fate, goesOn, after, isBooked } = this.#send(replica, order, () => this.#left(limit, replica));
+    const before = target.left(replica);
+    const { fate, goesOn, after, isBooked } = this.#send(replica, order, () => target.left(replica));
     if (!goesOn) return false;
     // What the request itself holds by then does not count against it.
     const own = isBooked ? amount : 0;
@@ -197,7 +219,7 @@ export class LastCent {
     this.#suite.happened(expected === "held" ? "last cents spent" : "cents refused beyond the last");
     if (fate.verdict !== expected) {
       const became = fate.verdict ?? "neither held nor refused";
-      this.#violate(limit, replica, `${most} are left, and a request for ${amount} is ${became}`);
+      this.#violate(target, replica, `${most} are left, and a request for ${amount} is ${became}`);
     }
     return true;
   }
@@ -235,13 +257,13 @@ export class LastCent {
     return { least: Math.min(a, b), most: Math.max(a, b) };
   }
 
-  #violate({ account, unit, window }: LimitRow, { name }: Replica, what: string): void {
-    this.#suite.violate("last cent", `${unit} per ${window} of ${account} at ${name}: ${what}`);
+  #violate(target: Target, { name }: Replica, what: string): void {
+    this.#suite.violate("last cent", `${target.name} at ${name}: ${what}`);
   }
 }
 
 /** Charged below the limit's account, where nobody else is. */
-function orderOf({ account }: LimitRow, size: { promptTokens: number; maxTokens: number }): Order {
+function orderOf({ account }: { account: string }, size: { promptTokens: number; maxTokens: number }): Order {
   const { promptTokens: promptTokensMax, maxTokens } = size;
   return {
     arrival: {

@@ -1,4 +1,5 @@
-import { LEASE_TTL_US } from "../../core/leasing/lease.ts";
+import type { SupervisorEvent } from "../../core/events.ts";
+import { LEASE_TTL_US, type LeaseOrder } from "../../core/leasing/lease.ts";
 import type { KeeperMessage, ReplicaMessage } from "../../ledger/shared/messages.ts";
 import { RemoteLedger } from "../../ledger/shared/remote-ledger.ts";
 import type { ObserverPort } from "../../supervisor/ports.ts";
@@ -10,6 +11,20 @@ import type { KeeperLife } from "./keeper-life.ts";
 
 /** So often it says that it is there. */
 const TOUCH_US = LEASE_TTL_US / 10;
+
+/** What it may be killed after it has sent, or before it has heard. */
+const ASKS: ReadonlySet<LeaseOrder["kind"]> = new Set([
+  "ask",
+  "slice",
+  "slice_awaited",
+  "slice_left",
+] as const);
+const ANSWERS: ReadonlySet<SupervisorEvent["kind"]> = new Set([
+  "lease_answered",
+  "slice_coming",
+  "slice_settled",
+  "slice_told",
+] as const);
 
 export interface ReplicaIdentity {
   /** No other life of a replica has it. */
@@ -107,13 +122,12 @@ export class Replica {
   #send(message: ReplicaMessage): void {
     this.#up.send(() => this.#keeper.receive(this.name, message));
     const asks =
-      message.kind === "ledger" && message.items.some((item) => "kind" in item && item.kind === "ask");
+      message.kind === "ledger" && message.items.some((item) => "kind" in item && ASKS.has(item.kind));
     if (asks) this.process.pass("crash_after_ask");
   }
 
   #hear(message: KeeperMessage): void {
-    const isAnswer =
-      message.kind === "events" && message.events.some(({ kind }) => kind === "lease_answered");
+    const isAnswer = message.kind === "events" && message.events.some(({ kind }) => ANSWERS.has(kind));
     if (isAnswer && this.process.isTrapped("crash_before_answer")) {
       this.process.after(0, () => this.process.kill());
     }

@@ -16,8 +16,10 @@ import { requestOf } from "../ids.ts";
 import type { WorkerSpec } from "../scenario.ts";
 import type { Sighting } from "../sightings.ts";
 import { JournalChecker } from "./journal-checker.ts";
+import { sliceOf } from "../ids.ts";
 import { RatesChecker } from "./rates-checker.ts";
 import type { JournalWatcher } from "./keeper-life.ts";
+import { type SliceJournalView, SlicesChecker } from "./slices-checker.ts";
 
 /** One life of a replica, as far as it is watched. */
 interface Watched {
@@ -33,6 +35,8 @@ const SHARED: Partial<Record<SupervisorEvent["kind"], string>> = {
   lease_answered: "leases asked for",
   lease_recalled: "leases recalled",
   doubts_left: "replicas whose doubts were left to others",
+  slice_coming: "supervisors told of slices to come",
+  slice_closing: "supervisors told of slices to be closed",
 };
 
 /** What a replica may not do any more once it has left: others may use what its holds were for. */
@@ -48,6 +52,7 @@ export class SharedSuite implements JournalWatcher {
   readonly #happenings = new Map<string, number>();
   readonly #sharing = new Map<string, number>();
   readonly #rates: RatesChecker;
+  readonly #slices: SlicesChecker;
   readonly #generations: GenerationsChecker;
   readonly #replicas = new Map<string, Watched>();
   /** Who has a request. */
@@ -57,8 +62,16 @@ export class SharedSuite implements JournalWatcher {
   constructor({ config, workers }: { config: CoreConfig; workers: readonly WorkerSpec[] }) {
     this.#config = config;
     this.#workers = workers;
-    this.journal = new JournalChecker(this.#as("journal"), (order, atUs) => {
-      if (order.kind === "turn") this.#rates.asked(order, atUs);
+    const view = (): SliceJournalView => {
+      const { durable, slices } = this.journal;
+      return { durable, spans: slices.spans, isKnown: (account) => slices.isKnown(account) };
+    };
+    this.#slices = new SlicesChecker(this.#as("slices"), view, (what) => this.happened(what));
+    this.journal = new JournalChecker(this.#as("journal"), {
+      ordered: (order, atUs) => {
+        if (order.kind === "turn") this.#rates.asked(order, atUs);
+      },
+      slices: this.#slices.asked,
     });
     this.#rates = new RatesChecker(config.scheduling.admission, this.#as("rates"));
     this.#generations = new GenerationsChecker(() => this.journal.book, this.#as("generations"));
@@ -101,6 +114,7 @@ export class SharedSuite implements JournalWatcher {
     if (event.kind === "request_arrived") this.#owners.set(event.request, watched);
     this.#generations.event(nowUs, event);
     if (event.kind === "turn_given") this.#rates.given(event);
+    if (event.kind === "slice_asked") this.#slices.event(replica, event);
     const shared = SHARED[event.kind];
     if (shared !== undefined) this.#shared(shared);
     watched.life.knowledge.event(nowUs, event);
@@ -120,6 +134,7 @@ export class SharedSuite implements JournalWatcher {
     for (const checker of life.checkers) checker.effects?.(nowUs, effects);
     for (const effect of effects) {
       if (effect.kind === "lease_lost") this.#leaseLost(replica, watched);
+      if (effect.kind === "answer_slice") this.#slices.answer(effect);
       if (!watched.hasLeft || !FENCED.has(effect.kind)) continue;
       this.#as("fencing")(null, `${replica} has left, and goes on: ${JSON.stringify(effect)}`);
     }
@@ -129,6 +144,7 @@ export class SharedSuite implements JournalWatcher {
   over(replica: string): void {
     const watched = this.#replicas.get(replica);
     this.#replicas.delete(replica);
+    this.#slices.over(replica);
     for (const [request, owner] of this.#owners) if (owner === watched) this.#owners.delete(request);
   }
 
@@ -174,6 +190,7 @@ export class SharedSuite implements JournalWatcher {
   appended(entry: LedgerEntry): void {
     if (entry.inDoubt && !this.journal.isReading) this.#shared("holds of those who left, in doubt");
     this.journal.appended(entry);
+    if (sliceOf(entry.hold) !== null) return;
     this.#generations.effects(this.#nowUs, [{ kind: "append_ledger", entry }]);
   }
 
@@ -211,6 +228,7 @@ export class SharedSuite implements JournalWatcher {
     const [any] = ends.values();
     if (any !== undefined) this.journal.end(any);
     this.#generations.end();
+    this.#slices.end();
     for (const [replica, end] of ends) {
       for (const checker of this.#replicas.get(replica)!.life.checkers) checker.end?.(end);
     }

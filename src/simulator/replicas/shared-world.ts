@@ -21,6 +21,7 @@ import type { Sighting } from "../sightings.ts";
 import type { VirtualTime } from "../virtual-time.ts";
 import { VirtualWorker } from "../worker.ts";
 import type { WorldParts } from "../world.ts";
+import { Agents } from "./agents.ts";
 import { KeeperLife } from "./keeper-life.ts";
 import { LastCent } from "./last-cent.ts";
 import { Mishaps } from "./mishaps.ts";
@@ -58,6 +59,7 @@ export class SharedWorld {
   readonly #calamities: Calamities;
   readonly #mishaps: Mishaps;
   readonly #operator: Operator;
+  readonly #agents: Agents;
   readonly #newWorker: (spec: WorkerSpec) => VirtualWorker;
   /** By place; null while nobody is there. */
   readonly #replicas: (Replica | null)[];
@@ -128,6 +130,8 @@ export class SharedWorld {
       if (event.kind === "limits_changed") this.#keeper?.limitsChanged(event);
       else this.#setPolicies(event);
     };
+    const replica = (): Replica | null => this.#drawReady(doors);
+    this.#agents = new Agents({ time, random: random.fork(), load, clients: this.#clients, replica });
     this.#operator = new Operator({ scenario, time, faults, random: random.fork(), disk: this.#disk, tell });
   }
 
@@ -164,6 +168,7 @@ export class SharedWorld {
     }
     this.#clients.keepArriving();
     this.#mishaps.arrange(spanUs);
+    this.#agents.arrange(spanUs);
     this.#operator.arrangeLimitChanges(spanUs);
     this.#operator.arrangePolicyChanges(spanUs);
     if (this.#faults.strikes("early_stop", 0.3)) {
@@ -181,6 +186,7 @@ export class SharedWorld {
       clock,
       watcher: this.#suite,
       rates: this.#scenario.config.scheduling.admission,
+      slices: this.#scenario.config.slices,
       // Where it is, nobody can end it from here: it has to stop by itself.
       onSilent: (name) => this.#replicas.find((replica) => replica?.name === name)?.close(),
     });
@@ -241,6 +247,7 @@ export class SharedWorld {
       effects: (effects) => {
         this.#onlooker.effects(name, effects);
         this.#lastCent?.effects(effects);
+        this.#agents.effects(effects);
         for (const effect of effects) this.#operator.noticeShortage(effect);
       },
       settled: (effect) => this.#onlooker.settled(effect),
@@ -290,8 +297,12 @@ export class SharedWorld {
   }
 
   #anybody(random: Random): Service | null {
+    return this.#drawReady(random)?.life ?? null;
+  }
+
+  #drawReady(random: Random): Replica | null {
     const ready = this.#ready;
-    return ready.length === 0 ? null : random.pick(ready).life;
+    return ready.length === 0 ? null : random.pick(ready);
   }
 
   #listeners(): (Listener | null)[] {
@@ -329,6 +340,7 @@ export class SharedWorld {
   /** All is well from now on, and once it is quiet, whatever is left of a limit can be had at any one supervisor. */
   #spendLastCent(goesOn: () => boolean): void {
     this.#faults.cease();
+    this.#agents.cease();
     const pass = (durationUs: Micros, isEnough = (): boolean => false): boolean => {
       const untilUs = this.#time.nowUs + durationUs;
       while (goesOn() && !isEnough() && this.#time.step(untilUs));

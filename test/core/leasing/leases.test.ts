@@ -41,7 +41,7 @@ test("all replicas together never pass a limit, whatever is under way when", () 
 test("slices that a supervisor alone has left stay held, and what replicas take below them comes out of them", () => {
   const single = new Budget();
   const amounts = { ...NOTHING, nanoUsd: 100 };
-  const place = { account: "global/a/k/agent", expiresUs: START_US, priority: null };
+  const place = { account: "global/a/k/agent", expiresUs: START_US + seconds(60), priority: null };
   const opened = single.openSlice({ ...place, amounts }, START_US) as LedgerEntry;
   const left = single.reserve(
     { id: "r0/0:0", model: "m" },
@@ -52,19 +52,22 @@ test("slices that a supervisor alone has left stay held, and what replicas take 
   for (const entry of [opened, left]) before.apply(entry);
 
   const desk = new LeaseDesk({ state: before.state, limits: LIMITS, tell: () => {} });
-  const journal = desk.begin(START_US);
+  desk.begin(START_US);
+  const journal = desk.takeEntries();
   assert.deepEqual(
     journal.map(({ operation, hold, inDoubt }) => [operation, hold, inDoubt]),
     [["post", "r0/0:0", true]],
   );
   desk.join("r1", START_US);
   const entry: LedgerEntry = { ...left, sequence: 1, hold: "r1/0:0", charge: { ...NOTHING, nanoUsd: 60 } };
-  journal.push(desk.append("r1", entry)!);
+  desk.append("r1", entry);
+  journal.push(...desk.takeEntries());
   assert.equal(desk.openHolds, 1);
   for (const each of journal) before.apply(each);
   assert.equal(before.slices.find(place.account)!.rest.nanoUsd, 30);
   assert.equal(before.balance("global/a/k", "total", START_US).held.nanoUsd, 90n);
-  for (const each of desk.leave("r1", START_US)) before.apply(each);
+  desk.leave("r1", START_US);
+  for (const each of desk.takeEntries()) before.apply(each);
   assert.equal(before.balance("global/a/k", "total", START_US).held.nanoUsd, 30n);
   assert.equal(before.balance("global", "total", START_US).posted.nanoUsd, 70n);
 });
@@ -144,9 +147,7 @@ function stepArbitrary(): fc.Arbitrary<Step> {
 
 function play(world: Replicas, step: Step): void {
   if (step.kind === "wait") {
-    world.nowUs += seconds(step.seconds);
-    world.desk.tick(world.nowUs);
-    return;
+    return world.wait(seconds(step.seconds));
   }
   const replica = world.replicas[step.pick % Math.max(1, world.replicas.length)] ?? world.start(0);
   switch (step.kind) {

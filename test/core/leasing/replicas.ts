@@ -4,10 +4,11 @@ import { type Asked, Budget, type Shortage } from "../../../src/core/budget/budg
 import { type Charge, NOTHING } from "../../../src/core/budget/charge.ts";
 import type { LedgerEntry } from "../../../src/core/budget/ledger-entry.ts";
 import type { LimitRow } from "../../../src/core/budget/limits.ts";
-import type { SupervisorEvent } from "../../../src/core/events.ts";
+import type { SliceAsked, SliceTold, SupervisorEvent } from "../../../src/core/events.ts";
+import type { SliceQuestion } from "../../../src/gateway/slice-questions.ts";
 import type { LeaseOrder } from "../../../src/core/leasing/lease.ts";
 import { LeaseDesk } from "../../../src/core/leasing/lease-desk.ts";
-import type { Micros } from "../../../src/core/units.ts";
+import { type Micros, seconds } from "../../../src/core/units.ts";
 
 /** What a replica has sent and the desk has not read yet, or the other way round. */
 interface Channel {
@@ -15,7 +16,7 @@ interface Channel {
   toReplica: SupervisorEvent[];
 }
 
-interface Replica {
+export interface Replica {
   name: string;
   budget: Budget;
   channel: Channel;
@@ -29,10 +30,13 @@ export class Replicas {
   readonly desk: LeaseDesk;
   readonly journal: LedgerEntry[] = [];
   readonly limits: LimitRow[];
+  /** Answers about slices, by ask. */
+  readonly told = new Map<string, SliceTold>();
   replicas: Replica[] = [];
   nowUs: Micros;
   #lives = 0;
   #holds = 0;
+  #asks = 0;
 
   constructor(limits: LimitRow[], { nowUs }: { nowUs: Micros }) {
     this.nowUs = nowUs;
@@ -40,15 +44,31 @@ export class Replicas {
     this.desk = new LeaseDesk({
       state: EMPTY_LEDGER,
       limits,
+      slices: { openMax: 20, perPayerMax: 20, depthMax: 3, ttlMaxUs: seconds(1_000) },
       tell: (name, event) => this.replicas.find((each) => each.name === name)?.channel.toReplica.push(event),
     });
-    this.journal.push(...this.desk.begin(nowUs));
+    this.desk.begin(nowUs);
+    this.#write();
+  }
+
+  /** What the desk has to write is durable at once. */
+  #write(): void {
+    const entries = this.desk.takeEntries();
+    this.journal.push(...entries);
+    if (entries.length > 0) this.desk.durable(this.journal.length);
+  }
+
+  /** Lets so much time go by. */
+  wait(us: Micros): void {
+    this.nowUs += us;
+    this.desk.tick(this.nowUs);
+    this.#write();
   }
 
   start(aheadUs: Micros): Replica {
     const name = `r${++this.#lives}`;
-    const { state, limits } = this.desk.join(name, this.nowUs);
-    const budget = new Budget(state, undefined, { isReplica: true });
+    const { state, limits, slices } = this.desk.join(name, this.nowUs);
+    const budget = new Budget(state, undefined, { replica: slices! });
     budget.begin(limits, { zones: state.zones, used: [], through: 0 });
     const replica: Replica = { name, budget, aheadUs, channel: { toDesk: [], toReplica: [] }, open: [] };
     this.replicas.push(replica);
@@ -58,7 +78,16 @@ export class Replicas {
   /** Whatever it has sent and nobody has read is lost. */
   kill(replica: Replica): void {
     this.replicas = this.replicas.filter((other) => other !== replica);
-    this.journal.push(...this.desk.leave(replica.name, this.nowUs));
+    this.desk.leave(replica.name, this.nowUs);
+    this.#write();
+  }
+
+  /** What it would do about a slice that somebody asks about: its answer is in `told` at some time. */
+  askSlice(replica: Replica, question: SliceQuestion): string {
+    const ask = `q${++this.#asks}`;
+    const asked: SliceAsked = { kind: "slice_asked", ask, ...question };
+    replica.channel.toDesk.push({ kind: "slice", asked, bands: [], usualBand: 0 });
+    return ask;
   }
 
   /** What it would do for a request: a hold, a refusal, or word that it has asked. */
@@ -85,6 +114,39 @@ export class Replicas {
     this.#send(replica, replica.budget.post(id!, how.used, atUs));
   }
 
+  /** A longer hold, or word that it has asked. */
+  extend(replica: Replica, index: number, charge: Charge): "held" | "asked" | Shortage {
+    const id = replica.open[index % Math.max(1, replica.open.length)];
+    if (id === undefined) return "asked";
+    const { budget } = replica;
+    const atUs = this.nowUs + replica.aheadUs;
+    const result = budget.extend(id, { priority: null, charge }, atUs);
+    if (!("limit" in result)) {
+      this.#send(replica, result);
+      return "held";
+    }
+    const { account } = [...budget.holds].find((hold) => hold.id === id)!;
+    const asking = budget.ask({ account, priority: null, charge }, charge, atUs);
+    this.#send(replica);
+    return asking === null ? result : "asked";
+  }
+
+  /** Ends a hold: freed, in doubt, or with so much of it used. */
+  end(
+    replica: Replica,
+    index: number,
+    { how, percent }: { how: "void" | "doubt" | "post"; percent: number },
+  ): void {
+    if (replica.open.length === 0) return;
+    if (how !== "post") return this.close(replica, index, how);
+    const id = replica.open[index % replica.open.length];
+    const { charge } = [...replica.budget.holds].find((hold) => hold.id === id)!;
+    const part = (of: number): number => Math.floor((of * percent) / 100);
+    const { nanoUsd, inputTokens, outputTokens, requests } = charge;
+    const used = { nanoUsd: part(nanoUsd), inputTokens: part(inputTokens), outputTokens: part(outputTokens) };
+    this.close(replica, index, { used: { ...NOTHING, ...used, requests: part(requests) } });
+  }
+
   setLimits(rows: LimitRow[]): void {
     this.desk.setLimits(rows, { zones: [], used: [], through: this.journal.length });
   }
@@ -93,10 +155,8 @@ export class Replicas {
   read({ name, channel }: Replica, count = Infinity): void {
     for (const item of channel.toDesk.splice(0, count)) {
       if ("kind" in item) this.desk.order(name, item, this.nowUs);
-      else {
-        const entry = this.desk.append(name, item);
-        if (entry !== null) this.journal.push(entry);
-      }
+      else this.desk.append(name, item);
+      this.#write();
     }
   }
 
@@ -109,6 +169,11 @@ export class Replicas {
       else if (event.kind === "lease_recalled") budget.recalled(event, atUs);
       else if (event.kind === "limits_changed") budget.setLimits(event.limits, event.known);
       else if (event.kind === "doubts_left") budget.doubt(event.posts);
+      else if (event.kind === "slice_coming") budget.sliceComing(event);
+      else if (event.kind === "slice_settled") budget.sliceSettled(event);
+      else if (event.kind === "slice_closing") budget.sliceClosing(event);
+      else if (event.kind === "slice_told") this.told.set(event.ask, event);
+      else if (event.kind === "ledger_durable") continue;
       else assert.fail(event.kind);
       this.#send(replica);
     }
