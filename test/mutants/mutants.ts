@@ -424,9 +424,9 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "money that comes free and wakes nobody",
-    file: "core/budget/reservations.ts",
-    from: "for (const account of pathOf(entry.account)) if (this.#unfunded.has(account)) this.#freed.add(account);",
-    to: "for (const account of pathOf(entry.account)) if (!this.#unfunded.has(account)) this.#freed.add(account);",
+    file: "core/budget/unfunded.ts",
+    from: "for (const at of pathOf(account)) if (this.#waiting.has(at)) this.#freed.add(at);",
+    to: "for (const at of pathOf(account)) if (!this.#waiting.has(at)) this.#freed.add(at);",
   },
   {
     name: "midnight that wakes nobody",
@@ -843,7 +843,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: "a closed slice whose money wakes nobody",
     file: "core/budget/reservations.ts",
     from: `    for (const entry of entries) this.#append(entry);
-    this.#freeAll();`,
+    this.#unfunded.freeAll();`,
     to: "    for (const entry of entries) this.#append(entry);",
   },
   {

@@ -386,9 +386,9 @@ export const RULE_MUTANTS: readonly RuleMutant[] = [
   },
   {
     name: "a receipt that says for how long it ran, and is not heard",
-    file: "core/budget/reservations.ts",
-    from: "gpuUs: isWhole ? gpuTime(ranUs, place) : post.charge.gpuUs,",
-    to: "gpuUs: isWhole && ranUs < 0 ? gpuTime(ranUs, place) : post.charge.gpuUs,",
+    file: "core/budget/corrections.ts",
+    from: "gpuUs: isWhole ? gpuTime(ranUs, place) : held.gpuUs,",
+    to: "gpuUs: isWhole && ranUs < 0 ? gpuTime(ranUs, place) : held.gpuUs,",
     foundBy: "rules/rule-8-crashes.test.ts",
   },
   {

@@ -3,13 +3,12 @@ import type { CoreConfig } from "../config.ts";
 import { NO_USAGE, type Packet } from "../request.ts";
 import type { Turn } from "../turn.ts";
 import type { Micros } from "../units.ts";
-import type { TokenUsage } from "../vocabulary.ts";
 import type { DoubtfulPost } from "./accounts.ts";
-import { pathOf } from "./paths.ts";
 import { type Asked, Budget, type Remainder, type Shortage, type SliceWanted } from "./budget.ts";
 import { type Charge, isNothing, minus, NOTHING, plus } from "./charge.ts";
+import { correctedBy } from "./corrections.ts";
 import { chargeFor, mostTokens, worstCaseOf } from "./coverage.ts";
-import { costOf, forPromptOf, type Price } from "./money.ts";
+import type { Price } from "./money.ts";
 import { attemptsUnder, holdId, holdsOver, isFirstUnder } from "./hold-ids.ts";
 import type {
   LeaseAnswered,
@@ -29,7 +28,7 @@ import type { Limit, LimitRow, LimitUnit } from "./limits.ts";
 import type { Slices } from "./slices.ts";
 import type { RankOf } from "./thresholds.ts";
 import type { Use } from "./use.ts";
-import { WaitingLine } from "./waiting-line.ts";
+import { Unfunded } from "./unfunded.ts";
 
 const NO_SLICES: SlicesKnown = { open: [], coming: [], closed: [] };
 
@@ -84,13 +83,7 @@ export class Reservations {
   /** In ledger order; those before `#nextPending` are durable. */
   #pending: Pending[] = [];
   #nextPending = 0;
-  /** Packets that wait for their budget, by the account that is short. */
-  readonly #unfunded = new Map<string, Set<Packet>>();
-  readonly #line: WaitingLine;
-  /** Accounts in which money has come free while packets wait for it. */
-  readonly #freed = new Set<string>();
-  /** Packets that ask for a longer hold, or from their place in line, by the account whose lease is short. */
-  readonly #asking = new Map<string, Set<Packet>>();
+  readonly #unfunded: Unfunded;
   #isReplica = false;
 
   constructor(turn: Turn, config: CoreConfig, { rankOf, placeOf }: Sources) {
@@ -101,7 +94,7 @@ export class Reservations {
     this.#placeOf = placeOf;
     this.#rankOf = rankOf;
     this.#budget = new Budget(undefined, rankOf);
-    this.#line = new WaitingLine(config.limits);
+    this.#unfunded = new Unfunded(turn, config.limits);
   }
 
   /** Whether it is one of several that share the ledger. */
@@ -134,33 +127,20 @@ export class Reservations {
   /**
    * Corrects the post in doubt that the receipt is about, if there is one. A receipt of nothing may not be the last word, and
    * one of a parked attempt is not: whoever has gone on with the answer knows what it came to. What it costs is asked
-   * as of the instant of the hold; null for what has no price any more. `place` is what of a GPU it took for each of its
-   * choices: null where nobody knows, and then GPU time stays as it was held.
+   * as of the instant of the hold; null for what has no price any more. `place` is as in `correctedBy`.
    */
   adjust(
     receipt: Receipt,
     { priceAt, place }: { priceAt: (atUs: Micros) => Price | null; place: GpuShare | null },
   ): void {
-    const { attempt, isParked, ranUs } = receipt;
+    const { attempt, isParked } = receipt;
     if (isParked || receipt.usage.completionTokens === 0) return;
     for (const hold of holdsOver(attempt)) {
       const post = this.#budget.inDoubt.get(hold);
       if (post === undefined || !this.#mayCover(hold, attempt)) continue;
       const price = priceAt(post.heldAtUs);
       if (price === null) return;
-      const { requests } = post.charge;
-      const usage = usageUnder(post.charge, receipt);
-      // Others that ran under the hold took time as well.
-      const isWhole = ranUs !== undefined && place !== null && isFirstUnder(hold, attempt);
-      const charge: Charge = {
-        nanoUsd: costOf(forPromptOf(price, receipt.usage.promptTokens), usage, requests),
-        inputTokens: usage.promptTokens,
-        cachedTokens: usage.cachedTokens,
-        outputTokens: usage.completionTokens,
-        reasoningTokens: 0,
-        requests,
-        gpuUs: isWhole ? gpuTime(ranUs, place) : post.charge.gpuUs,
-      };
+      const charge = correctedBy(receipt, post, { price, place });
       const entry = this.#budget.adjust(hold, charge, this.#turn.nowUs);
       if (entry !== null) this.#release(entry);
       return;
@@ -178,7 +158,7 @@ export class Reservations {
   setLimits(limits: readonly LimitRow[], known: Known): void {
     this.#budget.setLimits(limits, known);
     this.#order();
-    this.#freeAll();
+    this.#unfunded.freeAll();
   }
 
   get slices(): Slices {
@@ -205,7 +185,7 @@ export class Reservations {
   closeSlices(account: string): LedgerEntry[] {
     const entries = this.#budget.closeSlices(account, this.#turn.nowUs);
     for (const entry of entries) this.#append(entry);
-    this.#freeAll();
+    this.#unfunded.freeAll();
     return entries;
   }
 
@@ -218,23 +198,19 @@ export class Reservations {
   /** Returns packets as `leaseAnswered` does. */
   sliceSettled(settled: SliceSettled): Packet[] {
     const account = this.#budget.sliceSettled(settled);
-    return account === null ? [] : this.#heard(account);
+    return account === null ? [] : this.#unfunded.heard(account);
   }
 
   /** Packets that wait for money of the slice are refused. */
   sliceClosing(closing: SliceClosing): void {
     this.#budget.sliceClosing(closing);
     this.#order();
-    this.#freeAll();
+    this.#unfunded.freeAll();
   }
 
   /** What is to be told to the desk, behind the entries until now. */
   order(order: LeaseOrder): void {
     this.#turn.emit({ kind: "order_lease", order });
-  }
-
-  #freeAll(): void {
-    for (const account of this.#unfunded.keys()) this.#freed.add(account);
   }
 
   /** Whoever keeps the ledger was heard of, and this is how far its clock is. */
@@ -252,15 +228,7 @@ export class Reservations {
   leaseAnswered(answer: LeaseAnswered): Packet[] {
     const accounts = this.#budget.answered(answer, this.#turn.nowUs);
     this.#order();
-    return accounts.flatMap((account) => this.#heard(account));
-  }
-
-  /** There is word of what was asked for of that account. */
-  #heard(account: string): Packet[] {
-    if (this.#unfunded.has(account)) this.#freed.add(account);
-    const asking = this.#asking.get(account) ?? [];
-    this.#asking.delete(account);
-    return [...asking];
+    return accounts.flatMap((account) => this.#unfunded.heard(account));
   }
 
   leaseRecalled(recall: LeaseRecalled): void {
@@ -347,7 +315,7 @@ export class Reservations {
       const account = this.#budget.ask(moreFor(amount), chargeOf(least), this.#turn.nowUs);
       this.#order();
       if (account !== null) {
-        this.#hear(packet, account);
+        this.#unfunded.hear(packet, account);
         return "asked";
       }
     }
@@ -386,8 +354,7 @@ export class Reservations {
 
   /** Posts what was used and frees the rest; what was not used at all is voided. */
   close(packet: Packet, use: Use): void {
-    this.#stopWaiting(packet);
-    for (const asking of this.#asking.values()) asking.delete(packet);
+    this.#unfunded.forget(packet);
     const { hold, request } = packet;
     if (hold === null) return;
     // The supervisor ends it there; what it does until it hears of that is not counted.
@@ -405,18 +372,9 @@ export class Reservations {
     this.#release(entry);
   }
 
-  /**
-   * The packet would rather wait than be refused; it keeps its place where it waits for that account
-   * already. False when too many wait, in all or for its payer: nobody can fill the line for others.
-   */
+  /** As `Unfunded.enter`. */
   waitForFunds(packet: Packet, account: string): boolean {
-    if (packet.waitsFor === account && !packet.isAsking) return true;
-    if (packet.waitsFor !== account) this.#stopWaiting(packet);
-    if (!this.#line.hasRoom(packet.request)) return false;
-    this.#line.enter(packet.request);
-    packet.isAsking = false;
-    this.#wait(packet, account);
-    return true;
+    return this.#unfunded.enter(packet, account);
   }
 
   /** The limit of GPU time that the packet is under, as it stands; null where it is under none. */
@@ -426,21 +384,12 @@ export class Reservations {
 
   /** Packets that wait for their budget. */
   get waiting(): number {
-    return this.#line.packets;
+    return this.#unfunded.waiting;
   }
 
-  /** Waiting packets to try again, in order of arrival among those that wait: as long as each gets what it needs. */
-  *refundable(): Iterable<Packet> {
-    for (const account of this.#freed) {
-      this.#freed.delete(account);
-      let isStopped = false;
-      for (const packet of this.#unfunded.get(account) ?? []) {
-        if (isStopped && packet.fundingTimer !== null && !this.#hearsAtOnce(packet)) continue;
-        yield packet;
-        // It still waits: those behind it must not overtake it.
-        if (packet.waitsFor === account && !packet.isAsking) isStopped = true;
-      }
-    }
+  /** Waiting packets to try again, as `Unfunded.toTryAgain`: whoever waits below a slice that is closed is to be refused. */
+  refundable(): Iterable<Packet> {
+    return this.#unfunded.toTryAgain(({ request }) => this.slices.closedAbove(request.account) !== null);
   }
 
   /** A threshold that has been reached leaves it fewer tokens. One that was shortened before it had to wait stays so. */
@@ -449,11 +398,6 @@ export class Reservations {
     if (ceiling === null || ceiling.maxTokens >= packet.maxTokens) return;
     packet.maxTokens = ceiling.maxTokens;
     packet.shortage = ceiling;
-  }
-
-  /** Whoever has asked for a lease hears of it, before others or not, and so does whoever waits below a slice that is closed. */
-  #hearsAtOnce({ isAsking, request }: Packet): boolean {
-    return isAsking || this.slices.closedAbove(request.account) !== null;
   }
 
   #hold(packet: Packet, tokens: number): Shortage | null {
@@ -465,7 +409,7 @@ export class Reservations {
     packet.hold = id;
     packet.heldTokens = tokens;
     packet.heldGpuUs = charge.gpuUs;
-    this.#stopWaiting(packet);
+    this.#unfunded.leave(packet);
     this.#expect(packet, result);
     return null;
   }
@@ -489,34 +433,7 @@ export class Reservations {
 
   #release(entry: LedgerEntry): void {
     this.#append(entry);
-    if (this.#unfunded.size === 0) return;
-    for (const account of pathOf(entry.account)) if (this.#unfunded.has(account)) this.#freed.add(account);
-  }
-
-  /** `leaseAnswered` names the packet once there is word of that account. */
-  #hear(packet: Packet, account: string): void {
-    this.#asking.set(account, (this.#asking.get(account) ?? new Set()).add(packet));
-  }
-
-  #wait(packet: Packet, account: string): void {
-    packet.waitsFor = account;
-    const waiting = this.#unfunded.get(account) ?? new Set();
-    this.#unfunded.set(account, waiting.add(packet));
-  }
-
-  #stopWaiting(packet: Packet): void {
-    const { waitsFor: account, fundingTimer } = packet;
-    if (account === null) return;
-    packet.waitsFor = null;
-    packet.fundingTimer = null;
-    if (!packet.isAsking) this.#line.leave(packet.request);
-    packet.isAsking = false;
-    this.#turn.cancel(fundingTimer);
-    const waiting = this.#unfunded.get(account);
-    assert(waiting !== undefined && waiting.delete(packet), `${packet.id} waits for ${account}`);
-    // Whoever waited behind it may need less.
-    if (waiting.size > 0) this.#freed.add(account);
-    else this.#unfunded.delete(account);
+    this.#unfunded.free(entry.account);
   }
 
   /** The request counts with the first of its packets, even where only others of them have used something. */
@@ -532,14 +449,7 @@ export class Reservations {
     this.#order();
     // Who races against another attempt has no time to wait.
     if (account === null || packet.rival !== null) return false;
-    // Who stands in line keeps his place.
-    if (packet.waitsFor !== null && !packet.isAsking) this.#hear(packet, account);
-    // As short as that is, no line has to have room for it.
-    else if (packet.waitsFor !== account) {
-      this.#stopWaiting(packet);
-      packet.isAsking = true;
-      this.#wait(packet, account);
-    }
+    this.#unfunded.ask(packet, account);
     return true;
   }
 
@@ -570,16 +480,6 @@ function isOfTokens(unit: LimitUnit): boolean {
 
 function askedBy({ request }: Packet, charge: Charge): Asked {
   return { account: request.account, priority: request.arrival.hints.priority, charge };
-}
-
-/**
- * What the receipt says of the answer as far as the hold was for it: all of it, or, where the beginning had been posted
- * before, prompt included, the rest.
- */
-function usageUnder(held: Charge, { usage, continuedFrom }: Receipt): TokenUsage {
-  const total = { ...usage, completionTokens: continuedFrom + usage.completionTokens };
-  if (continuedFrom === 0 || held.inputTokens > 0) return total;
-  return { promptTokens: 0, cachedTokens: 0, completionTokens: usage.completionTokens };
 }
 
 /** What was used was reckoned up before others of the request were posted, and the request itself counts once. */
