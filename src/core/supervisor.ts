@@ -3,7 +3,6 @@ import { type Entrant, Turnstile } from "./admission/turnstile.ts";
 import { assert } from "./assert.ts";
 import type { LimitReached } from "./budget/budget.ts";
 import { chargeFor } from "./budget/coverage.ts";
-import { shareOfPlace } from "./budget/gpu-time.ts";
 import type { Price } from "./budget/money.ts";
 import { Funding } from "./budget/funding.ts";
 import { Batches } from "./batching/batches.ts";
@@ -30,11 +29,9 @@ import type {
   AttemptParked,
   AttemptStarted,
   ChoiceFinished,
-  DoubtsLeft,
   HeartbeatReceived,
   LedgerRestored,
   LedgerTouched,
-  ReceiptsRead,
   RequestArrived,
   SupervisorEvent,
   WorkerLeft,
@@ -44,7 +41,7 @@ import type { Endpoint } from "./fleet/endpoint.ts";
 import { Fleet } from "./fleet/fleet.ts";
 import { Health, NO_HEARTBEAT } from "./fleet/health.ts";
 import { sessionKvBytes } from "./fleet/kv.ts";
-import { isRemote, takesCredit, type Worker } from "./fleet/worker.ts";
+import { isRemote, type Worker } from "./fleet/worker.ts";
 import { type Inspection, inspect } from "./inspection.ts";
 import { Places } from "./placement/places.ts";
 import { Placement } from "./placement/placing.ts";
@@ -63,6 +60,7 @@ import {
   type Request,
   usageSoFar,
 } from "./request.ts";
+import { Doubts } from "./settling/doubts.ts";
 import type { Outcome } from "./settling/record.ts";
 import { credibleUsage, hasBegun, recordOf, totalUsage, useOf } from "./settling/settle.ts";
 import type { Steps } from "./steps.ts";
@@ -70,9 +68,6 @@ import { Streams } from "./streaming/streams.ts";
 import { Turn } from "./turn.ts";
 import type { Micros } from "./units.ts";
 import type { TokenUsage } from "./vocabulary.ts";
-
-/** A worker is asked for this many receipts at a time. */
-const RECEIPTS_ASKED_MAX = 1_000;
 
 /** What a request that is refused for want of a price is reckoned at: it will not cost anything. */
 const FREE: Price = { input: 0, cachedInput: 0, output: 0, request: 0 };
@@ -93,6 +88,7 @@ export class Supervisor {
   readonly #turnstile: Turnstile;
   readonly #reservations: Reservations;
   readonly #funding: Funding;
+  readonly #doubts: Doubts;
   readonly #slices: SliceKeeper;
   readonly #placement: Placement;
   readonly #places: Places;
@@ -127,6 +123,12 @@ export class Supervisor {
     const placeOf = (model: string) => this.#fleet.largestPlace(model);
     this.#reservations = new Reservations(this.#turn, config, { rankOf, placeOf });
     this.#gpuBounds = new GpuBounds(this.#turn, this.#reservations, config);
+    this.#doubts = new Doubts({
+      turn: this.#turn,
+      config,
+      fleet: this.#fleet,
+      reservations: this.#reservations,
+    });
     this.#funding = new Funding(this.#turn, this.#reservations, () => this.#draining);
     this.#slices = new SliceKeeper(this.#turn, this.#reservations, {
       slices: config.slices,
@@ -243,7 +245,7 @@ export class Supervisor {
       case "slice_told":
         return this.#slices.told(event);
       case "doubts_left":
-        return this.#inherit(event);
+        return this.#doubts.inherit(event);
       case "attempt_started":
         return this.#withAttempt(event.attempt, (attempt) => this.#started(attempt, event));
       case "attempt_output":
@@ -265,7 +267,7 @@ export class Supervisor {
       case "heartbeat_received":
         return this.#heartbeat(event);
       case "receipts_read":
-        return this.#receipts(event);
+        return this.#doubts.read(event);
       case "worker_left":
         return this.#workerLeft(event);
       case "timer_fired":
@@ -616,33 +618,11 @@ export class Supervisor {
     for (const endpoint of worker.endpoints) this.#attempts.forgive(endpoint);
     this.#places.fillOn(worker);
     this.#emptyIfDraining(worker);
-    if (heard.isNew && takesCredit(heard.worker)) this.#askReceipts(heard.worker);
+    if (heard.isNew) this.#doubts.ask(worker);
   }
 
   #emptyIfDraining(worker: Worker): void {
     if (worker.status === "draining" && this.#scheduling.tail.migration) this.#moves.empty(worker);
-  }
-
-  /** It may have outlived the supervisor that had it run what we have posted in doubt. */
-  #askReceipts({ id }: Worker): void {
-    const attempts = this.#reservations.attemptsInDoubt;
-    for (let i = 0; i < attempts.length; i += RECEIPTS_ASKED_MAX) {
-      const some = attempts.slice(i, i + RECEIPTS_ASKED_MAX);
-      this.#turn.emit({ kind: "ask_receipts", worker: id, attempts: some });
-    }
-  }
-
-  #receipts({ worker, receipts }: ReceiptsRead): void {
-    const endpoints = this.#fleet.worker(worker)?.endpoints ?? [];
-    for (const receipt of receipts) {
-      const endpoint = endpoints.find(({ model }) => model === receipt.model);
-      const priceAt = (atUs: Micros): Price | null => {
-        const price = priceOf(receipt.model, this.#config, atUs);
-        return "code" in price ? null : price;
-      };
-      const place = endpoint === undefined ? null : shareOfPlace(endpoint);
-      this.#reservations.adjust(receipt, { priceAt, place });
-    }
   }
 
   /** A good-bye may be overtaken by the report of the worker's next life, which it does not concern. */
@@ -750,12 +730,6 @@ export class Supervisor {
     if (attempt === null) return;
     this.#gpuBounds.retry(attempt);
     if (this.#streams.retry(attempt)) this.#cutOff(attempt);
-  }
-
-  /** Workers may know what another supervisor's last answers came to. */
-  #inherit({ posts }: DoubtsLeft): void {
-    this.#reservations.doubt(posts);
-    for (const worker of this.#fleet.workers) if (takesCredit(worker)) this.#askReceipts(worker);
   }
 
   // ── policies ───────────────────────────────────────────────────────────────────────────
