@@ -147,7 +147,19 @@ export function readThresholds(given: readonly ThresholdTerms[]): Threshold[] {
     if (names.has(name)) throw new TermError("thresholds", `${percent} % ${action} is given twice`);
     names.add(name);
   }
+  checkShortening(thresholds);
   return thresholds;
+}
+
+/** The lowest that was reached counts: one further on has to be lower. */
+function checkShortening(thresholds: readonly Threshold[]): void {
+  const shortening = thresholds.filter(({ action }) => action === "shorten");
+  for (const [i, { percent, maxTokens }] of shortening.entries()) {
+    const before = shortening[i - 1];
+    if (before === undefined || maxTokens! < before.maxTokens!) continue;
+    const words = `${maxTokens} tokens at ${percent} % can never count, as ${before.maxTokens} do from ${before.percent} % on`;
+    throw new TermError("thresholds", `${words}: let tokens become fewer`);
+  }
 }
 
 function readThreshold({
@@ -166,11 +178,19 @@ function readThreshold({
   if (known === "shorten") {
     if (Number.isSafeInteger(maxTokens) && maxTokens! > 0)
       return { percent, action: known, priority: null, maxTokens: maxTokens! };
-    throw new TermError("thresholds", "say how many tokens an answer may still have, such as 80:512");
+    throw new TermError(
+      "thresholds",
+      "say how many tokens an answer may still have: `max_tokens`, or as in --shorten 80:512",
+    );
   }
+  if (maxTokens !== undefined)
+    throw new TermError("thresholds", `\`max_tokens\` is for \`shorten\`, not for ${known}`);
   if (known !== "hold_low_priority") return { percent, action: known, priority: null };
   if (priority !== null && priority !== "") return { percent, action: known, priority };
-  throw new TermError("thresholds", "say which band is still let through, such as 90:high");
+  throw new TermError(
+    "thresholds",
+    "say which band is still let through: `priority`, or as in --hold-low-priority 90:high",
+  );
 }
 
 const WORDS: Readonly<Record<ThresholdAction, string>> = {

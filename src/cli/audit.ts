@@ -85,7 +85,7 @@ function verify(given: VerifyArguments): Verdict {
   };
   try {
     if (given.export !== undefined) {
-      const verifiers = verifiersOf(given, () => loadStateFolder(given.config));
+      const verifiers = verifiersOf(given, () => signersFolder(given.config));
       return verifyExport(given.export, { verifiers, kept, onProgress });
     }
     return withLedgerToAudit(given, (database) => {
@@ -156,4 +156,16 @@ function addCompact(audit: Command): void {
 function write(path: string | undefined, text: string): void {
   if (path === undefined) process.stdout.write(text);
   else writeFileSync(path, text);
+}
+
+/** Whoever has an export need have nothing else of Headgate, but for the key of its signer. */
+function signersFolder(configPath: string): string {
+  try {
+    return loadStateFolder(configPath);
+  } catch (error) {
+    throw new Error(
+      `Whose signature is to be checked? Give --public-key, a file as \`headgate audit public-key\` writes it, or a configuration with the state folder of the signer (${(error as Error).message}).`,
+      { cause: error },
+    );
+  }
 }

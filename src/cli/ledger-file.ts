@@ -19,7 +19,7 @@ export function configOption(): Option {
 export function withLedger<T>({ config: path }: LedgerArguments, work: (database: DatabaseSync) => T): T {
   const folder = loadStateFolder(path);
   createStateFolder(folder);
-  const database = openDatabase(ledgerPath(folder));
+  const database = openDatabase(ledgerPath(folder), { tell: (words) => console.error(words) });
   try {
     return work(database);
   } finally {

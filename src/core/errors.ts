@@ -69,7 +69,8 @@ export const ERRORS = {
     status: 404,
     type: "invalid_request_error",
     retryable: false,
-    advice: "Check how the address, and what it names, is spelled; the README lists what is served.",
+    advice:
+      "Check how the address, and what it names, is spelled; docs/api.md and GET /openapi.json list what is served.",
   },
   model_not_found: {
     status: 404,

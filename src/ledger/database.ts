@@ -1,4 +1,4 @@
-import { mkdirSync } from "node:fs";
+import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { beginAudit } from "./audit/begin.ts";
@@ -27,10 +27,16 @@ export function createStateFolder(stateFolder: string): void {
 /**
  * Opens the ledger's file, and makes it where there is none; any number of processes may have it
  * open. A commit returns once it would survive a loss of power. A file of an earlier version is brought up to this one,
- * which takes its ownership for the time, unless the caller has it. Throws when the file is something
- * else, was made by a later version, or is of an earlier one and in use.
+ * which takes its ownership for the time, unless the caller has it; what it was is kept beside it, and `tell` is told. Throws when
+ * the file is something else, was made by a later version, or is of an earlier one and in use.
  */
-export function openDatabase(path: string, ownership: Ownership | null = null): DatabaseSync {
+export function openDatabase(
+  path: string,
+  {
+    ownership = null,
+    tell = () => {},
+  }: { ownership?: Ownership | null; tell?: (words: string) => void } = {},
+): DatabaseSync {
   const database = new DatabaseSync(path, { timeout: BUSY_MS });
   try {
     // Asked before anything is changed: the file may not be ours.
@@ -38,7 +44,9 @@ export function openDatabase(path: string, ownership: Ownership | null = null): 
     database.exec("PRAGMA journal_mode = WAL");
     database.exec("PRAGMA synchronous = FULL");
     database.exec(`PRAGMA journal_size_limit = ${LOG_BYTES_MAX}`);
-    prepareSchema(database, path, ownership);
+    const earlier = prepareSchema(database, path, ownership);
+    if (earlier !== null)
+      tell(`${path} was brought up to this version of Headgate. As it was it is kept in ${earlier}.`);
   } catch (error) {
     database.close();
     throw error;
@@ -51,16 +59,50 @@ export function setBusyTimeout(database: DatabaseSync, timeoutMs: number): void 
   database.exec(`PRAGMA busy_timeout = ${timeoutMs}`);
 }
 
-function prepareSchema(database: DatabaseSync, path: string, ownership: Ownership | null): void {
+/** Returns where the file is as it was before, if it was of an earlier version. */
+function prepareSchema(database: DatabaseSync, path: string, ownership: Ownership | null): string | null {
   const version = versionOf(database, path);
-  if (version === SCHEMA_VERSION) return;
+  if (version === SCHEMA_VERSION) return null;
   // A supervisor of that version would write what is not true any more.
-  const taken = version > 0 && ownership === null ? takeOwnership(dirname(path)) : null;
+  const taken = version > 0 && ownership === null ? takeFromEarlier(path) : null;
   try {
+    const earlier = version === 0 ? null : keepEarlier(database, path, version);
     inTransaction(database, () => bringUp(database, path));
+    return earlier;
   } finally {
     taken?.release();
   }
+}
+
+function takeFromEarlier(path: string): Ownership {
+  try {
+    return takeOwnership(dirname(path));
+  } catch (error) {
+    throw new Error(
+      `${path} is of an earlier version of Headgate, and a supervisor has it (${(error as Error).message}). Use the commands of that version, or stop it first.`,
+      { cause: error },
+    );
+  }
+}
+
+/** Nobody who goes back to the version that made it has lost it then. */
+function keepEarlier(database: DatabaseSync, path: string, version: number): string {
+  const earlier = `${path}.schema-${version}`;
+  if (existsSync(earlier)) return earlier;
+  const unfinished = `${earlier}.tmp`;
+  rmSync(unfinished, { force: true });
+  try {
+    database.prepare("VACUUM INTO ?").run(unfinished);
+  } catch (error) {
+    rmSync(unfinished, { force: true });
+    const reason = (error as Error).message;
+    throw new Error(
+      `${path} is of an earlier version, and a copy of it can't be kept in ${earlier} before it is changed (${reason}). Make room for it there.`,
+      { cause: error },
+    );
+  }
+  renameSync(unfinished, earlier);
+  return earlier;
 }
 
 function bringUp(database: DatabaseSync, path: string): void {

@@ -81,7 +81,7 @@ function openOwned(
   path: string,
   { ownership, listeners, log, closeMsMax = CLOSE_MS_MAX }: OwnedOptions,
 ): OwnedFile {
-  const database = openDatabase(path, ownership);
+  const database = openDatabase(path, { ownership, tell: (words) => log.info(words) });
   const first = inTransaction(database, () => {
     tidyTracking(database, Date.now() * MICROS_PER_MILLI);
     const { limits } = readLimits(database, { after: 0 });

@@ -177,7 +177,24 @@ describe("limits by HTTP", () => {
     ["word", { per: "month" }, "per", /no such setting/],
     ["kind of unit", { unit: 7 }, "unit", /unit: give text/],
     ["absence of a unit", { unit: undefined }, "unit", /unit: is missing: give text/],
-    ["ceiling", { thresholds: [{ percent: 9, action: "shorten" }] }, "thresholds", /such as 80:512/],
+    ["ceiling", { thresholds: [{ percent: 9, action: "shorten" }] }, "thresholds", /--shorten 80:512/],
+    [
+      "ceiling of something else",
+      { thresholds: [{ percent: 9, action: "stop", max_tokens: 5 }] },
+      "thresholds",
+      /is for `shorten`/,
+    ],
+    [
+      "ceiling that never counts",
+      {
+        thresholds: [
+          { percent: 50, action: "shorten", max_tokens: 64 },
+          { percent: 80, action: "shorten", max_tokens: 64 },
+        ],
+      },
+      "thresholds",
+      /64 tokens at 80 % can never count/,
+    ],
     ["list", { thresholds: "80" }, "thresholds", /thresholds: give a list/],
     ["percentage", { thresholds: [{ percent: 0, action: "stop" }] }, "thresholds.0.percent", /at least 1/],
     ["action", { thresholds: [{ percent: 9, action: "halt" }] }, "thresholds.0.action", /choose among/],

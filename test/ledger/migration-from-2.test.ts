@@ -42,6 +42,27 @@ function problems(database: DatabaseSync): unknown[] {
   return [verifyLedger, verifyQuickly].map((verify) => verify(database, { verifiers, kept: null }).problem);
 }
 
+test("what is brought up to this version is kept as it was", () => {
+  const told: string[] = [];
+  const before = contentOf(ledgerPath(stateFolder));
+  openDatabase(ledgerPath(stateFolder), { tell: (words) => told.push(words) }).close();
+  const kept = `${ledgerPath(stateFolder)}.schema-2`;
+  assert.equal(told.length, 1);
+  assert(told[0]!.includes(kept));
+  assert.deepEqual(contentOf(kept), before);
+  openDatabase(ledgerPath(stateFolder), { tell: (words) => told.push(words) }).close();
+  assert.equal(told.length, 1);
+});
+
+function contentOf(path: string): unknown[] {
+  using database = new DatabaseSync(path, { readOnly: true });
+  const tables = database.prepare("SELECT name, sql FROM sqlite_schema ORDER BY name").all();
+  const rows = tables
+    .filter(({ sql }) => String(sql).startsWith("CREATE TABLE"))
+    .map(({ name }) => database.prepare(`SELECT * FROM ${String(name)}`).all());
+  return [database.prepare("PRAGMA user_version").get(), tables, rows];
+}
+
 test("a ledger of version 2 is brought up to this one, and its audit still holds", () => {
   using database = openDatabase(ledgerPath(stateFolder));
   assert.equal(database.prepare("PRAGMA user_version").get()!["user_version"], SCHEMA_VERSION);

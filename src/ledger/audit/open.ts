@@ -10,7 +10,7 @@ export function openToAudit(path: string): DatabaseSync {
     const version = versionOf(database, path);
     if (version === SCHEMA_VERSION) return database;
     throw new Error(
-      `${path} has no audit that this version of Headgate can read (its schema is ${String(version)}, this one reads ${SCHEMA_VERSION}). An earlier ledger gets one when \`headgate budgets\` or a supervisor opens it.`,
+      `${path} is of another version of Headgate (its schema is ${String(version)}, this one reads ${SCHEMA_VERSION}). Verify it with that one; an earlier ledger is brought up to this one, and stays verifiable, when a supervisor or \`headgate budgets\` opens it, which keeps a copy.`,
     );
   } catch (error) {
     database.close();

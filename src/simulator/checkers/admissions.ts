@@ -62,15 +62,17 @@ export class AdmissionsChecker implements Checker {
   effects(_nowUs: Micros, effects: readonly Effect[]): void {
     let refusal: FailRequest | null = null;
     const evicted: string[] = [];
+    const failed: string[] = [];
     for (const effect of effects) {
       if (effect.kind === "cancel_attempt") this.#running.delete(effect.attempt);
       if (effect.kind === "dispatch") this.#dispatched(effect);
       if (effect.kind !== "fail_request") continue;
+      failed.push(effect.request);
       if (effect.request === this.#arrival?.request) refusal = effect;
       if (effect.error.reason === "evicted") evicted.push(effect.request);
     }
     if (this.#arrival !== null) this.#admitted(this.#arrival, refusal);
-    if (evicted.length > 0) this.#checkEvicted(evicted);
+    if (evicted.length > 0) this.#checkEvicted(evicted, new Set(failed));
   }
 
   // ── rates and shedding ─────────────────────────────────────────────────────────────────
@@ -123,8 +125,8 @@ export class AdmissionsChecker implements Checker {
 
   // ── eviction ───────────────────────────────────────────────────────────────────────────
 
-  #checkEvicted(evicted: readonly string[]): void {
-    const gone = new Set(evicted);
+  /** `gone` are all that have failed in the same step, for want of room, too. */
+  #checkEvicted(evicted: readonly string[], gone: ReadonlySet<string>): void {
     const bands = evicted.map((request) => this.#knowledge.bandOf(this.#knowledge.requestOf(request)!));
     const worst = Math.max(...bands);
     const best = Math.min(...bands);
@@ -135,7 +137,7 @@ export class AdmissionsChecker implements Checker {
       if (band > worst) this.#violate(evicted[0]!, `gives way before ${id}, which is less urgent`);
       // Those that several evictions in one step have left for later are not known one by one.
       if (band !== best || evicted.length > 1) continue;
-      const victims = [...this.#waiting()].filter((packet) => gone.has(requestOf(packet.id)));
+      const victims = [...this.#waiting()].filter((packet) => evicted.includes(requestOf(packet.id)));
       const isOldest = victims.length > 0 && victims.every((packet) => packet.sinceUs < sinceUs);
       if (isOldest) this.#violate(evicted[0]!, `gives way before ${id}, which came later`);
     }

@@ -53,7 +53,8 @@ export function watchLife(world: WatchedWorld, findings: Findings, { isReplica =
   const { config, workers, isCalm, inspect } = world;
   const { as, transitions, happened } = findings;
   const knowledge = new Knowledge(config, workers);
-  const leaseWaitUs = isReplica ? LEASE_TTL_US : 0;
+  // Until one that does not answer is taken for dead: once for a slice that is to be opened there, and once for a lease.
+  const leaseWaitUs = isReplica ? 2 * LEASE_TTL_US : 0;
   const lifecycle = new LifecycleChecker({ knowledge, leaseWaitUs }, transitions, as("lifecycle"));
   const attempts = new AttemptsChecker(knowledge, as("attempts"));
   const waiting = (): ReadonlySet<WatchedPacket> => lifecycle.waiting;

@@ -173,6 +173,8 @@ export class LastCent {
   #answerToTheLast(limit: LimitRow, replica: Replica): boolean {
     const { least: left, most } = this.#left(limit, replica);
     if (left !== most || left < 1 || left > ANSWER_TOKENS_MAX) return true;
+    // It may be shortened before.
+    if ((limit.thresholds ?? []).some(({ action }) => action === "shorten")) return true;
     const maxTokens = left + this.#random.between(0, 1);
     const { fate, goesOn } = this.#send(replica, orderOf(limit, { promptTokens: 1, maxTokens }));
     const isSure = fate.verdict !== "turned away" && !fate.hasFailed;
