@@ -10,6 +10,7 @@ export const AMOUNT_COLUMNS = [
   "gpu_seconds",
   "usd",
   "in_doubt_usd",
+  "in_doubt_gpu_seconds",
 ] as const;
 
 /** A header, the lines, and as the last line the total: `total` stands in its first column. */

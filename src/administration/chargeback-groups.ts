@@ -17,7 +17,22 @@ export interface Group {
   /** In order of what is told apart by; null where an account has no such level. */
   names: (string | null)[];
   sum: Sum;
-  inDoubtNanoUsd: bigint;
+  inDoubt: Doubt;
+}
+
+/** What was charged in full because nobody knows what was used. */
+export interface Doubt {
+  nanoUsd: bigint;
+  gpuUs: bigint;
+}
+
+export function newDoubt(): Doubt {
+  return { nanoUsd: 0n, gpuUs: 0n };
+}
+
+export function addDoubt(to: Doubt, { nanoUsd, gpuUs }: Doubt): void {
+  to.nanoUsd += nanoUsd;
+  to.gpuUs += gpuUs;
 }
 
 /** `tenant,model`; each once. */
@@ -64,7 +79,7 @@ export class Groups {
         const advice = "ask for a shorter time, an account, or fewer columns";
         throw new TermError("by", `that would be more than ${LINES_MAX} lines: ${advice}`);
       }
-      this.#groups.set(key, (group = { names, sum: newSum(), inDoubtNanoUsd: 0n }));
+      this.#groups.set(key, (group = { names, sum: newSum(), inDoubt: newDoubt() }));
     }
     return group;
   }

@@ -9,7 +9,7 @@ import { consistently } from "../ledger/transaction.ts";
 import { readUsage } from "../ledger/usage-table.ts";
 import { rulesOf } from "../ledger/zone-table.ts";
 import { inZone, instant } from "./budget-lines.ts";
-import { type Dimension, type Group, Groups } from "./chargeback-groups.ts";
+import { addDoubt, type Dimension, type Doubt, type Group, Groups, newDoubt } from "./chargeback-groups.ts";
 import { localDay, type PeriodTerms, readPeriod } from "./period.ts";
 
 /** Who used how much of what. */
@@ -41,6 +41,8 @@ export interface Amounts {
   usd: string;
   /** The part of `usd` that was charged in full because nobody knows yet what was used. */
   in_doubt_usd: string;
+  /** The same of `gpu_seconds`. */
+  in_doubt_gpu_seconds: string;
 }
 
 export interface ChargebackQuery {
@@ -67,13 +69,13 @@ export function chargeback(database: DatabaseSync, query: ChargebackQuery): Char
     for (const row of readUsage(database, usage)) addSum(groups.of(row).sum, row);
     for (const post of readInDoubt(database, { account, fromUs, untilUs })) {
       const day = daysIn === null ? null : localDay(post.heldAtUs, daysIn);
-      groups.of({ ...post, day }).inDoubtNanoUsd += post.nanoUsd;
+      addDoubt(groups.of({ ...post, day }).inDoubt, post);
     }
     const all = groups.inOrder;
-    const total: Group = { names: [], sum: newSum(), inDoubtNanoUsd: 0n };
-    for (const { sum, inDoubtNanoUsd } of all) {
+    const total: Group = { names: [], sum: newSum(), inDoubt: newDoubt() };
+    for (const { sum, inDoubt } of all) {
       addSum(total.sum, sum);
-      total.inDoubtNanoUsd += inDoubtNanoUsd;
+      addDoubt(total.inDoubt, inDoubt);
     }
     return {
       account,
@@ -96,11 +98,10 @@ function depthFor(by: readonly Dimension[]): number | null {
   return by.includes("tenant") ? 2 : null;
 }
 
-interface DoubtfulUse {
+interface DoubtfulUse extends Doubt {
   account: string;
   model: string;
   heldAtUs: Micros;
-  nanoUsd: bigint;
 }
 
 /** Posts in full that no receipt has corrected yet. */
@@ -110,7 +111,7 @@ function readInDoubt(
 ): DoubtfulUse[] {
   const rows = database
     .prepare(
-      `SELECT name, model, held_at_us, nano_usd FROM entries JOIN accounts ON accounts.id = entries.account
+      `SELECT name, model, held_at_us, nano_usd, gpu_us FROM entries JOIN accounts ON accounts.id = entries.account
        WHERE in_doubt = 1 AND held_at_us >= :fromUs AND held_at_us < :untilUs AND ${subtree("name")}
          AND hold NOT IN (SELECT hold FROM entries WHERE operation = 'adjust')`,
     )
@@ -120,10 +121,11 @@ function readInDoubt(
     model: row["model"] as string,
     heldAtUs: row["held_at_us"] as number,
     nanoUsd: BigInt(row["nano_usd"] as number),
+    gpuUs: BigInt(row["gpu_us"] as number),
   }));
 }
 
-function amountsOf({ sum, inDoubtNanoUsd }: Group): Amounts {
+function amountsOf({ sum, inDoubt }: Group): Amounts {
   return {
     requests: sum.requests,
     input_tokens: sum.inputTokens,
@@ -132,6 +134,7 @@ function amountsOf({ sum, inDoubtNanoUsd }: Group): Amounts {
     reasoning_tokens: sum.reasoningTokens,
     gpu_seconds: formatAmount("gpu_seconds", BigInt(sum.gpuUs)),
     usd: formatUsd(sum.nanoUsd),
-    in_doubt_usd: formatUsd(inDoubtNanoUsd),
+    in_doubt_usd: formatUsd(inDoubt.nanoUsd),
+    in_doubt_gpu_seconds: formatAmount("gpu_seconds", inDoubt.gpuUs),
   };
 }

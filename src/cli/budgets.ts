@@ -12,6 +12,7 @@ import { isKnownAccount } from "../ledger/known-account.ts";
 import { type BudgetReport, reportBudgets } from "../ledger/report.ts";
 import { addAlerts, addHistory } from "./budget-events.ts";
 import { configuredBands } from "./configured-bands.ts";
+import { doubtNote } from "./doubt-note.ts";
 import { configOption, type LedgerArguments, withLedger } from "./ledger-file.ts";
 import {
   parseAccount,
@@ -24,6 +25,7 @@ import {
   type ThresholdOptions,
   thresholdsOf,
 } from "./limit-arguments.ts";
+import { shortGpuLimit } from "./short-gpu-limit.ts";
 import { table } from "./table.ts";
 
 const EXAMPLES = `
@@ -125,6 +127,8 @@ function addSet(budgets: Command): void {
         console.log(`${account}: ${words(limit)}`);
         if ((before?.amount ?? null) !== null) console.error(`It was: ${words(before!)}`);
         if (!isKnown) console.error(waitingLimit(account));
+        const short = shortGpuLimit(limit, given.config);
+        if (short !== null) console.error(short);
       },
     );
 }
@@ -222,9 +226,9 @@ function describe({ inDoubt, overage }: BudgetReport, lines: BudgetLine[], top: 
   });
   const header = ["account", "unit", "window", "limit", "used", "held", "remaining", "resets", "thresholds"];
   const notes: string[] = [];
-  if (inDoubt.posts > 0) {
-    notes.push(`In doubt: ${inDoubt.usd} USD in ${inDoubt.posts} posts, charged in full after a crash.`);
-  }
+  const { usd, gpu_seconds: gpuSeconds, posts } = inDoubt;
+  const doubt = doubtNote({ usd, gpuSeconds }, { posts });
+  if (doubt !== null) notes.push(doubt);
   if (overage.posts > 0) {
     notes.push(`Overage: ${overage.usd} USD in ${overage.posts} posts, billed beyond what was held.`);
   }

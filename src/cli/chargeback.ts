@@ -7,6 +7,7 @@ import { UTC } from "../core/budget/windows.ts";
 import { MICROS_PER_MILLI } from "../core/units.ts";
 import { ROOT } from "../keys/account-path.ts";
 import { configOption, type LedgerArguments, withLedger } from "./ledger-file.ts";
+import { doubtNote } from "./doubt-note.ts";
 import { parseAccount, parseZone } from "./limit-arguments.ts";
 import { table } from "./table.ts";
 
@@ -42,8 +43,8 @@ export function addChargebackCommand(program: Command): void {
       `
 What a request used counts at the time when it was let through. A tenant is the first level below global, a
 key is a key, a project is what is between them, and an agent and its task are what requests name below a
-key. What is in doubt was charged in full after a crash; a worker's receipts may still lower it. gpu_seconds
-is the time that requests kept GPUs of your own busy, or set aside.
+key. What is in doubt was charged in full because nobody knows what was used, as after a crash; a worker's
+receipts may still lower it. gpu_seconds is the time that requests kept GPUs of your own busy, or set aside.
 
 Examples:
   $ npm run --silent headgate -- chargeback --last-month --zone Europe/Berlin --csv > last-month.csv
@@ -68,7 +69,9 @@ function describe(report: Chargeback): string {
   const { account, from, until, total, lines } = report;
   const period = `${account}, from ${from} until ${until}`;
   if (lines.length === 0) return `${period}: nothing was used.`;
-  const doubt = `In doubt: ${total.in_doubt_usd} of ${total.usd} USD, charged in full after a crash.`;
-  const notes = total.in_doubt_usd === "0" ? [] : [doubt];
-  return [period, "", table(header!, rows), ...notes].join("\n");
+  const note = doubtNote(
+    { usd: total.in_doubt_usd, gpuSeconds: total.in_doubt_gpu_seconds },
+    { of: { usd: total.usd, gpuSeconds: total.gpu_seconds } },
+  );
+  return [period, "", table(header!, rows), ...(note === null ? [] : [note])].join("\n");
 }

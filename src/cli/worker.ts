@@ -4,7 +4,8 @@ import { readEnvironment } from "../config/environment.ts";
 import { LABEL_RULE, parseLabels } from "../config/labels.ts";
 import { isHubAddress, type LoadedConfig, loadConfig } from "../config/load.ts";
 import { MILLIS_PER_SECOND } from "../core/units.ts";
-import { GPUS_MAX, WORKER_ROLES, type WorkerRole } from "../core/vocabulary.ts";
+import { GPUS_RULE, gpusSchema } from "../config/gpus-schema.ts";
+import { WORKER_ROLES, type WorkerRole } from "../core/vocabulary.ts";
 import { createLog } from "../observability/log.ts";
 import type { ModelOptions, WorkerOptions } from "../worker/options.ts";
 import { runWorkerProcess } from "../worker/process.ts";
@@ -40,7 +41,7 @@ export function addWorkerCommand(program: Command): void {
     .option("--url <url>", "address at which supervisors reach this worker")
     .option("--supervisor <url...>", "supervisors to report to")
     .option("--slots <count>", "generations at the same time, for each model", parseCount)
-    .option("--gpus <count>", "GPUs that the slots of a model share (default: 1)", parseGpus)
+    .option("--gpus <count>", `GPUs that the slots of a model share, ${GPUS_RULE} (default: 1)`, parseGpus)
     .option("--context-tokens <count>", "tokens of prompt and answer together", parseCount)
     .option("--threads <count>", "CPU threads (default: measured)", parseCount)
     .option("--gpu", "use a GPU build of the engine, if one is installed")
@@ -156,8 +157,8 @@ function modelOptions(name: string, { config, folder }: LoadedConfig): ModelOpti
 
 function parseGpus(argument: string): number {
   const gpus = Number(argument);
-  if (argument.trim() !== "" && gpus >= 0 && gpus <= GPUS_MAX) return gpus;
-  throw new InvalidArgumentError(`give a number from 0 to ${GPUS_MAX}, such as 2 or 0.5`);
+  if (argument.trim() !== "" && gpusSchema.safeParse(gpus).success) return gpus;
+  throw new InvalidArgumentError(`give ${GPUS_RULE}, such as 2 or 0.5`);
 }
 
 /** `name=path`, or a path whose file name without its ending becomes the name. */

@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { GPUS_MAX, WORKER_ROLES } from "../core/vocabulary.ts";
+import { gpusSchema } from "./gpus-schema.ts";
+import { WORKER_ROLES } from "../core/vocabulary.ts";
 import type { Prices } from "../prices/price-entry.ts";
 import { labelsSchema } from "./labels.ts";
 import { defaultPriceSchema, priceSchema } from "./price-schema.ts";
@@ -13,9 +14,6 @@ const WEBHOOKS_MAX = 16;
 
 /** Requests in flight at one remote, unless it says. */
 export const CONCURRENCY_DEFAULT = 256;
-/** Down to a thousandth. */
-const gpus = z.number().min(0).max(GPUS_MAX).multipleOf(0.001);
-
 /** A model that an embedded worker loads. */
 const model = z.strictObject({
   path: z
@@ -28,10 +26,10 @@ const model = z.strictObject({
     .optional()
     .describe("tokens of prompt and answer together; what the file says if absent"),
   slots: count.optional().describe("generations that run at the same time on each worker"),
-  gpus: gpus
+  gpus: gpusSchema
     .default(1)
     .describe(
-      "GPUs of one worker that this model runs on, such as 2 or 0.5: its slots share them, and time on them is counted in `gpu_seconds`. A CPU that stands in for one is one; 0 counts nothing",
+      "GPUs of one worker that this model runs on, such as 2 or 0.5: its slots share them, and time on them is counted in `gpu_seconds`. A CPU that stands in for one is one; 0 counts nothing. It is a multiple of 0.001, at most 1000",
     ),
   max_tokens_default: count.default(256).describe("ceiling on generated tokens when a request names none"),
 });
@@ -60,10 +58,10 @@ const remote = z.strictObject({
   concurrency_max: count
     .optional()
     .describe(`requests in flight at the same time; ${CONCURRENCY_DEFAULT} if absent`),
-  gpus: gpus
+  gpus: gpusSchema
     .default(0)
     .describe(
-      "GPUs behind it, where they are your own: `concurrency_max` requests share them, and has to be given then. Time on other people's is not counted",
+      "GPUs behind it, where they are your own: `concurrency_max` requests share them, and has to be given then. Time on other people's is not counted. It is a multiple of 0.001, at most 1000",
     ),
   context_tokens: count.default(131_072).describe("tokens of prompt and answer together"),
   max_tokens_default: count
@@ -134,7 +132,7 @@ export const configSchema = z
           .max(3_600)
           .default(10)
           .describe(
-            "seconds on GPUs that are held at a time for each place an answer takes, where a limit counts `gpu_seconds`",
+            "seconds of wall time for which GPU time is held at once for each place that an answer takes, where a limit counts `gpu_seconds`: at half a GPU for a place that is half as many GPU-seconds. No answer begins with less",
           ),
         slices: z
           .strictObject({

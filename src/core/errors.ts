@@ -187,3 +187,18 @@ export interface HeadgateError {
   needed?: string;
   remaining?: string;
 }
+
+/** Of what is not counted in tokens or money, a shorter question or answer needs as much. */
+const ADVICE_BY_UNIT: Partial<Record<LimitUnit, string>> = {
+  requests: "Have the limit named here raised.",
+  gpu_seconds:
+    "Have the limit named here raised, ask for fewer choices, or choose a model that takes less of a GPU: " +
+    "to begin, each choice needs its place for `budgets.gpu_packet_seconds`, however short its answer.",
+};
+
+/** What to do about it. */
+export function adviceOn({ code, limit }: HeadgateError): string {
+  const byUnit =
+    code === "budget_insufficient" && limit !== undefined ? ADVICE_BY_UNIT[limit.unit] : undefined;
+  return byUnit ?? ERRORS[code].advice;
+}

@@ -8,7 +8,8 @@
  *            admit ──▶ plan ──┐                             settle ──┘
  *                             ▼                               ▲
  *                          reserve ──▶ queue ──▶ place ──▶ dispatch ──▶ stream
- *                             ▲          ▲                    │           │
+ *                             ▲ ▲        ▲         │          │           │
+ *                             │ └─ more ─┼─────────┘          │           │
  *                             │          └──── retry ─────────┴ hand over ┤
  *                             └────────────── start over ─────────────────┘
  *            └──────────────────── once per packet ─────────────────────┘
@@ -27,7 +28,8 @@ const NEXT: Readonly<Record<Stage, readonly Stage[]>> = {
   reserve: ["queue", "settle"],
   queue: ["place", "settle"],
   // A packet leaves the queue when an endpoint has been found for it, not before.
-  place: ["dispatch"],
+  // Where that has GPUs that its hold has no time for, it waits for a longer one.
+  place: ["dispatch", "reserve"],
   // A failed attempt goes back to the queue, to be placed on an endpoint it has not tried.
   // What the attempt has already used is posted first; the next one then needs a hold of its own.
   dispatch: ["stream", "queue", "reserve", "settle"],

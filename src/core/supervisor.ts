@@ -5,6 +5,7 @@ import type { LimitReached } from "./budget/budget.ts";
 import { chargeFor } from "./budget/coverage.ts";
 import type { Price } from "./budget/money.ts";
 import { Funding } from "./budget/funding.ts";
+import { places, shareOfPlace } from "./budget/gpu-time.ts";
 import { Batches } from "./batching/batches.ts";
 import { budgetError, viewOf } from "./budget/refusal.ts";
 import { Reservations } from "./budget/reservations.ts";
@@ -43,6 +44,7 @@ import { Health, NO_HEARTBEAT } from "./fleet/health.ts";
 import { sessionKvBytes } from "./fleet/kv.ts";
 import { isRemote, type Worker } from "./fleet/worker.ts";
 import { type Inspection, inspect } from "./inspection.ts";
+import { footprint } from "./placement/placement.ts";
 import { Places } from "./placement/places.ts";
 import { Placement } from "./placement/placing.ts";
 import { plan, priceOf, resolveModel, servedModel } from "./planning/plan.ts";
@@ -103,6 +105,8 @@ export class Supervisor {
   readonly #streams: Streams;
   readonly #requests = new ChurnMap<string, Request>();
   #scheduling: Scheduling;
+  /** Packets that there is no time for on the GPUs that they have found. */
+  readonly #outOfGpus = new Set<Packet>();
   #openPackets = 0;
   #draining = false;
   #leaseTimer: TimerHandle | null = null;
@@ -362,9 +366,13 @@ export class Supervisor {
     else this.#fail(packet.request, budgetError(shortage, this.#turn.nowUs));
   }
 
-  /** Money has come free: to those that wait for it, in the order in which they came. */
+  /** Money has come free: to those that wait for it, in the order in which they came. Who turned out to lack GPU time may wait, too, or is refused. */
   #fund(): void {
     for (const packet of this.#reservations.refundable()) this.#fundPacket(packet);
+    for (const packet of this.#outOfGpus) {
+      this.#outOfGpus.delete(packet);
+      if (packet.stage === "reserve") this.#fundPacket(packet);
+    }
   }
 
   /** A hold is durable: the packet's first, or one that has become longer. */
@@ -372,9 +380,10 @@ export class Supervisor {
     const { attempt, request } = packet;
     if (attempt !== null) return this.#lengthened(attempt);
     // A longer hold of an answer on its way to another worker: whoever goes on with it gets the credit.
-    if (packet.stage !== "reserve") return;
+    if (packet.stage !== "reserve" || packet.waitsFor !== null) return;
     if (packet.rival !== null && packet.isHedge) return this.#places.placeHedge(packet);
-    if (packet.choice === 0 && packet.attempts === 0 && !packet.isHedge) {
+    const isNew = packet.attempts === 0 && packet.stagesUs.queue === undefined;
+    if (packet.choice === 0 && isNew && !packet.isHedge) {
       const budgets = this.#reservations.remainders(request.account).map(viewOf);
       if (budgets.length > 0) this.#turn.emit({ kind: "budget_told", request: request.id, budgets });
     }
@@ -391,6 +400,14 @@ export class Supervisor {
   // ── dispatch ───────────────────────────────────────────────────────────────────────────
 
   #dispatch(packet: Packet, endpoint: Endpoint): void {
+    const { sessions } = footprint(packet, endpoint);
+    const time = this.#gpuBounds.cover(packet, places(shareOfPlace(endpoint), sessions));
+    if (time !== "covered") {
+      enter(packet, "reserve", this.#turn.nowUs);
+      // Whoever gives out places is not disturbed by a request that ends.
+      if (time === "short") this.#outOfGpus.add(packet);
+      return;
+    }
     enter(packet, "dispatch", this.#turn.nowUs);
     const { nowUs } = this.#turn;
     const attempt = this.#attempts.begin(packet, endpoint, {
@@ -727,7 +744,10 @@ export class Supervisor {
   #leased(packet: Packet): void {
     const { attempt, waitsFor } = packet;
     if (waitsFor !== null) return this.#fundPacket(packet);
-    if (attempt === null) return;
+    if (attempt === null) {
+      if (isWholeDurable(packet)) this.#covered(packet);
+      return;
+    }
     this.#gpuBounds.retry(attempt);
     if (this.#streams.retry(attempt)) this.#cutOff(attempt);
   }
@@ -778,4 +798,9 @@ export class Supervisor {
     const attempt = this.#attempts.get(id);
     if (attempt !== undefined) act(attempt);
   }
+}
+
+/** Nothing of its hold is still on its way to the disk. */
+function isWholeDurable({ hold, heldTokens, creditTokens, heldGpuUs, creditGpuUs }: Packet): boolean {
+  return hold !== null && heldTokens === creditTokens && heldGpuUs === creditGpuUs;
 }

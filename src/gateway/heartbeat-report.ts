@@ -1,7 +1,8 @@
 import { z } from "zod";
+import { gpusSchema } from "../config/gpus-schema.ts";
 import type { HeartbeatReceived } from "../core/events.ts";
 import { labelsSchema } from "../config/labels.ts";
-import { ANY_MODEL, GPUS_MAX, WORKER_ROLES } from "../core/vocabulary.ts";
+import { ANY_MODEL, WORKER_ROLES } from "../core/vocabulary.ts";
 import type { ServedModel } from "../core/vocabulary.ts";
 
 /** A worker's report, without what is known only once it has arrived. */
@@ -45,7 +46,7 @@ const modelSchema = z.object({
     .refine((name) => name !== ANY_MODEL, `"${ANY_MODEL}" is no model's name`),
   context_tokens: z.int().min(1),
   slots: z.int().min(1),
-  gpus: z.number().min(0).max(GPUS_MAX).default(GPUS_DEFAULT),
+  gpus: gpusSchema.default(GPUS_DEFAULT),
   kv_bytes_per_token: z.number().min(0),
   model_hash: fingerprint,
   state_fingerprint: fingerprint,

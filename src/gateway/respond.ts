@@ -1,5 +1,5 @@
 import type { OutgoingHttpHeaders, ServerResponse } from "node:http";
-import { ERRORS } from "../core/errors.ts";
+import { adviceOn, ERRORS } from "../core/errors.ts";
 import type { HeadgateError } from "../core/errors.ts";
 
 /** A client that has not read its whole answer within this time after the last byte it took is given up, in ms. */
@@ -79,9 +79,9 @@ export function end(response: ServerResponse, text: string): void {
 
 /** The body of an error, in OpenAI's shape: what went wrong, what to do, and the facts behind it. */
 export function errorDocument(error: HeadgateError): { error: Record<string, unknown> } {
-  const { type, advice } = ERRORS[error.code];
+  const { type } = ERRORS[error.code];
   const document: Record<string, unknown> = {
-    message: `${error.message}${/[.!?]$/.test(error.message) ? "" : "."} ${advice}`,
+    message: `${error.message}${/[.!?]$/.test(error.message) ? "" : "."} ${adviceOn(error)}`,
     type,
     code: error.code,
     param: error.param ?? null,

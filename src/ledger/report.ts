@@ -2,7 +2,7 @@ import type { DatabaseSync } from "node:sqlite";
 import { Accounts, type LedgerState } from "../core/budget/accounts.ts";
 import { Budget, type Remainder } from "../core/budget/budget.ts";
 import type { Known } from "../core/budget/limited-accounts.ts";
-import type { LimitRow } from "../core/budget/limits.ts";
+import { formatAmount, type LimitRow } from "../core/budget/limits.ts";
 import { formatUsd } from "../core/budget/money.ts";
 import type { Micros } from "../core/units.ts";
 import { isWithin, ROOT } from "../keys/account-path.ts";
@@ -21,7 +21,7 @@ export interface BudgetReport {
   /** USD in total of accounts that have used something and have no limit. */
   unlimited: { account: string; posted: bigint; held: bigint }[];
   /** Posted in full because nobody knows what was used. */
-  inDoubt: { posts: number; usd: string };
+  inDoubt: { posts: number; usd: string; gpu_seconds: string };
   /** Charged beyond what was held. */
   overage: { posts: number; usd: string };
 }
@@ -57,6 +57,10 @@ export function reportBudgets(database: DatabaseSync, nowUs: Micros, top: string
       inDoubt: {
         posts: inDoubt.length,
         usd: formatUsd(inDoubt.reduce((sum, { charge }) => sum + BigInt(charge.nanoUsd), 0n)),
+        gpu_seconds: formatAmount(
+          "gpu_seconds",
+          inDoubt.reduce((sum, { charge }) => sum + BigInt(charge.gpuUs), 0n),
+        ),
       },
       overage: readOverage(database, top),
     };

@@ -25,7 +25,12 @@ before(() => {
     reasoningTokens: 3,
   });
   ledger.spend(`${ALICE}/agent-7/task-3`, { at: "2026-10-05T11:00:00Z", model: "big", nanoUsd: 30 });
-  ledger.spend("global/acme/bob", { at: "2026-10-31T22:59:59Z", nanoUsd: 400, inDoubt: true });
+  ledger.spend("global/acme/bob", {
+    at: "2026-10-31T22:59:59Z",
+    nanoUsd: 400,
+    gpuUs: 2_500_000,
+    inDoubt: true,
+  });
   // In Berlin it is November already, and in winter time.
   ledger.spend("global/acme/bob", { at: "2026-10-31T23:00:00Z", nanoUsd: 5_000 });
   ledger.spend("global/local", { at: "2026-11-01T00:00:00Z", model: "=cmd()", nanoUsd: 60_000 });
@@ -44,16 +49,17 @@ test("a month is one of the time zone, and its sums are exact", () => {
   const berlin = report({ zone: "Europe/Berlin" });
   assert.deepEqual([berlin.from, berlin.until], ["2026-10-01T00:00:00+02:00", "2026-11-01T00:00:00+01:00"]);
   assert.deepEqual(
-    berlin.lines.map(({ tenant, project, key, usd, in_doubt_usd }) => [
+    berlin.lines.map(({ tenant, project, key, usd, in_doubt_usd, in_doubt_gpu_seconds }) => [
       tenant,
       project,
       key,
       usd,
       in_doubt_usd,
+      in_doubt_gpu_seconds,
     ]),
     [
-      ["acme", null, "bob", "0.0000004", "0.0000004"],
-      ["acme", "research", "alice", "2.000000031", "0"],
+      ["acme", null, "bob", "0.0000004", "0.0000004", "2.5"],
+      ["acme", "research", "alice", "2.000000031", "0", "0"],
     ],
   );
   const { requests, input_tokens, cached_tokens, output_tokens, reasoning_tokens, usd } = berlin.total;
@@ -63,6 +69,7 @@ test("a month is one of the time zone, and its sums are exact", () => {
   );
   assert.equal(usd, "2.000000431");
   assert.equal(report({}).total.usd, "2.00000543");
+  assert.equal(berlin.total.in_doubt_gpu_seconds, "2.5");
 });
 
 test("the last month, days, and all until now are periods, too", () => {
@@ -111,9 +118,9 @@ test("CSV ends with the total, and nothing in it is a formula", () => {
   assert.equal(
     csv,
     [
-      "model,tenant,requests,input_tokens,cached_tokens,output_tokens,reasoning_tokens,gpu_seconds,usd,in_doubt_usd",
-      "'=cmd(),local,1,0,0,0,0,0,0.00006,0",
-      "total,,1,0,0,0,0,0,0.00006,0",
+      "model,tenant,requests,input_tokens,cached_tokens,output_tokens,reasoning_tokens,gpu_seconds,usd,in_doubt_usd,in_doubt_gpu_seconds",
+      "'=cmd(),local,1,0,0,0,0,0,0.00006,0,0",
+      "total,,1,0,0,0,0,0,0.00006,0,0",
       "",
     ].join("\r\n"),
   );

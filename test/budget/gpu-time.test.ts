@@ -48,17 +48,21 @@ test("an answer ends when the GPU time of its account is over, and names the lim
 
     // Sooner or later, as far as the disk was fast enough, not even a packet is left of the limit.
     const refusals: unknown[] = [];
+    let message = "";
     await until(async () => {
       try {
         for await (const _ of await client.chat.completions.create(QUESTION));
       } catch (error) {
         assert(error instanceof OpenAI.APIError);
         refusals.push(error.status, error.error);
+        message = error.message;
       }
       return refusals.length > 0;
     });
     const limit = { unit: "gpu_seconds", amount: "20" };
     assert.partialDeepStrictEqual(refusals, [402, { code: "budget_insufficient", limit, needed: "10" }]);
+    assert.match(message, /`budgets\.gpu_packet_seconds`/);
+    assert.doesNotMatch(message, /max_tokens/);
     await supervisor.stop();
     const entries = home.entries();
     const posted = sumOf(entries.filter(({ operation }) => operation === "post"));

@@ -147,6 +147,14 @@ test("a band that the configuration does not have is warned of", async () => {
   assert.doesNotMatch((await onLedger(...set, "90:high")).stderr, /band/);
 });
 
+test("a limit that is less than an answer needs of GPUs to begin is set, and warned of", async () => {
+  const set = ["budgets", "set", "corp_1", "gpu_seconds"];
+  const { code, stderr } = await onLedger(...set, "0.001");
+  assert.equal(code, 0);
+  assert.match(stderr, /no answer of these models begins under that limit.* budgets\.gpu_packet_seconds/);
+  assert.doesNotMatch((await onLedger(...set, "36000")).stderr, /begins/);
+});
+
 test("keys and limits need nothing of the configuration but where the ledger is", async () => {
   const folder = mkdtempSync(join(tmpdir(), "headgate-cli-"));
   const configPath = join(folder, "headgate.yaml");

@@ -23,7 +23,8 @@ beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), "headgate-crash-"));
   configPath = join(folder, "headgate.yaml");
   const url = `http://127.0.0.1:${(api.address() as AddressInfo).port}/v1`;
-  const remotes = [{ name: "api", url, models: { silent: "silent" }, context_tokens: 1_000 }];
+  const own = { gpus: 8, concurrency_max: 4 };
+  const remotes = [{ name: "api", url, models: { silent: "silent" }, context_tokens: 1_000, ...own }];
   const prices = { silent: { input: 1, output: 2, request: 0.5 } };
   writeFileSync(configPath, stringify({ server: { port: 0 }, remotes, prices, log: { level: "silent" } }));
 });
@@ -57,7 +58,7 @@ async function up(): Promise<{ supervisor: ChildProcess; url: string }> {
 
 interface Report {
   budgets: { account: string; used: string; held: string }[];
-  in_doubt: { posts: number; usd: string };
+  in_doubt: { posts: number; usd: string; gpu_seconds: string };
 }
 
 async function budgets(): Promise<Report> {
@@ -87,11 +88,14 @@ test("what was under way when a supervisor was killed is charged in doubt by the
   // Its first entries are written soon after it began to listen.
   let after = await budgets();
   while (after.in_doubt.posts === 0) after = await budgets();
-  assert.deepEqual(after.in_doubt, { posts: 1, usd: root.held });
+  const { gpu_seconds: time, ...doubt } = after.in_doubt;
+  assert.deepEqual(doubt, { posts: 1, usd: root.held });
+  // It was held for all that a request may take, of which this is a part.
+  assert.ok(Number(time) > 0);
   const charged = after.budgets.find(({ account }) => account === "global/local");
   assert.deepEqual([charged?.used, charged?.held], [root.held, "0"]);
   const table = await runCli("budgets", "--config", configPath);
-  assert.match(table.stdout, /In doubt: .* USD in 1 posts/);
+  assert.match(table.stdout, /In doubt: .* USD and .* GPU-seconds in 1 posts/);
 
   const ended = once(second.supervisor, "exit");
   second.supervisor.kill("SIGTERM");

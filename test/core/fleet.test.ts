@@ -121,3 +121,26 @@ test("a remote is always there, and nobody's heartbeat speaks for it", () => {
     [{ id: "cloud/m", slots: 2 }],
   );
 });
+
+test("the largest part of a GPU that a place is follows reports that change it", () => {
+  const report = fc.record({
+    worker,
+    slots: fc.integer({ min: 1, max: 4 }),
+    gpus: fc.constantFrom(0, 0.25, 1, 3),
+    isServed: fc.boolean(),
+  });
+  fc.assert(
+    fc.property(fc.array(report, { maxLength: 20 }), (reports) => {
+      const fleet = new Fleet(coreConfig());
+      const last = new Map<Name, number>();
+      for (const [i, { worker: id, slots, gpus, isServed }] of reports.entries()) {
+        const told = heartbeat(id, i);
+        const models = told.models.map((model) => ({ ...model, slots, gpus }));
+        fleet.heartbeat(i, { ...told, models: isServed ? models : [] });
+        last.set(id, isServed ? gpus / slots : 0);
+        const { thousandths, of } = fleet.largestPlace(told.models[0]!.model);
+        assert.equal(thousandths / of, Math.max(...last.values()) * 1_000);
+      }
+    }),
+  );
+});

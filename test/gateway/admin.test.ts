@@ -391,7 +391,7 @@ describe("what is seen by HTTP", () => {
     const path = "/admin/chargeback?month=2026-10&by=tenant&format=csv&zone=Europe/Berlin";
     const response = await fetch(gateway.url + path, { headers });
     assert.equal(response.headers.get("content-type"), "text/csv");
-    assert.match(await response.text(), /\r\nother,1,0,0,0,0,0,0\.000000007,0\r\ntotal,2,/);
+    assert.match(await response.text(), /\r\nother,1,0,0,0,0,0,0\.000000007,0,0\r\ntotal,2,/);
     assert.deepEqual(await refused(ask("ops", "GET", "/admin/chargeback?month=2026")), [
       400,
       "invalid_request",

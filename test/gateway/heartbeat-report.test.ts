@@ -40,6 +40,7 @@ describe("a worker's report", () => {
 
   for (const [field, changes] of [
     ["role", { role: "boss" }],
+    ["models.0.gpus", { models: [{ ...REPORT.models[0], gpus: 0.0005 }] }],
     ["labels.region", { labels: { region: "e u" } }],
     ["labels", { labels: Object.fromEntries(Array.from({ length: 33 }, (_, i) => [`l${i}`, "v"])) }],
     ["progress", { progress: -1 }],

@@ -449,14 +449,14 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "a hold of an earlier life that is left open",
     file: "core/budget/reservations.ts",
-    from: `      this.#append(this.#budget.postInDoubt(id, this.#turn.nowUs));
+    from: `      this.#append(this.#budget.postInDoubt(id, this.#turn.nowUs, { gpuUs: this.#mostUntilNow(hold) }));
 `,
     to: "",
   },
   {
     name: "a hold of an earlier life that is given back",
     file: "core/budget/reservations.ts",
-    from: "this.#append(this.#budget.postInDoubt(id, this.#turn.nowUs));",
+    from: "this.#append(this.#budget.postInDoubt(id, this.#turn.nowUs, { gpuUs: this.#mostUntilNow(hold) }));",
     to: "this.#append(this.#budget.void(id, this.#turn.nowUs));",
   },
   {

@@ -394,11 +394,37 @@ export const RULE_MUTANTS: readonly RuleMutant[] = [
   {
     name: "an attempt that runs on when the time is over that was paid for",
     file: "core/dispatching/gpu-bounds.ts",
-    from: `      default:
-        return true;`,
-    to: `      default:
-        return false;`,
+    from: "if (this.#reservations.isTimed(attempt.packet)) return true;",
+    to: "",
     foundBy: "rules/rule-13-gpu-time.test.ts",
+  },
+  {
+    name: "an answer that is cut where nothing limits GPU time any more",
+    file: "core/dispatching/gpu-bounds.ts",
+    from: "if (this.#reservations.isTimed(attempt.packet)) return true;",
+    to: "return true;",
+    foundBy: "rules/rule-13-gpu-time.test.ts",
+  },
+  {
+    name: "an answer that begins on a GPU that its hold has no time for",
+    file: "core/dispatching/gpu-bounds.ts",
+    from: `if (!this.#reservations.isTimed(packet)) return "covered";`,
+    to: `return "covered";`,
+    foundBy: "rules/rule-13-gpu-time.test.ts",
+  },
+  {
+    name: "GPU time that a crash charges for longer than it was held",
+    file: "core/budget/reservations.ts",
+    from: "goneUs < this.#totalUs ? partOfTime",
+    to: "goneUs < 0 ? partOfTime",
+    foundBy: "rules/rule-8-crashes.test.ts",
+  },
+  {
+    name: "GPU time under a limit that a crash makes less of",
+    file: "core/budget/reservations.ts",
+    from: "if (gpuUs === 0 || this.#budget.isTimed(account)) return gpuUs;",
+    to: "",
+    foundBy: "rules/rule-8-crashes.test.ts",
   },
   {
     name: "GPU time that counts before it is durable",

@@ -34,6 +34,7 @@ void describe("heartbeats", () => {
       model: "tiny",
       context_tokens: 512,
       slots: 4,
+      gpus: 1,
       kv_bytes_per_token: 256,
       running: 0,
       waiting: 0,

@@ -210,7 +210,7 @@ export class Budget {
     return this.#end("post", hold, { charge: used, nowUs, overage: excess(used, hold.charge) });
   }
 
-  /** Charges all that was held, because what was used is not known; but for GPU time, where that is. */
+  /** Charges all that was held, because what was used is not known; but for GPU time, where that is, or is known to be less. */
   postInDoubt(id: string, nowUs: Micros, { gpuUs }: { gpuUs?: number } = {}): LedgerEntry {
     const hold = this.#open(id);
     const charge = gpuUs === undefined ? hold.charge : { ...hold.charge, gpuUs };

@@ -43,6 +43,12 @@ export function gpuTime(us: Micros, { thousandths, of }: GpuShare): number {
   return Number(gpuUs < GPU_US_MAX ? gpuUs : GPU_US_MAX);
 }
 
+/** What of GPU time for `wholeUs` falls to the first `us` of them, rounded up. */
+export function partOfTime(gpuUs: number, us: Micros, wholeUs: Micros): number {
+  const whole = BigInt(Math.ceil(wholeUs));
+  return Number((BigInt(gpuUs) * BigInt(Math.ceil(us)) + whole - 1n) / whole);
+}
+
 /** For how long so much GPU time lasts: the longest time that does not come to more. Infinity where no GPU is taken. */
 export function lasting(gpuUs: number, { thousandths, of }: GpuShare): Micros {
   if (thousandths === 0) return Infinity;

@@ -37,7 +37,7 @@ export interface LedgerEntry {
   charge: Charge;
   /** What a `post` charged beyond its hold, which only an endpoint that bills above its declared maximum can cause. */
   overage: Charge | null;
-  /** A `post` of all that was held because nobody knows what was used, as after a crash. */
+  /** A `post` of all that was held because nobody knows what was used, as after a crash; of GPU time, of what can have been used. */
   inDoubt: boolean;
   /** When the hold was made. */
   heldAtUs: Micros;

@@ -3,7 +3,7 @@ import type { CoreConfig } from "../config.ts";
 import { NO_USAGE, type Packet } from "../request.ts";
 import type { Turn } from "../turn.ts";
 import type { Micros } from "../units.ts";
-import type { DoubtfulPost } from "./accounts.ts";
+import type { DoubtfulPost, Hold } from "./accounts.ts";
 import { type Asked, Budget, type Remainder, type Shortage, type SliceWanted } from "./budget.ts";
 import { type Charge, isNothing, minus, NOTHING, plus } from "./charge.ts";
 import { correctedBy } from "./corrections.ts";
@@ -23,7 +23,7 @@ import type {
 import type { LeaseOrder } from "../leasing/lease.ts";
 import type { LedgerEntry } from "./ledger-entry.ts";
 import type { Known } from "./limited-accounts.ts";
-import { type GpuShare, gpuTime, places } from "./gpu-time.ts";
+import { type GpuShare, gpuTime, partOfTime, places } from "./gpu-time.ts";
 import type { Limit, LimitRow, LimitUnit } from "./limits.ts";
 import type { Slices } from "./slices.ts";
 import type { RankOf } from "./thresholds.ts";
@@ -111,12 +111,23 @@ export class Reservations {
     this.#isReplica = isReplica;
     this.#budget = new Budget(state, this.#rankOf, { replica: isReplica ? slices : null });
     this.#budget.begin(limits, { zones: state.zones, used: [], through: state.sequence });
-    for (const { id, amounts } of this.#budget.holds) {
+    for (const hold of this.#budget.holds) {
+      const { id, amounts } = hold;
       // A slice is nobody's who could have ended with that process.
       if (amounts !== undefined) continue;
       this.#orphans.add(id);
-      this.#append(this.#budget.postInDoubt(id, this.#turn.nowUs));
+      this.#append(this.#budget.postInDoubt(id, this.#turn.nowUs, { gpuUs: this.#mostUntilNow(hold) }));
     }
+  }
+
+  /**
+   * The GPU time that can have been used of a hold that was found. Under a limit that is all of it: no more than a packet or two.
+   * Elsewhere it is for all of `timeouts.total`, of which only so much has gone by.
+   */
+  #mostUntilNow({ account, charge: { gpuUs }, parts }: Hold): number {
+    if (gpuUs === 0 || this.#budget.isTimed(account)) return gpuUs;
+    const goneUs = this.clockUs - parts[0]!.atUs;
+    return goneUs < this.#totalUs ? partOfTime(gpuUs, goneUs, this.#totalUs) : gpuUs;
   }
 
   /** Attempts that posts in doubt may be about: whoever has run one can say what it came to. */
@@ -250,9 +261,17 @@ export class Reservations {
    * can't be stopped at a token, shortened to what fits but never below one packet of output; else
    * its first packet only. Null when held; `durable` then names the packet once that would survive a
    * crash. Null as well while a lease for it is asked for: `refundable` names it then.
+   *
+   * One that has its hold has found a place on GPUs that there is no time for in it: it needs a packet of that.
    */
   reserve(packet: Packet): Shortage | null {
-    const { account } = packet.request;
+    const { account, model } = packet.request;
+    if (packet.hold !== null) {
+      const share = places(this.#placeOf(model), packet.choices);
+      const result = this.extendTime(packet, share, { isLastCall: false });
+      if (result === null) this.#unfunded.leave(packet);
+      return result === "asked" ? null : result;
+    }
     const fits = (tokens: number): boolean => {
       return this.#budget.fits(askedBy(packet, this.#neededFor(packet, tokens)), this.#turn.nowUs);
     };
@@ -289,7 +308,7 @@ export class Reservations {
     });
   }
 
-  /** The same of GPU time, for an attempt that has such a share of GPUs. */
+  /** The same of GPU time, for an attempt that has such a share of GPUs. Where nothing limits it, that is for as long as a request may take. */
   extendTime(
     packet: Packet,
     share: GpuShare,
@@ -298,7 +317,7 @@ export class Reservations {
     const { heldGpuUs } = packet;
     return this.#lengthen(packet, {
       kind: "heldGpuUs",
-      most: heldGpuUs + gpuTime(this.#gpuPacketUs, share),
+      most: heldGpuUs + gpuTime(this.#gpuUsAtATime(packet), share),
       chargeOf: (gpuUs) => ({ ...NOTHING, gpuUs: gpuUs - heldGpuUs }),
       isLastCall,
     });
@@ -377,6 +396,11 @@ export class Reservations {
     return this.#unfunded.enter(packet, account);
   }
 
+  /** Whether any limit on its path counts GPU time. */
+  isTimed({ request }: Packet): boolean {
+    return this.#budget.isTimed(request.account);
+  }
+
   /** The limit of GPU time that the packet is under, as it stands; null where it is under none. */
   gpuLimit({ request }: Packet): Remainder | null {
     return this.#budget.gpuLimit(request.account, this.#turn.nowUs);
@@ -420,8 +444,11 @@ export class Reservations {
     const place = this.#placeOf(request.model);
     const charge = worstCaseOf(packet, tokens);
     if (place.thousandths === 0) return charge;
-    const us = this.#budget.isTimed(request.account) ? this.#gpuPacketUs : this.#totalUs;
-    return { ...charge, gpuUs: gpuTime(us, places(place, choices)) };
+    return { ...charge, gpuUs: gpuTime(this.#gpuUsAtATime(packet), places(place, choices)) };
+  }
+
+  #gpuUsAtATime(packet: Packet): Micros {
+    return this.isTimed(packet) ? this.#gpuPacketUs : this.#totalUs;
   }
 
   #expect(packet: Packet, entry: LedgerEntry): void {

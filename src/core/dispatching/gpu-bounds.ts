@@ -1,7 +1,7 @@
 import type { LimitReached } from "../budget/budget.ts";
-import { lasting } from "../budget/gpu-time.ts";
+import { type GpuShare, lasting } from "../budget/gpu-time.ts";
 import type { Reservations } from "../budget/reservations.ts";
-import type { Attempt } from "../request.ts";
+import type { Attempt, Packet } from "../request.ts";
 import type { Turn } from "../turn.ts";
 import type { Micros } from "../units.ts";
 
@@ -19,7 +19,8 @@ import type { Micros } from "../units.ts";
  *                    it is over ────────▶ cut
  * ```
  * The time that was held is over when it is over: who waits for a disk or for a lease goes on running meanwhile, so that the
- * last call is not at the very end, as it is for tokens.
+ * last call is not at the very end, as it is for tokens. Nothing is ever cut where no limit counts GPU time: a hold that is too
+ * short there, as of a packet that no GPU was known for, is made longer for the bill alone.
  */
 export class GpuBounds {
   readonly #turn: Turn;
@@ -31,6 +32,21 @@ export class GpuBounds {
     this.#packetUs = gpuPacketUs;
     this.#turn = turn;
     this.#reservations = reservations;
+  }
+
+  /**
+   * Whether the packet may begin where it gets such a share of GPUs. Under a limit it `waits` for a longer hold where less than
+   * half a packet of time is left of its own, or is `short`: there is none. A part of a packet is better than nothing.
+   */
+  cover(packet: Packet, share: GpuShare): "covered" | "waits" | "short" {
+    if (!this.#reservations.isTimed(packet)) return "covered";
+    const leftUs = lasting(packet.creditGpuUs - packet.usedGpuUs, share);
+    const neededUs = Math.min(this.#packetUs / 2, endOf(packet) - this.#turn.nowUs);
+    if (leftUs >= neededUs) return "covered";
+    if (isOnItsWay(packet)) return "waits";
+    const result = this.#reservations.extendTime(packet, share, { isLastCall: leftUs > 0 });
+    if (result === null || result === "asked") return "waits";
+    return leftUs > 0 ? "covered" : "short";
   }
 
   /** Its longer hold has become durable: by time, or by tokens alone. */
@@ -46,8 +62,9 @@ export class GpuBounds {
     gpu.timer = null;
     gpu.next = null;
     gpu.shortage = null;
-    const endUs = packet.request.deadline?.atUs ?? Infinity;
-    if (boundOf(attempt) < endUs) this.#wait(attempt, "ask");
+    if (boundOf(attempt) >= endOf(packet)) return;
+    if (this.#reservations.isTimed(packet)) this.#wait(attempt, "ask");
+    else this.#ask(attempt, { isLastCall: false });
   }
 
   /** Half of it is over, or more. Returns whether all is. */
@@ -62,7 +79,11 @@ export class GpuBounds {
         this.#ask(attempt, { isLastCall: true });
         return false;
       default:
-        return true;
+        if (this.#reservations.isTimed(attempt.packet)) return true;
+        // There is no limit any more.
+        attempt.gpu.next = null;
+        this.#ask(attempt, { isLastCall: false });
+        return false;
     }
   }
 
@@ -79,8 +100,7 @@ export class GpuBounds {
 
   #ask(attempt: Attempt, { isLastCall }: { isLastCall: boolean }): void {
     const { packet, gpu } = attempt;
-    // It is on its way to the disk.
-    if (packet.heldGpuUs > packet.creditGpuUs) return;
+    if (isOnItsWay(packet)) return;
     const result = this.#reservations.extendTime(packet, gpu.share, { isLastCall });
     gpu.shortage = result === null || result === "asked" ? null : result;
   }
@@ -94,6 +114,16 @@ export class GpuBounds {
     attempt.gpu.next = next;
     attempt.gpu.timer = this.#turn.after(inUs, { kind: "gpu_time_due", attempt });
   }
+}
+
+/** A longer hold is, to the disk. */
+function isOnItsWay({ heldGpuUs, creditGpuUs }: Packet): boolean {
+  return heldGpuUs > creditGpuUs;
+}
+
+/** Its request runs no longer anyway. */
+function endOf({ request }: Packet): Micros {
+  return request.deadline?.atUs ?? Infinity;
 }
 
 /** When what is held, and durable, is over. */

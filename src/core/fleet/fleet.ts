@@ -106,7 +106,7 @@ export class Fleet {
     return capacity;
   }
 
-  /** The most of a GPU that one place of the model is, wherever that is; found out once after each report. */
+  /** The most of a GPU that one place of the model is, wherever that is; found out once after each report that changes what places are. */
   largestPlace(model: string): GpuShare {
     let place = this.#places.get(model);
     if (place === undefined) {
@@ -209,9 +209,9 @@ export class Fleet {
     worker.foreignKvBytes =
       report.sessions > 0 ? Math.floor((report.kvBytes * worker.foreignSessions) / report.sessions) : 0;
     const status = report.draining ? "draining" : "alive";
-    const changed = syncEndpoints(worker, report.models);
+    const { changed, resized } = syncEndpoints(worker, report.models);
     this.#capacities.clear();
-    this.#places.clear();
+    if (resized) this.#places.clear();
     if (changed || status !== worker.status) {
       worker.status = status;
       this.#index();
@@ -293,11 +293,18 @@ function newWorker(
 /**
  * Makes the worker's endpoints those of the report, keeping the counts of those that stay. A
  * model that is no longer served keeps its endpoint, without a slot, while attempts run there.
- * Returns whether other models are served now than before.
+ * Returns whether other models are served now than before (`changed`), and whether any place is more or less of a GPU (`resized`).
  */
-function syncEndpoints(worker: Worker, models: readonly ServedModel[]): boolean {
+function syncEndpoints(
+  worker: Worker,
+  models: readonly ServedModel[],
+): { changed: boolean; resized: boolean } {
   const before = new Map(worker.endpoints.map((endpoint) => [endpoint.model, endpoint]));
   const servedBefore = worker.endpoints.filter(isServed).map(({ model }) => model);
+  const resized = models.some(({ model, slots, gpus }) => {
+    const was = before.get(model);
+    return was?.slots !== slots || was.gpus !== gpus;
+  });
   const served = models.map((model) => {
     const endpoint = before.get(model.model);
     if (endpoint !== undefined) return Object.assign(endpoint, model);
@@ -317,7 +324,9 @@ function syncEndpoints(worker: Worker, models: readonly ServedModel[]): boolean 
   for (const endpoint of ending) endpoint.slots = 0;
   worker.endpoints = [...served, ...ending];
   const servedNow = new Set(served.filter(isServed).map(({ model }) => model));
-  return servedNow.size !== servedBefore.length || servedBefore.some((model) => !servedNow.has(model));
+  const changed =
+    servedNow.size !== servedBefore.length || servedBefore.some((model) => !servedNow.has(model));
+  return { changed, resized };
 }
 
 function isServed(endpoint: Endpoint): boolean {

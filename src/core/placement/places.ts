@@ -31,7 +31,7 @@ export interface PlacesOptions {
   fail: Steps["fail"];
   /** Its time has run out while it waited, as batches see it. */
   late: (request: Request) => void;
-  /** It has left the queue, and goes to that endpoint. */
+  /** It has left the queue, and goes to that endpoint; or back to `reserve`, for what it lacks there. */
   dispatch: (packet: Packet, endpoint: Endpoint) => void;
 }
 
@@ -217,7 +217,8 @@ export class Places {
       const packets = this.#queue.front(model, this.#turn.nowUs).filter(({ carried }) => carried === null);
       const { late, take } = this.#batches.plan(model, packets);
       placed = packets.slice(late, late + take).filter((packet) => this.#place(packet));
-      this.#batches.sent(model, placed);
+      const sent = placed.filter(({ attempt }) => attempt !== null);
+      this.#batches.sent(model, sent);
       for (const { request } of packets.slice(0, late)) this.#with.late(request);
       // What is left may be a batch too.
     } while (placed.length > 0);

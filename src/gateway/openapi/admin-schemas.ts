@@ -152,6 +152,7 @@ export const limitHistory = z.strictObject({
 const DECIMALS: Partial<Record<(typeof AMOUNT_COLUMNS)[number], z.ZodString>> = {
   usd,
   in_doubt_usd: usd,
+  in_doubt_gpu_seconds: gpuSeconds,
   gpu_seconds: gpuSeconds,
 };
 const amounts = Object.fromEntries(AMOUNT_COLUMNS.map((column) => [column, DECIMALS[column] ?? count]));

@@ -31,17 +31,20 @@ export class LedgerChecker implements Checker {
   readonly #limits = new Map<string, LimitRow>();
   readonly #excuse: (entry: LedgerEntry, limit: LimitRow) => number;
   readonly #isShared: boolean;
+  readonly #totalUs: Micros | null;
   #isRestoring = false;
 
   /**
    * Of a ledger that supervisors share, entries come in no order of time, and `excuse` says by how much one may go beyond a
-   * limit as it stands.
+   * limit as it stands. `totalUs` is the longest that a request may take; without it, all that a crash leaves is posted in full.
    */
   constructor(
     violate: Violate,
-    { excuse }: { excuse?: (entry: LedgerEntry, limit: LimitRow) => number } = {},
+    options: { excuse?: (entry: LedgerEntry, limit: LimitRow) => number; totalUs?: Micros } = {},
   ) {
+    const { excuse, totalUs = null } = options;
     this.#violate = violate;
+    this.#totalUs = totalUs;
     this.#excuse = excuse ?? (() => 0);
     this.#isShared = excuse !== undefined;
   }
@@ -210,13 +213,24 @@ export class LedgerChecker implements Checker {
     if (heldAtUs !== hold.heldAtUs) return "it was made at another time";
     const { held } = hold;
     const isWhole = operation === "void" || inDoubt;
-    // For how long it ran is known of one whose tokens are not, unless whoever knew is gone.
-    const isTimed = inDoubt && !this.#isRestoring && charge.gpuUs <= held.gpuUs;
-    const whole = isTimed ? { ...held, gpuUs: charge.gpuUs } : held;
+    const whole = inDoubt ? { ...held, gpuUs: this.#gpuUsInDoubt(entry, held.gpuUs) } : held;
     if (isWhole && !isSame(charge, whole)) return "it does not end as a whole";
     const excess = operation === "post" ? beyond(charge, held) : NOTHING;
     if (!isSame(overage ?? NOTHING, excess)) return "it is exceeded without saying so, or says so wrongly";
     return null;
+  }
+
+  /**
+   * For how long it ran is known of one whose tokens are not. Where whoever knew is gone, it is all that was held, or, where no
+   * limit counts it, as much of that as it is of `timeouts.total` since then.
+   */
+  #gpuUsInDoubt({ charge, account, atUs, heldAtUs }: LedgerEntry, heldUs: number): number {
+    if (!this.#isRestoring) return Math.min(charge.gpuUs, heldUs);
+    const isLimited = this.limitsOf(account).some(({ unit }) => unit === "gpu_seconds");
+    if (isLimited || this.#totalUs === null) return heldUs;
+    const part = Math.ceil(heldUs * Math.min(1, (atUs - heldAtUs) / this.#totalUs));
+    // Fractions are not exact here.
+    return Math.abs(charge.gpuUs - part) <= 1 ? charge.gpuUs : part;
   }
 
   /** A slice is of an account of its own, which nobody has used, and inside another it is over no later. */

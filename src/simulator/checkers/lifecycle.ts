@@ -168,7 +168,7 @@ export class LifecycleChecker implements Checker {
     return [...this.#packets.values()].filter(isHeld).sort((a, b) => a.hold! - b.hold!);
   }
 
-  #entry({ operation, hold, sequence }: LedgerEntry): void {
+  #entry({ operation, hold, charge, sequence }: LedgerEntry): void {
     switch (operation) {
       case "reserve": {
         const packet = this.#packet(packetOf(hold));
@@ -189,9 +189,24 @@ export class LifecycleChecker implements Checker {
         this.#touched.add(packet);
         return;
       }
-      case "extend":
+      case "extend": {
+        const packet = this.#packets.get(packetOf(hold));
+        if (packet?.attempt === null && charge.gpuUs > 0) this.#lengthen(packet, sequence);
+        return;
+      }
       case "adjust":
     }
+  }
+
+  /** It has found a place on GPUs that its hold had no time for, and waits until it has. */
+  #lengthen(packet: WatchedPacket, sequence: number): void {
+    const wasUnfunded = this.#unfunded.delete(packet);
+    if (packet.stage === "dispatch" || packet.stage === "stream") this.#move(packet, "queue");
+    if (!wasUnfunded) {
+      this.#move(packet, "place");
+      this.#move(packet, "reserve");
+    }
+    packet.hold = sequence;
   }
 
   /** What a packet's step came to, once all of its effects are known. */

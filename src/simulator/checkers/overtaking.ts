@@ -42,8 +42,10 @@ export class OvertakingChecker implements Checker {
     const left = new Set<string>();
     for (const effect of effects) {
       if (effect.kind === "append_ledger") {
-        const { operation, hold } = effect.entry;
-        if (operation === "post" || operation === "void") left.add(packetOf(hold));
+        const { operation, hold, charge } = effect.entry;
+        // Who waits for GPU time where he has found a place keeps nobody from it.
+        const isHeldBack = operation === "extend" && charge.gpuUs > 0;
+        if (operation === "post" || operation === "void" || isHeldBack) left.add(packetOf(hold));
       }
       if (effect.kind !== "dispatch") continue;
       this.#check(effect, left);

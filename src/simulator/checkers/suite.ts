@@ -42,7 +42,7 @@ export class CheckerSuite {
 
   constructor(world: WatchedWorld) {
     this.#world = world;
-    this.#ledger = new LedgerChecker(this.#as("ledger"));
+    this.#ledger = new LedgerChecker(this.#as("ledger"), { totalUs: world.config.timeouts.totalUs });
     this.#slices = new SlicesChecker(this.#world.config.slices, this.#as("slices"));
     this.#generations = new GenerationsChecker(() => this.#ledger.book, this.#as("generations"));
   }

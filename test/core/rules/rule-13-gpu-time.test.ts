@@ -22,6 +22,7 @@ const wait = fc.oneof(fc.integer({ min: 0, max: 300 }), fc.integer({ min: 0, max
 const step = fc.oneof(
   { weight: 4, arbitrary: fc.record({ kind: fc.constant("wait" as const), us: wait }) },
   { weight: 3, arbitrary: fc.record({ kind: fc.constant("sync" as const) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant("join" as const) }) },
   {
     weight: 2,
     arbitrary: fc.record({
@@ -48,6 +49,8 @@ const step = fc.oneof(
 
 const scenes = fc.record({
   workers: fc.array(worker, { minLength: 1, maxLength: 3 }),
+  /** So many of them come later, perhaps with the first GPU. */
+  late: fc.nat(2),
   gpuPacketUs: fc.constantFrom(1, 1_000, seconds(1), seconds(2)),
   packetTokens: fc.constantFrom(4, 16),
   limit: fc.option(fc.nat(8_000_000).map(String)),
@@ -63,6 +66,8 @@ interface Running {
   dispatch: Dispatch;
   sinceUs: Micros;
   hold: string;
+  /** Whether GPU time was limited for as long as it ran: else nothing keeps it to its hold. */
+  isLimited: boolean;
 }
 
 /** A hold, as the entries tell it. */
@@ -78,25 +83,35 @@ class Play extends World {
   /** What is written is durable at once. */
   isDiskInstant = false;
   readonly #isLate: boolean;
-  readonly #workers: readonly { milliGpus: number; slots: number }[];
+  readonly #workers: Scene["workers"];
   readonly #running = new Map<string, Running>();
   readonly #holds = new Map<string, Held>();
   readonly #holdOf = new Map<string, string>();
   readonly #begun = new Set<string>();
   readonly #book = new Book();
   #unsynced: LedgerEntry[] = [];
+  #joined = 0;
 
-  constructor({ workers, gpuPacketUs, packetTokens, limit, isLate }: Omit<Scene, "steps">) {
+  constructor({ workers, late, gpuPacketUs, packetTokens, limit, isLate }: Omit<Scene, "steps">) {
     super(patientConfig({ gpuPacketUs, packetTokens }));
     this.#workers = workers;
     this.#isLate = isLate;
     this.holdBack = true;
-    for (const [i, { milliGpus, slots }] of workers.entries()) {
-      const report = heartbeat(`w${i}`, 0);
-      const models = report.models.map((model) => ({ ...model, slots, gpus: milliGpus / 1_000 }));
-      this.send({ ...report, models });
-    }
+    while (this.#joined < workers.length - late) this.joinNext();
     if (limit !== null) this.setLimit(limit);
+  }
+
+  /** The next worker comes, if one is left. */
+  joinNext(): void {
+    const next = this.#workers[this.#joined];
+    if (next === undefined) return;
+    const report = heartbeat(`w${this.#joined++}`, this.nowUs);
+    const served = { slots: next.slots, gpus: next.milliGpus / 1_000 };
+    this.send({ ...report, models: report.models.map((model) => ({ ...model, ...served })) });
+  }
+
+  get #isLimited(): boolean {
+    return this.#book.limitsOn("global").some(({ amount }) => amount !== null);
   }
 
   get sent(): string[] {
@@ -112,6 +127,7 @@ class Play extends World {
   setLimit(amount: string | null): void {
     const row: LimitRow = { account: "global", unit: "gpu_seconds", window: "total", amount };
     this.#book.setLimit(row);
+    if (amount === null) for (const running of this.#running.values()) running.isLimited = false;
     this.limit(row);
   }
 
@@ -128,7 +144,8 @@ class Play extends World {
     for (const effect of effects) this.#observe(effect);
     if (this.isDiskInstant) this.sync();
     if (this.#isLate) return effects;
-    for (const { dispatch, hold } of this.#running.values()) {
+    for (const { dispatch, hold, isLimited } of this.#running.values()) {
+      if (!isLimited) continue;
       const { durableUs } = this.#holds.get(hold)!;
       const most = `${dispatch.attempt} runs under ${durableUs} µs that are durable`;
       assert(this.#takenUnder(hold) <= BigInt(durableUs), most);
@@ -140,9 +157,13 @@ class Play extends World {
     if (effect.kind === "append_ledger") return this.#entry(effect.entry);
     if (effect.kind === "dispatch") {
       const hold = this.#holdOf.get(packetOf(effect.attempt))!;
-      this.#running.set(effect.attempt, { dispatch: effect, sinceUs: this.nowUs, hold });
+      const isLimited = this.#isLimited;
+      this.#running.set(effect.attempt, { dispatch: effect, sinceUs: this.nowUs, hold, isLimited });
     }
-    if (effect.kind === "cancel_attempt") this.#ended(effect.attempt);
+    if (effect.kind === "cancel_attempt") {
+      assert(effect.reason !== "gpu_time_over" || this.#isLimited, "nothing is cut where nothing limits it");
+      this.#ended(effect.attempt);
+    }
     if (effect.kind === "finish_answer" && effect.shortage !== null) {
       assert.equal(effect.finishReason, "length");
       assert.deepEqual([effect.shortage.account, effect.shortage.unit], ["global", "gpu_seconds"]);
@@ -227,7 +248,7 @@ test("where money is durable at once, an answer is cut when no more of the limit
   });
   fc.assert(
     fc.property(limited, ({ amount, ...drawn }) => {
-      const play = new Play({ ...drawn, packetTokens: 16, isLate: false, limit: `${amount}` });
+      const play = new Play({ ...drawn, late: 0, packetTokens: 16, isLate: false, limit: `${amount}` });
       play.isDiskInstant = true;
       play.request({ streamed: true, maxTokens: 20 });
       const [{ milliGpus, slots }] = drawn.workers as [(typeof drawn.workers)[number]];
@@ -245,9 +266,38 @@ test("where money is durable at once, an answer is cut when no more of the limit
   );
 });
 
+test("an answer that waited when the first GPU came runs there for as long as the limit lasts, or for ever", () => {
+  const late = fc.record({
+    gpus: worker.filter(({ milliGpus }) => milliGpus > 0),
+    gpuPacketUs: fc.constantFrom(seconds(0.3), seconds(1), seconds(2)),
+    amount: fc.option(fc.integer({ min: 1, max: 3_000_000 })),
+  });
+  fc.assert(
+    fc.property(late, ({ gpus, gpuPacketUs, amount }) => {
+      const workers: Scene["workers"] = [{ milliGpus: 0, slots: 1 }, gpus];
+      const limit = amount === null ? null : `${amount}`;
+      const play = new Play({ workers, late: 1, gpuPacketUs, packetTokens: 16, isLate: false, limit });
+      play.isDiskInstant = true;
+      for (let i = 0; i < 2; i++) play.request({ streamed: true, maxTokens: 20 });
+      play.joinNext();
+      const [refusal] = play.effectsOf("fail_request");
+      if (refusal !== undefined)
+        return assert(refusal.error.code === "budget_insufficient" && limit !== null);
+      assert.equal(play.sent.length, 2);
+      play.wait(seconds(1_000));
+      const [end] = play.effectsOf("finish_answer");
+      if (amount === null) return assert.equal(end, undefined);
+      assert.equal(end?.finishReason, "length");
+      const left = amount - play.entries.find(({ operation }) => operation === "post")!.charge.gpuUs;
+      assert(left * 1_000 * gpus.slots < gpus.milliGpus + 1_000 * gpus.slots, `${left} µs are left`);
+    }),
+  );
+});
+
 function act(play: Play, each: Drawn<typeof step>): void {
   if (each.kind === "wait") return void play.wait(each.us);
   if (each.kind === "sync") return void play.sync();
+  if (each.kind === "join") return play.joinNext();
   if (each.kind === "limit") return play.setLimit(each.amount);
   if (each.kind === "request") {
     play.request({ choices: each.choices, streamed: each.streamed, maxTokens: 20 });

@@ -6,7 +6,7 @@ import { Accounts, EMPTY_LEDGER, type LedgerState } from "../../../src/core/budg
 import { type Charge, NOTHING } from "../../../src/core/budget/charge.ts";
 import type { LedgerEntry } from "../../../src/core/budget/ledger-entry.ts";
 import { LIMIT_UNITS, type LimitRow } from "../../../src/core/budget/limits.ts";
-import { seconds } from "../../../src/core/units.ts";
+import { type Micros, seconds } from "../../../src/core/units.ts";
 import { Book } from "./book.ts";
 import { chargedFor, patientConfig, SLOTS, World } from "./world.ts";
 
@@ -19,9 +19,12 @@ const ACCOUNTS = [
 ];
 
 /** Limits that stand in nobody's way; what they count is what is looked at. */
-const LIMITS: LimitRow[] = ACCOUNTS.flatMap((account) => {
+const ALL_LIMITS: LimitRow[] = ACCOUNTS.flatMap((account) => {
   return LIMIT_UNITS.map((unit) => ({ account, unit, window: "total", amount: "1000000000" }));
 });
+
+/** With them, GPU time is held for as long as a request may take. */
+const UNTIMED_LIMITS = ALL_LIMITS.filter(({ unit }) => unit !== "gpu_seconds");
 
 const step = fc.oneof(
   {
@@ -45,6 +48,9 @@ const step = fc.oneof(
 
 const crashes = fc.record({
   steps: fc.array(step, { minLength: 1, maxLength: 30, size: "max" }),
+  isTimed: fc.boolean(),
+  /** From the last step until the next process starts. */
+  downUs: fc.nat(seconds(100)),
   /** Of what was not known to be on the disk, so much is there all the same. */
   share: fc.double({ min: 0, max: 1, noNaN: true }),
   receipts: fc.array(
@@ -62,16 +68,21 @@ type Crash = typeof crashes extends fc.Arbitrary<infer Drawn> ? Drawn : never;
 test("after a restart no hold is open: each is posted in full, once, and marked", () => {
   fc.assert(
     fc.property(crashes, (crash) => {
-      const { state, book } = crashed(crash);
+      const { state, book, limits, againUs } = crashed(crash);
       const open = book.held.map(({ hold }) => hold);
       const world = new World(patientConfig());
-      world.restore(state, LIMITS);
+      world.nowUs = againUs;
+      world.restore(state, limits);
       assert.equal(world.openHolds, 0);
       const posted = world.entries.map(({ hold, operation, inDoubt }) => ({ hold, operation, inDoubt }));
       const expected = [...new Set(open)].map((hold) => ({ hold, operation: "post", inDoubt: true }));
       assert.deepEqual(posted, expected);
-      for (const { hold, charge } of world.entries) {
-        assert.deepEqual(charge, { ...NOTHING, ...book.heldBy(hold) });
+      for (const { hold, charge, heldAtUs } of world.entries) {
+        const held = { ...NOTHING, ...book.heldBy(hold) };
+        // Nobody can have run for longer than it is since, on a place.
+        const sinceUs = Math.ceil(((againUs - heldAtUs) * GPUS) / SLOTS);
+        assert.deepEqual(charge, crash.isTimed ? held : { ...held, gpuUs: sinceUs });
+        assert(sinceUs < held.gpuUs || crash.isTimed);
       }
     }),
     { numRuns: 150 },
@@ -81,16 +92,18 @@ test("after a restart no hold is open: each is posted in full, once, and marked"
 test("a receipt corrects what it is about to what was used, once, and never beyond what was held", () => {
   fc.assert(
     fc.property(crashes, fc.integer({ min: 0, max: 8 }), (crash, restartAfter) => {
-      const { state, book, dispatched } = crashed(crash);
+      const { state, book, dispatched, limits, againUs } = crashed(crash);
       let world = new World(patientConfig());
-      world.restore(state, LIMITS);
+      world.nowUs = againUs;
+      world.restore(state, limits);
       world.join("a", { gpus: GPUS });
       const entries = [...world.entries];
       const inDoubt = new Map(entries.map(({ hold, charge }) => [hold, charge]));
       for (const [i, { pick, promptTokens, completionTokens, ranUs }] of crash.receipts.entries()) {
         if (i === restartAfter) {
           const again = new World(patientConfig());
-          again.restore(stateOf(state, entries), LIMITS);
+          again.nowUs = againUs;
+          again.restore(stateOf(state, entries), limits);
           again.join("a", { gpus: GPUS });
           assert.deepEqual(again.entries, [], "a second restart has nothing to close");
           world = again;
@@ -146,9 +159,9 @@ test("a receipt corrects what it is about to what was used, once, and never beyo
 test("a worker that comes is asked for what it knows of every post in doubt", () => {
   fc.assert(
     fc.property(crashes, (crash) => {
-      const { state, book, dispatched } = crashed(crash);
+      const { state, book, dispatched, limits } = crashed(crash);
       const world = new World(patientConfig());
-      world.restore(state, LIMITS);
+      world.restore(state, limits);
       world.join("a");
       const asked = new Set(world.effectsOf("ask_receipts").flatMap(({ attempts }) => attempts));
       const open = new Set(book.held.map(({ hold }) => hold));
@@ -162,13 +175,16 @@ test("a worker that comes is asked for what it knows of every post in doubt", ()
 });
 
 /** Plays until the process is killed. What is on the disk then is all that is left of it. */
-function crashed({ steps, share }: Crash): {
+function crashed({ steps, share, isTimed, downUs }: Crash): {
   state: LedgerState;
   book: Book & { entries: LedgerEntry[] };
   dispatched: string[];
+  limits: LimitRow[];
+  againUs: Micros;
 } {
+  const limits = isTimed ? ALL_LIMITS : UNTIMED_LIMITS;
   const world = new World(patientConfig({ packetTokens: 4, retriesMax: 0 }));
-  for (const row of LIMITS) world.limit(row);
+  for (const row of limits) world.limit(row);
   world.join("a", { gpus: GPUS });
   const requests: string[] = [];
   for (const drawn of steps) {
@@ -188,7 +204,8 @@ function crashed({ steps, share }: Crash): {
   const book = Object.assign(new Book(), { entries });
   for (const entry of entries) book.read(entry);
   const dispatched = world.attempts.map(({ attempt }) => attempt);
-  return { state: stateOf(EMPTY_LEDGER, entries), book, dispatched };
+  const againUs = world.nowUs + downUs;
+  return { state: stateOf(EMPTY_LEDGER, entries), book, dispatched, limits, againUs };
 }
 
 function happen(
