@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { gpusSchema } from "./gpus-schema.ts";
+import { CLOSED_MAX } from "../core/budget/slices.ts";
 import { WORKER_ROLES } from "../core/vocabulary.ts";
 import type { Prices } from "../prices/price-entry.ts";
 import { labelsSchema } from "./labels.ts";
@@ -137,6 +138,7 @@ export const configSchema = z
         slices: z
           .strictObject({
             open_max: count
+              .max(CLOSED_MAX)
               .default(10_000)
               .describe("sub-accounts with a slice that are open at the same time"),
             per_key_max: count.default(1_000).describe("those below one key"),

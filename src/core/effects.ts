@@ -66,6 +66,10 @@ export interface BudgetView {
   remaining: string;
   /** When the window ends; null for `total`. */
   resetUs: Micros | null;
+  /** It has left an answer so many tokens, as a threshold of it says; absent where it was used up. */
+  maxTokens?: number;
+  /** The account was a slice's that is closed, and that alone is to be told; absent for limits. */
+  isClosed?: true;
 }
 
 /** Tell whoever has asked about a slice; what was done is durable. */

@@ -196,17 +196,26 @@ export interface LeaseAnswered {
   ask: number;
   /** For each of its places. */
   grants: LeaseGrant[];
+  /** For each of those that it is told about. */
+  news: LeaseNews[];
   /** The ledger's clock, which this one's follows where it is behind. */
   ledgerUs: Micros;
 }
 
-/** Amounts are decimal integers in the limit's unit. */
-export interface LeaseGrant {
+/** How a limit stands at the desk; amounts are decimal integers in its unit. */
+export interface LeaseNews {
+  /** By all: posted, held, and held or leased. */
+  posted: string;
+  held: string;
+  reserved: string;
+  /** What that replica has taken there since its lease began, as far as its entries were read. */
+  taken: string;
+}
+
+/** What the ask has brought. */
+export interface LeaseGrant extends LeaseNews {
   /** What the lease has more. */
   granted: string;
-  /** Of the limit, by all: posted, and besides that held or leased. */
-  posted: string;
-  reserved: string;
   /** Nobody has anything left to give: there is no more of it at the moment. */
   isAll: boolean;
 }

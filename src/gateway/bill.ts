@@ -49,11 +49,14 @@ function instantText(us: Micros): string {
   return new Date(us / MICROS_PER_MILLI).toISOString();
 }
 
-/** Names the limit that made an answer shorter; nothing where none did. */
+/** Names the limit that made an answer shorter, or the sub-account that was closed; nothing where nothing did. */
 export function shortageField(shortage: BudgetView | null): { headgate?: object } {
   if (shortage === null) return {};
-  const { account, unit, window, limit, remaining } = shortage;
-  return { headgate: { reason: "budget_exhausted", account, unit, window, limit, remaining } };
+  const { account, unit, window, limit, remaining, maxTokens } = shortage;
+  if (shortage.isClosed === true) return { headgate: { reason: "account_closed", account } };
+  const facts = { account, unit, window, limit, remaining };
+  if (maxTokens !== undefined) return { headgate: { reason: "shortened", ...facts, max_tokens: maxTokens } };
+  return { headgate: { reason: "budget_exhausted", ...facts } };
 }
 
 export function costHeaders({ cost }: Bill): OutgoingHttpHeaders {

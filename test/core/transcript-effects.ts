@@ -1,7 +1,7 @@
 import type { LedgerEntry } from "../../src/core/budget/ledger-entry.ts";
 import type { BudgetView, Dispatch, Effect, SliceView } from "../../src/core/effects.ts";
 import type { HeadgateError } from "../../src/core/errors.ts";
-import type { AskedPlace, LeaseOrder } from "../../src/core/leasing/lease.ts";
+import type { AskedPlace, LeaseOrder, LeasePlace } from "../../src/core/leasing/lease.ts";
 import type { Inspection } from "../../src/core/inspection.ts";
 import type { SettledRecord } from "../../src/core/settling/record.ts";
 import type { Charge } from "../../src/core/budget/charge.ts";
@@ -45,6 +45,10 @@ export function show(effect: Effect): string {
       return `relay ${effect.attempt}${showChoice(effect)} tokens=${effect.tokens}`;
     case "finish_answer": {
       const line = `answered ${effect.attempt}${showChoice(effect)}: ${effect.finishReason}`;
+      if (effect.shortage?.isClosed === true) return `${line}, for ${effect.shortage.account} is closed`;
+      if (effect.shortage?.maxTokens !== undefined) {
+        return `${line}, shortened to ${effect.shortage.maxTokens} by ${showBudget(effect.shortage)}`;
+      }
       return effect.shortage === null ? line : `${line}, short of ${showBudget(effect.shortage)}`;
     }
     case "finish_request": {
@@ -80,7 +84,7 @@ function showOrder(order: LeaseOrder): string {
     case "open":
       return `open ${place}`;
     case "ask":
-      return `ask ${order.ask} ${order.places.map(showAsked).join(", ")}`;
+      return `ask ${order.ask} ${[...order.places.map(showAsked), ...order.news.map(showNews)].join(", ")}`;
     case "turn":
       return `turn of ${order.request}: ${[order.model, ...order.payers].join(", ")}`;
     case "give":
@@ -92,6 +96,10 @@ function showOrder(order: LeaseOrder): string {
     case "slice_left":
       return `slice left: ${order.account}, closing ${order.closing}`;
   }
+}
+
+function showNews({ account, unit, window }: LeasePlace): string {
+  return `${account} ${unit} ${window} news`;
 }
 
 function showAsked({ account, unit, window, needed, least, surplus, percent }: AskedPlace): string {

@@ -2,6 +2,7 @@ import type { CoreConfig, Scheduling } from "../../src/core/config.ts";
 import { schedulingOf } from "../../src/core/default-scheduling.ts";
 import type { PolicyChoice } from "../../src/core/policy.ts";
 import { EMPTY_LEDGER, type LedgerState } from "../../src/core/budget/accounts.ts";
+import { isNothing } from "../../src/core/budget/charge.ts";
 import type { Known } from "../../src/core/budget/limited-accounts.ts";
 import { parentOf } from "../../src/core/budget/paths.ts";
 import { closedView } from "../../src/core/budget/slice-rules.ts";
@@ -160,21 +161,7 @@ export class EventReader {
       case "replica":
         return [{ kind: "ledger_restored", state: EMPTY_LEDGER, limits: [limit(command)], isReplica: true }];
       case "lease":
-        return [
-          {
-            kind: "lease_answered",
-            ask: Number(subject),
-            grants: [
-              {
-                granted: command.text("granted") ?? "0",
-                posted: command.text("posted") ?? "0",
-                reserved: command.text("reserved") ?? "0",
-                isAll: command.has("all"),
-              },
-            ],
-            ledgerUs: 0,
-          },
-        ];
+        return [leaseAnswered(command)];
       case "recall": {
         const { account, unit, window } = limit(command);
         return [{ kind: "lease_recalled", account, unit, window, startUs: 0, recall: 1 }];
@@ -269,10 +256,13 @@ function sliceAsked(command: Command): SupervisorEvent {
 /** Reads a line such as `slice_settled global/local/agent opening=1 nano=40`; of nothing where it is refused. */
 function sliceSettled(command: Command, atUs: Micros): SupervisorEvent {
   const opening = command.number("opening") ?? 1;
-  const nanoUsd = command.number("nano");
-  if (nanoUsd === undefined) return { kind: "slice_settled", opening, slice: null };
+  const amounts = chargeOf({
+    nanoUsd: command.number("nano") ?? 0,
+    requests: command.number("requests") ?? 0,
+  });
+  if (isNothing(amounts)) return { kind: "slice_settled", opening, slice: null };
   const place = { account: command.subject, expiresUs: seconds(3_600) };
-  const slice = { ...place, id: sliceId(place), amounts: chargeOf({ nanoUsd }), atUs };
+  const slice = { ...place, id: sliceId(place), amounts, atUs };
   return { kind: "slice_settled", opening, slice };
 }
 
@@ -391,4 +381,24 @@ function finished(command: Command): SupervisorEvent {
       completionTokens: command.number("completion") ?? 1,
     },
   };
+}
+
+/** Reads a line such as `lease 2 granted=26 posted=500 reserved=500`, or what is told of another limit as `news_posted=500`. */
+function leaseAnswered(command: Command): SupervisorEvent {
+  const granted = command.text("granted") ?? "0";
+  const reserved = command.text("reserved") ?? "0";
+  // What is leased and not granted by this answer is held, if nothing else is said.
+  const unheld = BigInt(reserved) - BigInt(granted);
+  const grant = {
+    granted,
+    posted: command.text("posted") ?? "0",
+    held: command.text("held") ?? `${unheld > 0n ? unheld : 0n}`,
+    reserved,
+    taken: command.text("taken") ?? "0",
+    isAll: command.has("all"),
+  };
+  const held = command.text("news_held") ?? "0";
+  const taken = command.text("news_taken") ?? "0";
+  const told = { posted: command.text("news_posted") ?? "0", held, reserved: held, taken };
+  return { kind: "lease_answered", ask: Number(command.subject), grants: [grant], news: [told], ledgerUs: 0 };
 }

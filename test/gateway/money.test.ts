@@ -323,4 +323,26 @@ describe("the answer of a remote API", () => {
     });
     await short.close();
   });
+
+  it("is shortened by a threshold of a limit, and says so", async () => {
+    const thresholds = [{ percent: 50, action: "shorten" as const, priority: null, maxTokens: 3 }];
+    const short = await TestGateway.start({
+      core: { defaultPrice: PRICE },
+      budgets: [{ ...limit("requests", 2), thresholds }],
+      remotes: [{ name: "remote", url: upstream.url, apiKey: null, models: { big: "big" } }],
+    });
+    for (const [most, headgate] of [
+      [50, undefined],
+      [3, { reason: "shortened", account: "global/local", unit: "requests", window: "total" }],
+    ] as const) {
+      const answer = short.post(chatBody({ model: "big", max_tokens: 50 }));
+      const completion = await upstream.next();
+      assert.equal(completion.call.body["max_tokens"], most);
+      completion.document("cut", "length");
+      const { usage } = (await (await answer).json()) as { usage: { headgate?: object } };
+      const told = headgate && { ...headgate, limit: "2", remaining: "1", max_tokens: 3 };
+      assert.deepEqual(usage.headgate, told);
+    }
+    await short.close();
+  });
 });

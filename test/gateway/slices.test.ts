@@ -52,7 +52,7 @@ describe("sub-accounts with a slice", () => {
     gateway = await TestGateway.start({
       budgets: [{ account: "global/acme", unit: "usd", window: "total", amount: "1000000000" }],
       keys: { find: (secret) => SECRETS[secret] ?? null, isEmpty: false },
-      core: { defaultPrice: PRICE },
+      core: { defaultPrice: PRICE, packetTokens: 8 },
     });
     worker = await FakeWorker.start();
     await worker.register(gateway.url);
@@ -166,6 +166,33 @@ describe("sub-accounts with a slice", () => {
     generation.say("a", "b");
     const { usage } = await running;
     assert.equal((usage as unknown as { cost_usd: number }).cost_usd, 0.000007);
+  });
+
+  it("that are closed while an answer needs more end it, and the answer says so", async () => {
+    const agent = clientOf("alice");
+    await open(agent, { name: "agent-5", amounts: { usd: "0.1" } });
+    const opened = clientOf("alice", "agent-5").chat.completions.create({
+      model: "tiny",
+      messages: MESSAGES,
+      max_tokens: 100,
+      stream: true,
+    });
+    const generation = await worker.next();
+    generation.started();
+    const credit = Number(generation.request["credit"]);
+    assert.ok(credit < 100);
+    generation.token("a");
+    const chunks = await opened;
+    await agent.delete("/accounts/agent-5");
+    for (let tokens = 1; tokens < credit; tokens++) generation.token("a");
+    generation.outOfCredit();
+    const choices = (await Array.fromAsync(chunks)).flatMap((chunk) => chunk.choices);
+    const last = choices.find((choice) => choice.finish_reason !== null);
+    assert.equal(last?.finish_reason, "length");
+    assert.deepEqual((last as unknown as { headgate: object }).headgate, {
+      reason: "account_closed",
+      account: "global/acme/alice/agent-5",
+    });
   });
 
   for (const [what, body, param] of [

@@ -28,7 +28,7 @@ const PLACE: AskedPlace = {
   surplus: "0",
   percent: 100,
 };
-const ASK: LeaseAsk = { kind: "ask", ask: 1, places: [PLACE] };
+const ASK: LeaseAsk = { kind: "ask", ask: 1, places: [PLACE], news: [] };
 
 interface Begun {
   state: LedgerState;

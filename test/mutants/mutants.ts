@@ -889,9 +889,9 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "a lease that is used, and is as large as before",
     file: "core/leasing/held-leases.ts",
-    from: `      lease.unused.add(startUs, -amount);
+    from: `      lease.unused.take(startUs, amount);
       if (amount > 0n)`,
-    to: `      if (amount < 0n) lease.unused.add(startUs, -amount);
+    to: `      if (amount < 0n) lease.unused.take(startUs, amount);
       if (amount > 0n)`,
     isShared: true,
   },
@@ -920,7 +920,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "a lease that outlives its supervisor",
     file: "core/leasing/lease-book.ts",
-    from: "for (const leases of this.#leases.values()) leases.delete(replica);",
+    from: `      leases.delete(replica);
+      if (leases.size === 0) this.#leases.delete(name);`,
     to: "",
     isShared: true,
   },
@@ -961,7 +962,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "a limit that is set below what is held, and leased by what comes free",
-    file: "core/leasing/places.ts",
+    file: "core/leasing/leased-places.ts",
     from: "unused.add(startOf(inForce.limit, calendar, atUs), -chargedIn(inForce.unit, own));",
     to: "unused.add(startOf(inForce.limit, calendar, atUs), -chargedIn(inForce.unit, own) * 0n);",
     seed: 264,
@@ -1001,8 +1002,10 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "what is held in a slice that each supervisor has for itself",
     file: "core/leasing/lease-book.ts",
-    from: "return part === undefined ? null : { limit: part.limit, posted: part.posted, reserved: part.held };",
-    to: "return part === undefined ? null : { limit: part.limit, posted: part.posted, reserved: part.held * 0n };",
+    from: `    const { limit, posted, held } = part;
+    return { limit, posted, held, reserved: held };`,
+    to: `    const { limit, posted, held } = part;
+    return { limit, posted, held, reserved: held * 0n };`,
     isShared: true,
   },
   {

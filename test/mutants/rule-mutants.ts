@@ -490,6 +490,13 @@ export const RULE_MUTANTS: readonly RuleMutant[] = [
     foundBy: "leasing/slices.test.ts",
   },
   {
+    name: "what others have leased and don't use, told as if they had used it",
+    file: "core/leasing/held-leases.ts",
+    from: "instance.held = BigInt(held);",
+    to: "instance.held = BigInt(reserved);",
+    foundBy: "leasing/slices.test.ts",
+  },
+  {
     name: "what of a slice one supervisor has leased, and another one gets as well",
     file: "core/leasing/lease-book.ts",
     from: "reserved += positive(unused.at(place.startUs));",

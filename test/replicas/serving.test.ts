@@ -6,6 +6,8 @@ import { until } from "../system/headgate.ts";
 import { ask, isThere, knows, metric, pidsOf, type ReplicaStatus, statusOfAll } from "./replicas.ts";
 
 const REPLICAS = 2;
+/** Far more than there are. */
+const REQUESTS_MAX = 1_000;
 const CHAT = { model: MODEL, max_tokens: 2, messages: [{ role: "user", content: "Hello" }] };
 const COMPLETED = `headgate_requests_total{model="${MODEL}",outcome="completed",code=""}`;
 
@@ -14,8 +16,10 @@ describe("several supervisors on one port", () => {
   let headgate: SupervisorProcess;
   let worker: FakeWorker;
   let url: string;
+  let requests = 0;
   before(async () => {
     home = new SupervisorHome();
+    home.setLimit({ account: "global/local", unit: "requests", window: "total", amount: `${REQUESTS_MAX}` });
     worker = await FakeWorker.start({ model: MODEL });
     headgate = await home.start("--supervisors", String(REPLICAS));
     ({ url } = headgate);
@@ -29,6 +33,11 @@ describe("several supervisors on one port", () => {
 
   /** A whole answer; returns the id of the supervisor that has sent it to the worker. */
   async function chat(): Promise<string> {
+    return (await answered()).supervisor;
+  }
+
+  /** The same, with how many requests are left as the answer says. */
+  async function answered(): Promise<{ supervisor: string; left: number }> {
     const answer = ask(`${url}/v1/chat/completions`, { body: CHAT });
     const generation = await worker.next();
     generation.started();
@@ -37,7 +46,10 @@ describe("several supervisors on one port", () => {
     generation.done("length");
     const { status, text } = await answer;
     assert.equal(status, 200, text);
-    return generation.request["supervisor"] as string;
+    requests++;
+    const { usage } = JSON.parse(text) as { usage: { budgets: { remaining: string }[] } };
+    const left = Number(usage.budgets[0]!.remaining);
+    return { supervisor: generation.request["supervisor"] as string, left };
   }
 
   /** Reports that part of what it says of its cache; whether all of it is asked for. */
@@ -60,6 +72,18 @@ describe("several supervisors on one port", () => {
     const told = await atEach();
     for (const { supervisor } of told.values()) assert.equal(supervisor.of, REPLICAS);
     assert.equal(new Set(pidsOf(told)).size, REPLICAS);
+  });
+
+  it("answers tell what nobody has used, though others have leased it, and no more than is left", async () => {
+    const own = new Map<string, number>();
+    for (let i = 0; i < 5 * REPLICAS; i++) {
+      const { supervisor, left } = await answered();
+      own.set(supervisor, (own.get(supervisor) ?? 0) + 1);
+      // What others have used in the last second it may not know yet.
+      assert(left >= REQUESTS_MAX - requests, `${left} are left after ${requests}`);
+      assert(left <= REQUESTS_MAX - own.get(supervisor)!, `${left} are left after ${requests}`);
+    }
+    assert.equal(own.size, REPLICAS);
   });
 
   it("a report to one of them reaches all, and so does a good-bye", async () => {

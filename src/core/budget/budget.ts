@@ -58,8 +58,10 @@ export interface Remainder {
   resetUs: Micros | null;
 }
 
-/** A limit that an answer was shortened or ended by. */
-export type LimitReached = Pick<Remainder, "account" | "limit" | "remaining" | "resetUs">;
+/** A limit that an answer was shortened or ended by, or a slice that is closed. */
+export type LimitReached = Pick<Remainder, "account" | "limit" | "remaining" | "resetUs"> &
+  Pick<Shortage, "isClosed"> &
+  Partial<Pick<Ceiling, "maxTokens">>;
 
 /** What is to be charged to whom. */
 export interface Asked {
@@ -159,6 +161,7 @@ export class Budget {
       const { limit } = inForce;
       if (!limit.thresholds.some(({ action }) => action === "shorten")) continue;
       const remainder = this.#remainder(inForce, atUs);
+      if (remainder === null) continue;
       const maxTokens = ceilingAt(limit, remainder.posted + remainder.held);
       if (maxTokens === null || (lowest !== null && maxTokens >= lowest.maxTokens)) continue;
       lowest = { ...remainder, maxTokens };
@@ -246,7 +249,7 @@ export class Budget {
     this.#books.accounts.doubt(posts);
   }
 
-  /** Every limit on the path, from the root down, and what is left of slices. */
+  /** Every limit on the path, from the root down, and what is left of slices; of a ledger that is shared, as far as it was told. */
   remainders(account: string, nowUs: Micros): Remainder[] {
     const atUs = this.#books.clock(nowUs);
     const limits = this.remaindersOfLimits(account, nowUs);
@@ -259,7 +262,10 @@ export class Budget {
   #remaindersOfSlices(account: string, atUs: Micros): Remainder[] {
     if (this.#leases !== null) {
       const around = this.#leases.slices.around(account).toReversed();
-      return around.flatMap(({ places }) => places.map((place) => this.#remainder(place, atUs)));
+      return this.#remaindersIn(
+        around.flatMap(({ places }) => places),
+        atUs,
+      );
     }
     const around = this.slices.size === 0 ? [] : this.slices.around(account).toReversed();
     return around.flatMap((slice) => this.remaindersOf(slice));
@@ -273,12 +279,19 @@ export class Budget {
   /** Every limit on the path, from the root down. */
   remaindersOfLimits(account: string, nowUs: Micros): Remainder[] {
     const atUs = this.#books.clock(nowUs);
-    return this.#books.limits.on(account).map((inForce) => this.#remainder(inForce, atUs));
+    return this.#remaindersIn(this.#books.limits.on(account), atUs);
   }
 
-  #remainder(inForce: LimitInForce, atUs: Micros): Remainder {
+  #remaindersIn(path: readonly LimitInForce[], atUs: Micros): Remainder[] {
+    return path.flatMap((inForce) => this.#remainder(inForce, atUs) ?? []);
+  }
+
+  /** Null where this supervisor does not know. */
+  #remainder(inForce: LimitInForce, atUs: Micros): Remainder | null {
     const { account, limit } = inForce;
-    const { posted, held } = this.#usage(inForce, atUs);
+    const used = this.#leases === null ? this.#books.usage(inForce, atUs) : this.#leases.used(inForce, atUs);
+    if (used === null) return null;
+    const { posted, held } = used;
     const { calendar } = this.#books.accounts;
     const resetUs = limit.window === "total" ? null : calendar.span(limit.window, atUs).endUs;
     return { account: account.name, limit, posted, held, remaining: limit.amount - posted - held, resetUs };
@@ -326,6 +339,11 @@ export class Budget {
     this.#leases?.sliceComing(coming);
   }
 
+  /** The outermost account from there up whose slice was closed, as far as is known; null where none was. */
+  closedAbove(account: string): string | null {
+    return (this.#leases ?? this).slices.closedAbove(account);
+  }
+
   /** Returns the account of the slice, or of what is none. */
   sliceSettled(settled: SliceSettled): string | null {
     return this.#leases?.sliceSettled(settled) ?? null;
@@ -344,7 +362,7 @@ export class Budget {
   ask({ account, charge, priority }: Asked, smaller: Charge, nowUs: Micros): string | null {
     if (this.#leases === null) return null;
     const { slices } = this.#leases;
-    if (slices.closedAbove(account) !== null) return null;
+    if (this.closedAbove(account) !== null) return null;
     const coming = slices.comingAbove(account);
     if (coming !== null) return coming;
     const atUs = this.#books.clock(nowUs);
@@ -355,7 +373,12 @@ export class Budget {
     });
     // What can never fit need not be asked for.
     if (wishes.some((wish) => wish.least > wish.amount)) return null;
-    return this.#leases.ask(wishes, atUs);
+    return this.#leases.ask(wishes, { path: this.#placesOn(account, this.#leases), atUs });
+  }
+
+  /** Limits on the path, and slices. */
+  #placesOn(account: string, { slices }: HeldLeases): LimitInForce[] {
+    return [...this.#books.limits.on(account), ...slices.around(account).flatMap(({ places }) => places)];
   }
 
   /** What a charge needs of every limit on the path that no slice holds there, and of the slices that it is drawn from. */
@@ -398,7 +421,7 @@ export class Budget {
   #shortage(asked: Asked, atUs: Micros): Shortage | null {
     const { account: name, charge } = asked;
     const { slices } = this.#leases ?? this;
-    const closed = slices.closedAbove(name);
+    const closed = this.closedAbove(name);
     if (closed !== null) return closedShortage(closed, charge);
     const coming = this.#leases?.slices.comingAbove(name) ?? null;
     if (coming !== null) return comingShortage(coming, charge);
@@ -451,7 +474,7 @@ export class Budget {
     return { shortage, isCertain: lease === null || lease.isAll || needed > allowed.amount };
   }
 
-  /** Of a limit: by all, as far as is known. */
+  /** Of a limit: by all, as far as is known. What others have leased is not to be had, so a refusal counts it in. */
   #usage(inForce: LimitInForce, atUs: Micros): { posted: bigint; held: bigint } {
     if (this.#leases === null) return this.#books.usage(inForce, atUs);
     const { posted, reserved, unused } = this.#leases.view(inForce, 100, atUs);
@@ -478,7 +501,12 @@ export class Budget {
   #apply(step: Parameters<LimitedAccounts["append"]>[0]): LedgerEntry {
     const hold = this.#leases === null ? undefined : this.#books.accounts.holds.get(step.hold);
     const entry = this.#books.append(step);
-    this.#leases?.count(entry, hold);
+    if (this.#leases === null) return entry;
+    this.#leases.count(entry, hold);
+    const { operation, account, atUs } = entry;
+    if (operation === "reserve" || operation === "extend") {
+      this.#leases.askNews(this.#placesOn(account, this.#leases), atUs);
+    }
     return entry;
   }
 }

@@ -47,7 +47,7 @@ function describeThreshold(threshold: Threshold | null): string {
 }
 
 /** A limit and what is left of it, for clients to read. */
-export function viewOf({ account, limit, remaining, resetUs }: LimitReached): BudgetView {
+export function viewOf({ account, limit, remaining, resetUs, ...reached }: LimitReached): BudgetView {
   const { unit, window, amount } = limit;
   return {
     account,
@@ -56,5 +56,7 @@ export function viewOf({ account, limit, remaining, resetUs }: LimitReached): Bu
     limit: formatAmount(unit, amount),
     remaining: formatAmount(unit, remaining),
     resetUs,
+    ...(reached.isClosed === true ? { isClosed: true } : {}),
+    ...(reached.maxTokens === undefined ? {} : { maxTokens: reached.maxTokens }),
   };
 }

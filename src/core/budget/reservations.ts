@@ -413,7 +413,7 @@ export class Reservations {
 
   /** Waiting packets to try again, as `Unfunded.toTryAgain`: whoever waits below a slice that is closed is to be refused. */
   refundable(): Iterable<Packet> {
-    return this.#unfunded.toTryAgain(({ request }) => this.slices.closedAbove(request.account) !== null);
+    return this.#unfunded.toTryAgain(({ request }) => this.#budget.closedAbove(request.account) !== null);
   }
 
   /** A threshold that has been reached leaves it fewer tokens. One that was shortened before it had to wait stays so. */

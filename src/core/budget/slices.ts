@@ -3,7 +3,8 @@ import type { ChurnMap } from "../churn.ts";
 import type { Micros } from "../units.ts";
 import type { Hold } from "./accounts.ts";
 import { type Charge, isNothing, least, minus, plus } from "./charge.ts";
-import { isAtOrBelow, parentOf } from "./paths.ts";
+import { PathIndex } from "./path-index.ts";
+import { parentOf } from "./paths.ts";
 import {
   chargeOf,
   type Cover,
@@ -51,6 +52,7 @@ export class Slices {
   readonly #books: SliceBooks;
   /** Holds of those that are open, by sub-account. */
   readonly #open = new Map<string, string>();
+  readonly #index = new PathIndex<string>();
   readonly #closed: Set<string>;
 
   constructor(books: SliceBooks, closed: readonly string[]) {
@@ -70,11 +72,11 @@ export class Slices {
 
   /** Those at or below an account. */
   within(account: string): OpenSlice[] {
-    return this.#namesWithin(account).map((name) => this.find(name)!);
+    return Array.from(this.#index.within(account), (name) => this.find(name)!);
   }
 
   countWithin(account: string): number {
-    return this.#namesWithin(account).length;
+    return this.#index.within(account).size;
   }
 
   /** Sub-accounts that were closed, as far as that is remembered. */
@@ -114,7 +116,9 @@ export class Slices {
   /** A hold, if it is a slice, is one from now on. */
   began({ id }: Hold): void {
     const place = placeOfSlice(id);
-    if (place !== null) this.#open.set(place.account, id);
+    if (place === null) return;
+    this.#open.set(place.account, id);
+    this.#index.add(place.account, place.account);
   }
 
   /** Takes what is charged there out of the slices around it. Returns what the hold has drawn in all, with what it had before. */
@@ -147,13 +151,10 @@ export class Slices {
     }
   }
 
-  #namesWithin(account: string): string[] {
-    return [...this.#open.keys()].filter((name) => isAtOrBelow(name, account));
-  }
-
   #close({ id, draws: outer = [] }: Hold): void {
     const { account } = placeOfSlice(id)!;
     this.#open.delete(account);
+    this.#index.delete(account, account);
     rememberClosed(this.#closed, account);
     // Where nothing is held below, nobody has to be looked for among all holds.
     if (!this.#books.isHolding(account)) return;

@@ -5,6 +5,7 @@ import type { LimitInForce, LimitTree } from "../budget/limit-tree.ts";
 import { type LimitRow, partOf } from "../budget/limits.ts";
 import type {
   LeaseAnswered,
+  LeaseNews,
   LeaseRecalled,
   SliceClosing,
   SliceComing,
@@ -14,13 +15,15 @@ import type {
 import { type Micros, seconds } from "../units.ts";
 import type { KnownSlices } from "./known-slices.ts";
 import type { LeaseOrder } from "./lease.ts";
-import { placeOf, Places } from "./places.ts";
+import { placeOf, LeasedPlaces } from "./leased-places.ts";
 import { startOf, Unused } from "./unused.ts";
 
 /** For so long the word that there is no more of a limit is believed; then it is asked for again. */
 const BELIEVED_US = seconds(0.05);
 /** For so long after a recall nothing is kept that is not used. */
 const TIGHT_US = seconds(1);
+/** So old may be what is told of a limit that is used: then the desk is asked how it stands. */
+const NEWS_US = seconds(1);
 /** Instances of a limit that are known of, the latest. */
 const INSTANCES_MAX = 4;
 /** So many times what is needed is asked for beside it, so that not every request has to ask. */
@@ -30,9 +33,14 @@ const AHEAD = 8n;
 
 /** What a replica knows of one instance of a limit. */
 interface Instance {
-  /** Of the limit, by all, as of the last answer. */
+  /** Of the limit, by all, as of the last answer: posted, held, and held or leased. */
   posted: bigint;
+  held: bigint;
   reserved: bigint;
+  /** What this replica had taken by then, as far as the desk knew; null as long as there was no answer. */
+  takenBefore: bigint | null;
+  /** From then on the desk is asked how the limit stands; Infinity while an answer is on its way. */
+  newsUs: Micros;
   /** Until then there is no more to be had for requests that may use the limit so far, or less far. */
   allUntilUs: Micros;
   allPercent: number;
@@ -60,6 +68,12 @@ export interface LeaseView {
   isAll: boolean;
 }
 
+/** What is used of a limit by all: posted, and besides that held. */
+export interface Used {
+  posted: bigint;
+  held: bigint;
+}
+
 /** What is to be had of a limit. */
 export interface Wish {
   inForce: LimitInForce;
@@ -78,6 +92,15 @@ interface Asked {
   least: bigint;
   surplus: bigint;
   percent: number;
+}
+
+/** One instance of a limit. */
+type Instanced = Pick<Asked, "lease" | "startUs">;
+
+/** Under way. */
+interface SentAsk {
+  readonly asked: readonly Asked[];
+  readonly news: readonly Instanced[];
 }
 
 interface Wanted extends Asked {
@@ -101,17 +124,17 @@ interface Wanted extends Asked {
  * ```
  */
 export class HeldLeases {
-  readonly #places: Places;
+  readonly #places: LeasedPlaces;
   readonly #calendar: Calendar;
   /** Of limits that are in force and slices that are open, from the first ask on. */
   readonly #leases = new WeakMap<LimitInForce, HeldLease>();
   /** Under way, by number. */
-  readonly #asks = new Map<number, readonly Asked[]>();
+  readonly #asks = new Map<number, SentAsk>();
   #orders: LeaseOrder[] = [];
   #lastAsk = 0;
 
   constructor(slices: SlicesKnown, parts: { limits: LimitTree; accounts: Accounts }) {
-    this.#places = new Places(slices, parts);
+    this.#places = new LeasedPlaces(slices, parts);
     this.#calendar = parts.accounts.calendar;
   }
 
@@ -174,11 +197,31 @@ export class HeldLeases {
     };
   }
 
+  /** What is used of the limit or slice, as the desk knew it at the last answer, and by this replica since; null where it was never told. */
+  used(inForce: LimitInForce, atUs: Micros): Used | null {
+    const lease = this.#leases.get(inForce);
+    if (lease === undefined) return null;
+    const startUs = startOf(inForce.limit, this.#calendar, atUs);
+    const { posted, held, takenBefore } = instanceOf(lease, startUs);
+    return takenBefore === null ? null : { posted, held: held + lease.unused.takenAt(startUs) - takenBefore };
+  }
+
+  /** Asks how limits and slices on the path stand, where that was not told for a while. */
+  askNews(path: readonly LimitInForce[], atUs: Micros): void {
+    const old = this.#instancesOf(path, atUs).filter(({ lease, startUs }) => {
+      return atUs >= instanceOf(lease, startUs).newsUs;
+    });
+    if (old.length > 0) this.#send([], old);
+  }
+
   /**
-   * Asks for all of it, if anything is lacking that may be had, and nothing that may not. Returns an account of which an answer is on its way, asked for
-   * now or before; null for none.
+   * Asks for all of it, if anything is lacking that may be had, and nothing that may not; and how all that is on the path stands.
+   * Returns an account of which an answer is on its way, asked for now or before; null for none.
    */
-  ask(wishes: readonly Wish[], atUs: Micros): string | null {
+  ask(
+    wishes: readonly Wish[],
+    { path, atUs }: { path: readonly LimitInForce[]; atUs: Micros },
+  ): string | null {
     const wanted = wishes.filter(({ needed }) => needed > 0n).map((wish) => this.#want(wish, atUs));
     const isWorthAsking = wanted.some(({ isShort, isAll }) => isShort && !isAll);
     const isVain = wanted.some(({ least, usable, isAll }) => isAll && least > usable);
@@ -189,28 +232,30 @@ export class HeldLeases {
       // What it has may be beyond the threshold: so it asks for all of what it needs.
       if (isShort && percent < 100) this.#give(lease, startUs, null);
     }
-    this.#send(wanted);
+    const others = path.filter((inForce) => wanted.every(({ lease }) => lease.inForce !== inForce));
+    this.#send(wanted, this.#instancesOf(others, atUs));
     return wanted[0]!.lease.inForce.account.name;
   }
 
   /** Returns accounts whose limits it was about; none where nobody waits for it any more. */
-  answered({ ask, grants }: LeaseAnswered, nowUs: Micros): string[] {
-    const asked = this.#asks.get(ask) ?? [];
+  answered({ ask, grants, news }: LeaseAnswered, nowUs: Micros): string[] {
+    const sent = this.#asks.get(ask)!;
     this.#asks.delete(ask);
-    for (const [i, { lease, startUs, percent }] of asked.entries()) {
-      if (this.#places.find(placeOf(lease.inForce)) !== lease.inForce) continue;
-      const { granted, posted, reserved, isAll } = grants[i]!;
+    for (const [i, told] of sent.news.entries()) if (this.#isInForce(told)) learn(told, news[i]!, nowUs);
+    for (const [i, each] of sent.asked.entries()) {
+      if (!this.#isInForce(each)) continue;
+      const { lease, startUs, percent } = each;
+      const { granted, isAll } = grants[i]!;
       lease.unused.add(startUs, BigInt(granted));
+      learn(each, grants[i]!, nowUs);
       const instance = instanceOf(lease, startUs);
       instance.ask = null;
-      instance.posted = BigInt(posted);
-      instance.reserved = BigInt(reserved);
       if (isAll) instance.allUntilUs = nowUs + BELIEVED_US;
       // Where there is more for those who may use the limit further, there is none for the others yet.
       if (isAll || percent <= instance.allPercent) instance.allPercent = isAll ? percent : 0;
       if (granted === "0") instance.noneAheadUntilUs = nowUs + BELIEVED_US;
     }
-    return asked.map(({ lease }) => lease.inForce.account.name);
+    return sent.asked.map(({ lease }) => lease.inForce.account.name);
   }
 
   /** Gives back what is not used, and goes on doing so for a while. */
@@ -232,7 +277,7 @@ export class HeldLeases {
     this.#places.count(entry, hold, (inForce, { startUs, amount }) => {
       const lease = this.#leases.get(inForce);
       if (lease === undefined) return;
-      lease.unused.add(startUs, -amount);
+      lease.unused.take(startUs, amount);
       if (amount > 0n) this.#askAhead(lease, startUs, { amount, atUs });
       else if (atUs < instanceOf(lease, startUs).tightUntilUs) this.#give(lease, startUs, null);
     });
@@ -266,13 +311,25 @@ export class HeldLeases {
     const { ask, tightUntilUs, allUntilUs, noneAheadUntilUs } = instanceOf(lease, startUs);
     if (ask !== null || atUs < tightUntilUs || atUs < allUntilUs || atUs < noneAheadUntilUs) return;
     if (lease.unused.at(startUs) >= amount * AHEAD) return;
-    this.#send([{ lease, startUs, needed: 0n, least: 0n, surplus: amount * SURPLUS, percent: 100 }]);
+    const toCome = { lease, startUs, needed: 0n, least: 0n, surplus: amount * SURPLUS, percent: 100 };
+    this.#send([toCome], []);
   }
 
-  #send(wanted: readonly Asked[]): void {
+  #instancesOf(path: readonly LimitInForce[], atUs: Micros): Instanced[] {
+    return path.map((inForce) => {
+      return { lease: this.#leaseOf(inForce), startUs: startOf(inForce.limit, this.#calendar, atUs) };
+    });
+  }
+
+  #send(asked: readonly Asked[], news: readonly Instanced[]): void {
     const ask = ++this.#lastAsk;
-    this.#asks.set(ask, wanted);
-    const places = wanted.map(({ lease, startUs, percent, ...amounts }) => {
+    this.#asks.set(ask, { asked, news });
+    for (const { lease, startUs } of [...asked, ...news]) {
+      // From here on both sides count what is used of it.
+      this.#leases.set(lease.inForce, lease);
+      instanceOf(lease, startUs).newsUs = Infinity;
+    }
+    const places = asked.map(({ lease, startUs, percent, ...amounts }) => {
       instanceOf(lease, startUs).ask = ask;
       const [needed, least, surplus] = [amounts.needed, amounts.least, amounts.surplus].map(String);
       return {
@@ -284,7 +341,13 @@ export class HeldLeases {
         percent,
       };
     });
-    this.#orders.push({ kind: "ask", ask, places });
+    const told = news.map(({ lease, startUs }) => ({ ...placeOf(lease.inForce), startUs }));
+    this.#orders.push({ kind: "ask", ask, places, news: told });
+  }
+
+  /** Whether it is the limit still that was asked about, or the slice. */
+  #isInForce({ lease: { inForce } }: Instanced): boolean {
+    return this.#places.find(placeOf(inForce)) === inForce;
   }
 
   #give(lease: HeldLease, startUs: Micros, recall: number | null): void {
@@ -296,13 +359,23 @@ export class HeldLeases {
     this.#orders.push({ kind: "give", ...placeOf(lease.inForce), startUs, amount: `${amount}`, recall });
   }
 
+  /** A lease that is new is none before something is asked. */
   #leaseOf(inForce: LimitInForce): HeldLease {
-    let lease = this.#leases.get(inForce);
-    if (lease === undefined) {
-      this.#leases.set(inForce, (lease = { inForce, unused: new Unused(), instances: new Map() }));
-    }
-    return lease;
+    return this.#leases.get(inForce) ?? { inForce, unused: new Unused(), instances: new Map() };
   }
+}
+
+function learn(
+  { lease, startUs }: Instanced,
+  { posted, held, reserved, taken }: LeaseNews,
+  nowUs: Micros,
+): void {
+  const instance = instanceOf(lease, startUs);
+  instance.posted = BigInt(posted);
+  instance.held = BigInt(held);
+  instance.reserved = BigInt(reserved);
+  instance.takenBefore = BigInt(taken);
+  instance.newsUs = nowUs + NEWS_US;
 }
 
 /** Whether the limit, as far as is known, is used no further than a threshold allows: then what is leased of it may be used up. */
@@ -319,7 +392,10 @@ function instanceOf({ instances }: HeldLease, startUs: Micros): Instance {
   if (instance === undefined) {
     instance = {
       posted: 0n,
+      held: 0n,
       reserved: 0n,
+      takenBefore: null,
+      newsUs: 0,
       allUntilUs: 0,
       allPercent: 0,
       noneAheadUntilUs: 0,

@@ -4,6 +4,7 @@ import { least, minus } from "../budget/charge.ts";
 import type { LedgerEntry } from "../budget/ledger-entry.ts";
 import type { LimitInForce } from "../budget/limit-tree.ts";
 import type { LimitUnit } from "../budget/limits.ts";
+import { PathIndex } from "../budget/path-index.ts";
 import { isAtOrBelow, parentOf } from "../budget/paths.ts";
 import { isAbove, limitOf } from "../budget/slice-check.ts";
 import {
@@ -44,6 +45,7 @@ export interface KnownSlice extends SliceTerms {
 export class KnownSlices {
   readonly #account: (name: string) => Account;
   readonly #open = new Map<string, KnownSlice>();
+  readonly #index = new PathIndex<KnownSlice>();
   /** Accounts, by the number of the opening. */
   readonly #coming = new Map<number, string>();
   readonly #closed: Set<string>;
@@ -82,14 +84,17 @@ export class KnownSlices {
     });
     // What was closed so long ago that nobody else remembers it may be opened once more.
     this.#closed.delete(account);
-    this.#open.set(account, { ...slice, places });
+    const known = { ...slice, places };
+    this.#open.set(account, known);
+    this.#index.add(account, known);
   }
 
   /** Closes the account's slice, and those inside it, which are returned. */
   close(account: string): KnownSlice[] {
-    const within = [...this.#open.values()].filter((slice) => isAtOrBelow(slice.account, account));
+    const within = [...this.#index.within(account)];
     for (const slice of within) {
       this.#open.delete(slice.account);
+      this.#index.delete(slice.account, slice);
       rememberClosed(this.#closed, slice.account);
     }
     return within;

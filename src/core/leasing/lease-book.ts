@@ -6,7 +6,7 @@ import { type Limit, partOf } from "../budget/limits.ts";
 import { remaindersOfSlice } from "../budget/slice-check.ts";
 import type { Micros } from "../units.ts";
 import { type AskedPlace, LEASE_SKEW_US, type LeasePlace, SLICE_WINDOW } from "./lease.ts";
-import { nameOf, type PlaceName, placeOf, type Places } from "./places.ts";
+import { nameOf, type PlaceName, placeOf, type LeasedPlaces } from "./leased-places.ts";
 import { startOf, Unused } from "./unused.ts";
 
 /** What there is for an ask of one place. */
@@ -26,6 +26,7 @@ export interface Room {
 export interface Standing {
   limit: Limit;
   posted: bigint;
+  held: bigint;
   /** Held, and besides that leased. */
   reserved: bigint;
 }
@@ -41,7 +42,11 @@ export class LeaseBook {
   }
 
   /** The replica's lease of the limit begins anew: with these holds of its own open, or, where there is no such limit, not at all. */
-  open(replica: string, name: PlaceName, { places, holds }: { places: Places; holds: Iterable<Hold> }): void {
+  open(
+    replica: string,
+    name: PlaceName,
+    { places, holds }: { places: LeasedPlaces; holds: Iterable<Hold> },
+  ): void {
     const inForce = this.#books.limits.find(name);
     if (inForce === null) this.end(replica, name);
     else this.#leasesOf(name).set(replica, places.openedAt(inForce, holds));
@@ -56,7 +61,10 @@ export class LeaseBook {
 
   /** All that the replica's leases had left is nobody's. */
   drop(replica: string): void {
-    for (const leases of this.#leases.values()) leases.delete(replica);
+    for (const [name, leases] of this.#leases) {
+      leases.delete(replica);
+      if (leases.size === 0) this.#leases.delete(name);
+    }
   }
 
   /** From here on, what the replica's entries use there is counted. */
@@ -72,15 +80,20 @@ export class LeaseBook {
   /** Takes what the entry uses from the leases of the replica that has these places; `hold` is what was open before it. */
   count(
     replica: string,
-    places: Places,
+    places: LeasedPlaces,
     { entry, hold }: { entry: LedgerEntry; hold: Hold | undefined },
   ): void {
     places.count(entry, hold, (inForce, { startUs, amount }) => {
       this.#leases
         .get(nameOf(placeOf(inForce)))
         ?.get(replica)
-        ?.add(startUs, -amount);
+        ?.take(startUs, amount);
     });
+  }
+
+  /** What the replica's entries have taken of its lease since that began. */
+  takenBy(replica: string, place: LeasePlace): bigint {
+    return this.#leases.get(nameOf(place))?.get(replica)?.takenAt(place.startUs) ?? 0n;
   }
 
   /** Replicas that have something left there, but for that one. */
@@ -128,7 +141,7 @@ export class LeaseBook {
     const inForce = this.#books.limits.find(place);
     if (inForce === null) return null;
     const { posted, held } = this.#books.usage(inForce, this.#instantOf(inForce, place));
-    return { limit: inForce.limit, posted, reserved: held };
+    return { limit: inForce.limit, posted, held, reserved: held };
   }
 
   /** The same of a slice: what is held below it is held, and what nobody has drawn is free. */
@@ -136,7 +149,9 @@ export class LeaseBook {
     const slice = this.#books.accounts.slices.find(account);
     const parts = slice === null ? [] : remaindersOfSlice(slice, this.#books.heldAt);
     const part = parts.find(({ limit }) => limit.unit === unit);
-    return part === undefined ? null : { limit: part.limit, posted: part.posted, reserved: part.held };
+    if (part === undefined) return null;
+    const { limit, posted, held } = part;
+    return { limit, posted, held, reserved: held };
   }
 
   /** One that counts in the instance. */

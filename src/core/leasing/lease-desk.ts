@@ -8,7 +8,7 @@ import type { LimitRow } from "../budget/limits.ts";
 import { SLICE_PARTS } from "../budget/slice.ts";
 import { ChurnSet } from "../churn.ts";
 import type { AdmissionConfig, CoreConfig } from "../config.ts";
-import type { LedgerRestored, SupervisorEvent } from "../events.ts";
+import type { LeaseNews, LedgerRestored, SupervisorEvent } from "../events.ts";
 import { type Micros, seconds } from "../units.ts";
 import { AskLine, type WaitingAsk } from "./ask-line.ts";
 import { LeaseBook, type Room } from "./lease-book.ts";
@@ -21,13 +21,15 @@ import {
   type LeasePlace,
   type SliceLeft,
 } from "./lease.ts";
-import { nameOf, type PlaceName, placeOf, Places } from "./places.ts";
+import { nameOf, type PlaceName, placeOf, LeasedPlaces } from "./leased-places.ts";
 import { SliceDesk } from "./slice-desk.ts";
 
 const NO_RATES = { rates: {}, payerRates: {} };
 const NO_SLICES: CoreConfig["slices"] = { openMax: 0, perPayerMax: 0, depthMax: 0, ttlMaxUs: 0 };
 /** Who asks for slices that are to be opened: no replica. */
 const DESK = "";
+/** Of a limit that is gone, as the replica has been told. */
+const NOTHING_USED = { posted: 0n, held: 0n, reserved: 0n };
 /** So long others may take to give back what they don't use. */
 const RECALL_US = seconds(0.25);
 
@@ -38,7 +40,7 @@ interface Replica {
   /** Entries that are not durable yet: their numbers, and how far the journal has to be durable for them. */
   readonly pending: { sequence: number; position: number }[];
   /** What it may lease something of, as it knows it where its line is read. */
-  readonly places: Places;
+  readonly places: LeasedPlaces;
 }
 
 export interface LeaseDeskOptions {
@@ -89,7 +91,7 @@ export class LeaseDesk {
       tell,
       opened: (name, slice) => this.#replica(name).places.slices.opened(slice),
       append: (step) => this.#append(step),
-      ask: (ask, places, nowUs) => this.#ask(DESK, { kind: "ask", ask, places }, nowUs),
+      ask: (ask, places, nowUs) => this.#ask(DESK, { kind: "ask", ask, places, news: [] }, nowUs),
       freed: (nowUs) => this.#serve(null, nowUs),
     });
   }
@@ -126,7 +128,7 @@ export class LeaseDesk {
   join(name: string, nowUs: Micros): LedgerRestored {
     assert(!this.#replicas.has(name), `${name} joins once`);
     const slices = this.#slices.known();
-    const places = new Places({ ...slices, coming: [] }, this.#books);
+    const places = new LeasedPlaces({ ...slices, coming: [] }, this.#books);
     this.#replicas.set(name, { name, holds: new ChurnSet(), pending: [], places });
     const { zones, inDoubt } = this.#books.accounts;
     const clockUs = this.#books.clock(nowUs);
@@ -277,14 +279,16 @@ export class LeaseDesk {
   }
 
   #give(name: string, { amount, recall, startUs, ...place }: LeaseGive, nowUs: Micros): void {
-    this.#leases.add(name, { ...place, startUs }, -BigInt(amount));
+    // With nothing to give it may have no lease there any more.
+    if (amount !== "0") this.#leases.add(name, { ...place, startUs }, -BigInt(amount));
     if (recall !== null) for (const { recalls } of this.#line) recalls.get(recall)?.delete(name);
     this.#serve(keyOf({ ...place, startUs }), nowUs);
   }
 
   #ask(replica: string, ask: LeaseAsk, nowUs: Micros): void {
     // From here on both sides count what the replica's entries use of it.
-    if (replica !== DESK) for (const place of ask.places) this.#leases.begin(replica, place);
+    if (replica !== DESK)
+      for (const place of [...ask.places, ...ask.news]) this.#leases.begin(replica, place);
     const keys = ask.places.map(keyOf);
     const waiting: WaitingAsk = {
       replica,
@@ -295,6 +299,7 @@ export class LeaseDesk {
       recalled: new Set(),
       dueUs: nowUs + RECALL_US,
     };
+    if (keys.length === 0 && replica !== DESK) return this.#answer(waiting, []);
     const isToCome = ask.places.every(({ needed }) => needed === "0");
     // Nobody waits for what he does not need yet, and it is not for him while others wait.
     if (isToCome && this.#line.isAwaited(keys)) return this.#refuse(waiting, { isAll: false });
@@ -366,7 +371,7 @@ export class LeaseDesk {
   }
 
   #answer(
-    { replica, ask: { ask, places } }: WaitingAsk,
+    { replica, ask: { ask, places, news } }: WaitingAsk,
     grants: readonly { granted: bigint; isAll: boolean }[],
   ): void {
     this.#tell(replica, {
@@ -375,11 +380,17 @@ export class LeaseDesk {
       grants: places.map((place, i) => {
         const { granted, isAll } = grants[i]!;
         this.#leases.add(replica, place, granted);
-        const { posted, reserved } = this.#leases.standing(place) ?? { posted: 0n, reserved: 0n };
-        return { granted: `${granted}`, posted: `${posted}`, reserved: `${reserved}`, isAll };
+        return { granted: `${granted}`, isAll, ...this.#newsFor(replica, place) };
       }),
+      news: news.map((place) => this.#newsFor(replica, place)),
       ledgerUs: this.#books.clock(0),
     });
+  }
+
+  #newsFor(replica: string, place: LeasePlace): LeaseNews {
+    const { posted, held, reserved } = this.#leases.standing(place) ?? NOTHING_USED;
+    const taken = this.#leases.takenBy(replica, place);
+    return { posted: `${posted}`, held: `${held}`, reserved: `${reserved}`, taken: `${taken}` };
   }
 
   #postInDoubt(hold: Hold, nowUs: Micros): LedgerEntry {

@@ -50,6 +50,8 @@ export interface LeaseAsk {
   /** Names it in the answer. */
   ask: number;
   places: AskedPlace[];
+  /** Others that it is to be told about: nobody waits for anything there. */
+  news: LeasePlace[];
 }
 
 /** So much has to be left of the lease. */

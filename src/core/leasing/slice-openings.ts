@@ -1,5 +1,6 @@
 import { noCapacity } from "../admission/admission.ts";
-import { isAtOrBelow, parentOf } from "../budget/paths.ts";
+import { PathIndex } from "../budget/path-index.ts";
+import { parentOf } from "../budget/paths.ts";
 import { budgetError } from "../budget/refusal.ts";
 import { closedShortage } from "../budget/slice-check.ts";
 import { expiryOf, refusalOf, viewOf } from "../budget/slice-rules.ts";
@@ -45,6 +46,9 @@ export class SliceOpenings {
   readonly #closings: SliceClosings;
   /** In the order of asking. */
   readonly #openings = new Map<number, Opening>();
+  readonly #index = new PathIndex<Opening>();
+  /** Those that may go on: something that they wait for has happened. */
+  readonly #ready = new Set<Opening>();
 
   constructor(parts: SliceParts, closings: SliceClosings) {
     this.#host = parts.host;
@@ -64,8 +68,8 @@ export class SliceOpenings {
     { bands, usualBand }: Omit<SliceAsk, "kind" | "asked">,
   ): void {
     const number = this.#parts.nextNumber();
-    const { account, amounts, priority } = asked;
-    this.#openings.set(number, {
+    const { account, amounts, priority, payer } = asked;
+    const opening: Opening = {
       number,
       replica,
       asked,
@@ -76,23 +80,34 @@ export class SliceOpenings {
       stage: "in line",
       unheard: new Set(),
       places: [],
-    });
+    };
+    // All that are under way are ahead of it: so there is room for it later, too, as far as numbers go.
+    const ahead = { all: this.#openings.size, ofPayer: this.#index.within(payer).size };
+    const refusal = ahead.all >= OPENINGS_MAX ? noCapacity("slices_full") : this.#refusal(opening, ahead);
+    if (refusal !== null) return this.#refuse(opening, refusal);
+    this.#openings.set(number, opening);
+    this.#index.add(account, opening);
+    this.#ready.add(opening);
   }
 
   /** The replica has said in its line that it knows. */
   awaited(replica: string, opening: number): void {
-    this.#openings.get(opening)?.unheard.delete(replica);
+    const awaited = this.#openings.get(opening);
+    if (awaited !== undefined) this.#hear(awaited, replica);
   }
 
   /** Nobody waits for the word of a replica that is gone. */
   gone(replica: string): void {
-    for (const { unheard } of this.#openings.values()) unheard.delete(replica);
+    for (const opening of this.#openings.values()) this.#hear(opening, replica);
   }
 
   /** Takes each as far as it goes now. Returns whether anything has changed. */
   advance(nowUs: Micros): boolean {
     let hasMoved = false;
-    for (const opening of this.#openings.values()) hasMoved = this.#advance(opening, nowUs) || hasMoved;
+    for (const opening of this.#ready) {
+      this.#ready.delete(opening);
+      hasMoved = this.#advance(opening, nowUs) || hasMoved;
+    }
     return hasMoved;
   }
 
@@ -103,7 +118,10 @@ export class SliceOpenings {
     if (refusal !== null) return this.#refuse(opening, refusal);
     // A window may have begun since, or a limit be another one now: then it is asked for anew.
     opening.stage = "announced";
-    if (!isSamePlaces(opening.places, roomFor(opening, this.#host.books, nowUs))) return;
+    if (!isSamePlaces(opening.places, roomFor(opening, this.#host.books, nowUs))) {
+      this.#ready.add(opening);
+      return;
+    }
     if (isEnough) return this.#open(opening, nowUs);
     const shortage = shortageFor(opening, this.#host, nowUs);
     this.#refuse(opening, budgetError(shortage, nowUs));
@@ -126,42 +144,62 @@ export class SliceOpenings {
 
   /** Whether something is being opened before it that it would be inside of, or around. */
   #isBehind({ number, asked: { account } }: Opening): boolean {
-    return this.#openings.values().some(({ number: other, asked }) => {
-      const isAround = isAtOrBelow(account, asked.account) || isAtOrBelow(asked.account, account);
-      return other < number && isAround;
-    });
+    for (const other of this.#around(account)) if (other.number < number) return true;
+    return false;
+  }
+
+  /** Those of the account, of those above and of those below. */
+  *#around(account: string): Iterable<Opening> {
+    yield* this.#index.above(account);
+    yield* this.#index.within(account);
+  }
+
+  #hear(opening: Opening, replica: string): void {
+    opening.unheard.delete(replica);
+    if (opening.unheard.size === 0) this.#ready.add(opening);
+  }
+
+  /** It is not under way any more: those behind it may be first now. */
+  #remove(opening: Opening): void {
+    const { number, asked } = opening;
+    this.#openings.delete(number);
+    this.#ready.delete(opening);
+    this.#index.delete(asked.account, opening);
+    for (const other of this.#around(asked.account)) if (other.stage === "in line") this.#ready.add(other);
   }
 
   #announce(opening: Opening): void {
     const { number, asked, unheard } = opening;
     opening.stage = "announced";
+    // Where there is nobody to be told, nobody has to say anything.
+    this.#ready.add(opening);
     for (const replica of this.#host.replicas()) {
       unheard.add(replica);
       this.#host.tell(replica, { kind: "slice_coming", opening: number, account: asked.account });
     }
   }
 
-  #refusal({ number, asked, above }: Opening): HeadgateError | null {
+  #refusal({ asked, above }: Opening, ahead = { all: 0, ofPayer: 0 }): HeadgateError | null {
     const { books, limits } = this.#host;
     const { slices } = books.accounts;
-    const ahead = [...this.#openings.values()].filter((other) => other.number < number);
-    if (ahead.length >= OPENINGS_MAX) return noCapacity("slices_full");
-    const ofPayer = ahead.filter((other) => isAtOrBelow(other.asked.account, asked.payer)).length;
     const isUsed = (account: string): boolean => books.isUsed(account);
-    const ground = { slices, limits, isUsed, ahead: { all: ahead.length, ofPayer } };
+    const ground = { slices, limits, isUsed, ahead };
     const refusal = refusalOf(asked.account, asked, ground);
     if (refusal !== null) return refusal;
     const closed = this.#closings.isClosing(above) ? above : slices.closedAbove(above);
     return closed === null ? null : budgetError(closedShortage(closed, asked.amounts), 0);
   }
 
-  #refuse({ number, replica, asked: { ask }, stage }: Opening, error: HeadgateError): void {
-    this.#openings.delete(number);
+  #refuse(opening: Opening, error: HeadgateError): void {
+    const { number, replica, asked, stage } = opening;
+    const { ask } = asked;
+    this.#remove(opening);
     if (stage !== "in line") tellAll(this.#host, { kind: "slice_settled", opening: number, slice: null });
     this.#host.tell(replica, { kind: "slice_told", ask, slice: null, error });
   }
 
-  #open({ number, replica, asked, above, amounts }: Opening, nowUs: Micros): void {
+  #open(opening: Opening, nowUs: Micros): void {
+    const { number, replica, asked, above, amounts } = opening;
     const { books, limits, append, opened, replicas } = this.#host;
     const { slices } = books.accounts;
     const { ask, account } = asked;
@@ -170,7 +208,7 @@ export class SliceOpenings {
     const slice: SliceTerms = { id: sliceId({ account, expiresUs }), account, amounts, atUs, expiresUs };
     const hold = { hold: slice.id, account: above, model: SLICE_MODEL, charge: amounts };
     const entry = append({ operation: "reserve", ...hold, atUs, heldAtUs: atUs });
-    this.#openings.delete(number);
+    this.#remove(opening);
     this.#closings.expire(slice);
     for (const name of replicas()) opened(name, slice);
     tellAll(this.#host, { kind: "slice_settled", opening: number, slice });

@@ -9,17 +9,48 @@ import type { Micros } from "../units.ts";
 /** Instances that a lease remembers, the latest: what is left of the others is nothing to anybody. */
 const INSTANCES_MAX = 4;
 
+interface Left {
+  unused: bigint;
+  taken: bigint;
+}
+
+const NOTHING_LEFT: Readonly<Left> = { unused: 0n, taken: 0n };
+
 /** What one replica's lease of one limit has left, by instance: less than nothing where its provider has billed too much. */
 export class Unused {
-  readonly #amounts = new Map<Micros, bigint>();
+  readonly #instances = new Map<Micros, Left>();
 
   at(startUs: Micros): bigint {
-    return this.#amounts.get(startUs) ?? 0n;
+    return (this.#instances.get(startUs) ?? NOTHING_LEFT).unused;
   }
 
+  /**
+   * What the replica's entries have taken since the lease began, less what they have put back. Both sides count it alike, so
+   * what is more of it at the replica than at the desk is what the desk has not read yet.
+   */
+  takenAt(startUs: Micros): bigint {
+    return (this.#instances.get(startUs) ?? NOTHING_LEFT).taken;
+  }
+
+  /** Is granted, or given back. */
   add(startUs: Micros, amount: bigint): void {
-    this.#amounts.set(startUs, this.at(startUs) + amount);
-    if (this.#amounts.size > INSTANCES_MAX) this.#amounts.delete(Math.min(...this.#amounts.keys()));
+    this.#at(startUs).unused += amount;
+  }
+
+  /** Is used by an entry, or put back. */
+  take(startUs: Micros, amount: bigint): void {
+    const left = this.#at(startUs);
+    left.unused -= amount;
+    left.taken += amount;
+  }
+
+  #at(startUs: Micros): Left {
+    let left = this.#instances.get(startUs);
+    if (left === undefined) {
+      this.#instances.set(startUs, (left = { ...NOTHING_LEFT }));
+      if (this.#instances.size > INSTANCES_MAX) this.#instances.delete(Math.min(...this.#instances.keys()));
+    }
+    return left;
   }
 }
 

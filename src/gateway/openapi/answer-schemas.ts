@@ -21,16 +21,21 @@ export const budget = z
   })
   .describe("What is left of one limit that the request counts under.");
 
+const shortened = { account: z.string(), unit, window, limit: decimal, remaining: decimal };
+
 export const shortage = z
-  .strictObject({
-    reason: z.literal("budget_exhausted"),
-    account: z.string(),
-    unit,
-    window,
-    limit: decimal,
-    remaining: decimal,
-  })
-  .describe("The limit that made this choice shorter; its finish_reason is `length`.");
+  .discriminatedUnion("reason", [
+    z.strictObject({ reason: z.literal("budget_exhausted"), ...shortened }),
+    z.strictObject({
+      reason: z.literal("shortened"),
+      ...shortened,
+      max_tokens: count.describe("what a threshold of the limit leaves an answer"),
+    }),
+    z.strictObject({ reason: z.literal("account_closed"), account: z.string() }),
+  ])
+  .describe(
+    "What made this choice shorter, whose finish_reason is `length`: a limit, a threshold of one, or that its sub-account was closed.",
+  );
 
 export const usage = z.strictObject({
   prompt_tokens: count,

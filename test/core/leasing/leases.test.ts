@@ -147,7 +147,7 @@ function stepArbitrary(): fc.Arbitrary<Step> {
 
 function play(world: Replicas, step: Step): void {
   if (step.kind === "wait") {
-    return world.wait(seconds(step.seconds));
+    return void world.wait(seconds(step.seconds));
   }
   const replica = world.replicas[step.pick % Math.max(1, world.replicas.length)] ?? world.start(0);
   switch (step.kind) {

@@ -38,13 +38,17 @@ export class Replicas {
   #holds = 0;
   #asks = 0;
 
-  constructor(limits: LimitRow[], { nowUs }: { nowUs: Micros }) {
+  /** `clockUs` is how far the ledger's clock is at the start; `openMax` how many slices there may be. */
+  constructor(
+    limits: LimitRow[],
+    { nowUs, clockUs = 0, openMax = 20 }: { nowUs: Micros; clockUs?: Micros; openMax?: number },
+  ) {
     this.nowUs = nowUs;
     this.limits = limits;
     this.desk = new LeaseDesk({
-      state: EMPTY_LEDGER,
+      state: { ...EMPTY_LEDGER, clockUs },
       limits,
-      slices: { openMax: 20, perPayerMax: 20, depthMax: 3, ttlMaxUs: seconds(1_000) },
+      slices: { openMax, perPayerMax: openMax, depthMax: 3, ttlMaxUs: seconds(1_000) },
       tell: (name, event) => this.replicas.find((each) => each.name === name)?.channel.toReplica.push(event),
     });
     this.desk.begin(nowUs);
@@ -58,11 +62,12 @@ export class Replicas {
     if (entries.length > 0) this.desk.durable(this.journal.length);
   }
 
-  /** Lets so much time go by. */
-  wait(us: Micros): void {
+  /** Lets so much time go by. Returns when the desk wants to be called again. */
+  wait(us: Micros): Micros | null {
     this.nowUs += us;
-    this.desk.tick(this.nowUs);
+    const dueUs = this.desk.tick(this.nowUs);
     this.#write();
+    return dueUs;
   }
 
   start(aheadUs: Micros): Replica {

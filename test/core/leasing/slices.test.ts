@@ -4,10 +4,10 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { type Charge, NOTHING } from "../../../src/core/budget/charge.ts";
 import type { LimitRow } from "../../../src/core/budget/limits.ts";
-import { placeOfSlice } from "../../../src/core/budget/slice.ts";
+import { placeOfSlice, UNIT_OF } from "../../../src/core/budget/slice.ts";
 import { seconds } from "../../../src/core/units.ts";
 import { amountIn } from "../rules/book.ts";
-import type { BookedSlice } from "../rules/slice-book.ts";
+import { type BookedSlice, isWithin } from "../rules/slice-book.ts";
 import { countsAt } from "../rules/windows.ts";
 import { type Replica, Replicas } from "./replicas.ts";
 import { SliceJournal } from "./slice-journal.ts";
@@ -170,7 +170,7 @@ class World {
 
   #step(given: Step): void {
     const { replicas } = this;
-    if (given.kind === "wait") return replicas.wait(seconds(given.seconds));
+    if (given.kind === "wait") return void replicas.wait(seconds(given.seconds));
     const replica =
       replicas.replicas[given.pick % Math.max(1, replicas.replicas.length)] ?? replicas.start(0);
     switch (given.kind) {
@@ -237,8 +237,9 @@ test("everybody is answered, any supervisor can spend what is left of a slice to
       for (const replica of replicas.replicas) {
         while (replica.open.length > 0) replicas.close(replica, 0, "void");
       }
-      // Nothing that was believed is believed any more.
-      replicas.wait(seconds(3));
+      // Nothing that was believed is believed any more, and no clock is in another minute than the others until all is spent.
+      const second = Math.floor(replicas.nowUs / seconds(1)) % 60;
+      replicas.wait(seconds(second >= 2 && second < 30 ? 3 : 65 - second));
       world.settle();
       const soonUs = replicas.nowUs + seconds(30);
       const lasting = journal.book.slices.filter(({ id }) => placeOfSlice(id)!.expiresUs > soonUs);
@@ -313,6 +314,50 @@ test("what a hold leaves of a slice is the slice's again, and nobody's above it"
       world.settle();
     }),
   );
+});
+
+test("what a supervisor tells of limits and slices is what is used of them, whatever others have leased and don't use", () => {
+  let told = 0;
+  fc.assert(
+    fc.property(program(150), fc.nat(), account, (steps, which, name) => {
+      const world = new World().play(steps);
+      const { replicas, journal } = world;
+      if (replicas.replicas.length === 0) replicas.start(0);
+      world.settle();
+      // Nothing that was told before is new enough, and no clock is in another minute than the others.
+      const second = Math.floor(replicas.nowUs / seconds(1)) % 60;
+      replicas.wait(seconds(150 - second));
+      world.settle();
+      const replica = replicas.replicas[which % replicas.replicas.length]!;
+      const nowUs = replica.budget.clock(replicas.nowUs + replica.aheadUs);
+      if (replicas.reserveAtLast(replica, name, { ...NOTHING, nanoUsd: 1 }) !== "held") return;
+      // It is the last that has used anything, and what was asked with it or about it is answered.
+      world.settle();
+      const remainders = replica.budget.remainders(name, nowUs);
+      for (const slice of journal.book.slices) {
+        for (const part of ["nanoUsd", "inputTokens", "outputTokens", "requests"] as const) {
+          if (!isWithin(name, slice.account) || slice.amounts[part] === 0) continue;
+          const unit = UNIT_OF[part];
+          const shown = remainders.find(({ account: of, limit, posted, held }) => {
+            const isIts = of === slice.account && limit.unit === unit && limit.window === "total";
+            return isIts && limit.amount === BigInt(slice.amounts[part]) && posted + held <= limit.amount;
+          });
+          assert.equal(shown?.remaining, BigInt(journal.book.restOf(slice)[part]));
+          told++;
+        }
+      }
+      for (const row of journal.book.limitsOn(name)) {
+        const shown = remainders.find(({ account: of, limit }) => {
+          return of === row.account && limit.unit === row.unit && limit.window === row.window;
+        });
+        const used = journal.book.usedUnder(row, nowUs);
+        assert.equal(shown?.remaining, BigInt(row.amount!) - used, `${row.unit} of ${row.account}`);
+        told++;
+      }
+    }),
+    { numRuns: 4 * RUNS },
+  );
+  assert(told > RUNS, "something is told");
 });
 
 /** Of each part of the slice, all that is left can be had at once, and not one more. */

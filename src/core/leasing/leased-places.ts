@@ -28,7 +28,7 @@ export function placeOf(inForce: LimitInForce): PlaceName {
  * All that one replica leases something of, limits and slices, and what its entries take of them. A limit above a slice is
  * not asked for what the slice holds there already; and nothing comes back to it of what was drawn, for that is the slice's.
  */
-export class Places {
+export class LeasedPlaces {
   readonly slices: KnownSlices;
   readonly #limits: LimitTree;
   readonly #accounts: Accounts;
