@@ -414,7 +414,7 @@ export const MUTANTS: readonly Mutant[] = [
     from: `if (short && isLastCall) return this.#cut(attempt, stream, short.shortage);
     if (short || isOnItsWay`,
     to: "if (short === null || isOnItsWay",
-    seed: 518,
+    seed: 1037,
   },
   {
     name: "the last tokens of a budget, which nobody gets",
@@ -464,7 +464,7 @@ export const MUTANTS: readonly Mutant[] = [
     file: "core/budget/reservations.ts",
     from: "post === undefined || !this.#mayCover(hold, attempt)",
     to: "post === undefined",
-    seed: 403,
+    seed: 338,
   },
   {
     name: "entries that are called durable before they are",
