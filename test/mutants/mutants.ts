@@ -965,7 +965,7 @@ export const MUTANTS: readonly Mutant[] = [
     file: "core/leasing/leased-places.ts",
     from: "unused.add(startOf(inForce.limit, calendar, atUs), -chargedIn(inForce.unit, own));",
     to: "unused.add(startOf(inForce.limit, calendar, atUs), -chargedIn(inForce.unit, own) * 0n);",
-    seed: 264,
+    seed: 359,
     isShared: true,
   },
   {
