@@ -121,6 +121,7 @@ export class CapacityChecker implements Checker {
   #checkQueue(packets: number): void {
     const waiting = this.#waiting();
     if (packets === waiting.size) return;
+    if (packets < waiting.size && this.#knowledge.hasAskedForTime) return;
     let back = 0;
     for (const packet of waiting) if (this.#isBack(packet)) back++;
     if (packets < waiting.size && packets >= back) return;

@@ -34,6 +34,7 @@ export class Knowledge {
   #arrived = 0;
   #scheduling: Scheduling;
   #isPlain: boolean;
+  #hasAskedForTime = false;
   /** All that there have been. */
   readonly #queueings: QueueingConfig[];
   readonly #tails: TailConfig[];
@@ -69,6 +70,14 @@ export class Knowledge {
     return this.#isPlain;
   }
 
+  /**
+   * Whether a lease of GPU time was ever asked for. A packet that has found its place may leave the queue to wait for one, which
+   * nobody sees from outside.
+   */
+  get hasAskedForTime(): boolean {
+    return this.#hasAskedForTime;
+  }
+
   /** The longest that one that has failed so often may stay out of the line. */
   pauseUs(failures: number): Micros {
     if (failures === 0) return 0;
@@ -96,6 +105,9 @@ export class Knowledge {
   effects(effects: readonly Effect[]): void {
     for (const effect of effects) {
       if (effect.kind === "request_settled") this.#over.push(effect.record.request);
+      if (effect.kind === "order_lease" && effect.order.kind === "ask") {
+        this.#hasAskedForTime ||= effect.order.places.some(({ unit }) => unit === "gpu_seconds");
+      }
     }
   }
 

@@ -336,6 +336,7 @@ export class LifecycleChecker implements Checker {
 
   /** Time in line counts over all attempts, unless an answer has begun, which waits anew. One that has failed waits for a while before it stands in line again. */
   #checkWait(packet: WatchedPacket, latestUs: Micros): void {
+    if (this.#knowledge.hasAskedForTime) return;
     const { id, attempts, queuedUs, isBegun, hasGivenWay } = packet;
     if (hasGivenWay) return;
     const { mostUs } = this.#ttlOf(id);

@@ -60,7 +60,7 @@ export class WaitingChecker implements Checker {
   effects(_nowUs: Micros, effects: readonly Effect[]): void {
     const waiting = this.#waiting();
     if (waiting.size === 0) return this.#overtaken.clear();
-    if (!this.#knowledge.isPlain) return;
+    if (!this.#knowledge.isPlain || this.#knowledge.hasAskedForTime) return;
     for (const effect of effects) if (effect.kind === "dispatch") this.#count(effect.attempt);
     const inspection = this.#inspect();
     const free = inspection.workers.filter((worker) => this.#isOpen(worker));
