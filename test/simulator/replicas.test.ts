@@ -8,7 +8,7 @@ import { type SimulationReport, simulateSeeds } from "../../src/simulator/simula
 import { violationText } from "../../src/simulator/summary.ts";
 
 /** As many as fit in a test; `HEADGATE_SHARED_SEEDS=10000` for a night. */
-const SEEDS = Number(process.env["HEADGATE_SHARED_SEEDS"] ?? 120);
+const SEEDS = Number(process.env["HEADGATE_SHARED_SEEDS"] ?? 200);
 const REQUESTS = 150;
 
 const run = (world: { seed: number; requests: number }): SimulationReport => {
