@@ -1,4 +1,4 @@
-import type { Remainder } from "../core/budget/budget.ts";
+import type { Remainder } from "../core/budget/shortage.ts";
 import { formatAmount, type LimitUnit } from "../core/budget/limits.ts";
 import { formatUsd } from "../core/budget/money.ts";
 import type { LimitWindow } from "../core/budget/windows.ts";

@@ -1,6 +1,6 @@
 import { assert } from "./assert.ts";
 import { type Charge, NOTHING } from "./budget/charge.ts";
-import type { LimitReached } from "./budget/budget.ts";
+import type { LimitReached } from "./budget/shortage.ts";
 import type { Use } from "./budget/use.ts";
 import type { GpuShare } from "./budget/gpu-time.ts";
 import type { Price } from "./budget/money.ts";

@@ -1,7 +1,7 @@
 import { Admission, noCapacity } from "./admission/admission.ts";
 import { type Entrant, Turnstile } from "./admission/turnstile.ts";
 import { assert } from "./assert.ts";
-import type { LimitReached } from "./budget/budget.ts";
+import type { LimitReached } from "./budget/shortage.ts";
 import { chargeFor } from "./budget/coverage.ts";
 import type { Price } from "./budget/money.ts";
 import { Funding } from "./budget/funding.ts";

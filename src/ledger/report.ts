@@ -1,6 +1,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import { Accounts, type LedgerState } from "../core/budget/accounts.ts";
-import { Budget, type Remainder } from "../core/budget/budget.ts";
+import { Budget } from "../core/budget/budget.ts";
+import type { Remainder } from "../core/budget/shortage.ts";
 import type { Known } from "../core/budget/limited-accounts.ts";
 import { formatAmount, type LimitRow } from "../core/budget/limits.ts";
 import { formatUsd } from "../core/budget/money.ts";

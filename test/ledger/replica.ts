@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { pino } from "pino";
-import { Budget, type Shortage } from "../../src/core/budget/budget.ts";
+import { Budget } from "../../src/core/budget/budget.ts";
+import type { Shortage } from "../../src/core/budget/shortage.ts";
 import type { Charge } from "../../src/core/budget/charge.ts";
 import type { LedgerEntry } from "../../src/core/budget/ledger-entry.ts";
 import type { SupervisorEvent } from "../../src/core/events.ts";

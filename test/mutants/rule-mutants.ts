@@ -100,7 +100,7 @@ export const RULE_MUTANTS: readonly RuleMutant[] = [
   },
   {
     name: "a post in doubt that does not say of which parts its hold was",
-    file: "core/budget/budget.ts",
+    file: "core/budget/accounts.ts",
     from: "parts: parts.length > 1 ? parts : null",
     to: "parts: parts.length > 1e9 ? parts : null",
     foundBy: "rules/rule-4-windows.test.ts",

@@ -409,6 +409,11 @@ export function trackedOf(account: Account, window: LimitWindow): CountedWindow 
   return counted;
 }
 
+/** What an entry says that posts a hold in doubt: with the parts, where there are several to be corrected. */
+export function doubtOf({ parts }: Hold): Pick<LedgerEntry, "inDoubt" | "parts"> {
+  return { inDoubt: true, parts: parts.length > 1 ? parts : null };
+}
+
 /** Fills the parts in order, so that what is used counts where it was held; the last takes what goes beyond. */
 export function filled(parts: readonly HoldPart[], used: Charge): HoldPart[] {
   let left = used;

@@ -10,14 +10,22 @@ import type {
 import { HeldLeases, isUnderThreshold, type Wish } from "../leasing/held-leases.ts";
 import type { LeaseOrder } from "../leasing/lease.ts";
 import type { Micros } from "../units.ts";
-import type { DoubtfulPost, Hold, LedgerState } from "./accounts.ts";
+import { type DoubtfulPost, doubtOf, type Hold, type LedgerState } from "./accounts.ts";
 import { type Charge, excess, least, minus } from "./charge.ts";
 import type { LedgerEntry } from "./ledger-entry.ts";
 import type { LimitInForce } from "./limit-tree.ts";
 import { type Known, LimitedAccounts } from "./limited-accounts.ts";
-import { chargedIn, type Limit, type LimitRow, type Threshold } from "./limits.ts";
+import { chargedIn, type Limit, type LimitRow } from "./limits.ts";
 import { parentOf } from "./paths.ts";
-import { firstOf, shortageUnder } from "./shortage.ts";
+import {
+  type Ceiling,
+  firstOf,
+  type Found,
+  type Remainder,
+  type Shortage,
+  shortageUnder,
+  weightOf,
+} from "./shortage.ts";
 import { chargeOf, SLICE_MODEL, SLICE_PARTS, sliceId, type SlicePlace } from "./slice.ts";
 import {
   closedShortage,
@@ -29,52 +37,12 @@ import {
 import type { OpenSlice, Slices } from "./slices.ts";
 import { amountFor, ceilingAt, type RankOf } from "./thresholds.ts";
 
-/** Why a charge does not fit: the first limit, from the root down, that has no room; a permanent one before others. */
-export interface Shortage {
-  account: string;
-  limit: Limit;
-  /** The part of the limit that is all there is for a request of that priority; null where the whole of it is. */
-  threshold: Threshold | null;
-  /** What was asked for, and what is neither posted nor held, in the limit's unit. */
-  needed: bigint;
-  remaining: bigint;
-  /** Whether the same can ever fit under this limit. */
-  isPermanent: boolean;
-  /** When the window's instance ends, if only that helps; null when a hold that is released can help too. */
-  resetUs: Micros | null;
-  /** Not for want of money: the account was a slice's, and the slice is closed. */
-  isClosed?: boolean;
-}
-
-/** What is left of one limit. */
-export interface Remainder {
-  account: string;
-  limit: Limit;
-  posted: bigint;
-  held: bigint;
-  /** Negative after an overage. */
-  remaining: bigint;
-  /** When the window's instance ends; null for one that never does. */
-  resetUs: Micros | null;
-}
-
-/** A limit that an answer was shortened or ended by, or a slice that is closed. */
-export type LimitReached = Pick<Remainder, "account" | "limit" | "remaining" | "resetUs"> &
-  Pick<Shortage, "isClosed"> &
-  Partial<Pick<Ceiling, "maxTokens">>;
-
 /** What is to be charged to whom. */
 export interface Asked {
   account: string;
   /** Name of its band; null for the usual one. */
   priority: string | null;
   charge: Charge;
-}
-
-/** How long an answer may be while so much of a limit is used. */
-export interface Ceiling extends Remainder {
-  /** Generated tokens of each choice. */
-  maxTokens: number;
 }
 
 /** A slice that is to be opened: of the account above, for that one. */
@@ -512,20 +480,3 @@ export class Budget {
 }
 
 const NO_ORDERS: readonly LeaseOrder[] = [];
-
-interface Found {
-  shortage: Shortage;
-  /** Not only what this supervisor has leased is short. */
-  isCertain: boolean;
-}
-
-/** What an entry says that posts a hold in doubt: with the parts, where there are several to be corrected. */
-export function doubtOf({ parts }: Hold): Pick<LedgerEntry, "inDoubt" | "parts"> {
-  return { inDoubt: true, parts: parts.length > 1 ? parts : null };
-}
-
-/** Which of several shortages is told: the heaviest. */
-function weightOf({ shortage, isCertain }: Found): number {
-  if (!isCertain) return 0;
-  return shortage.isPermanent ? 2 : 1;
-}

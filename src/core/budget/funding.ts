@@ -1,7 +1,7 @@
 import { isShown, type Packet } from "../request.ts";
 import type { Turn } from "../turn.ts";
 import { seconds } from "../units.ts";
-import type { Shortage } from "./budget.ts";
+import type { Shortage } from "./shortage.ts";
 import type { Reservations } from "./reservations.ts";
 
 /** How often a packet that waits for its budget asks whether others have left something of it. */

@@ -1,8 +1,7 @@
 import type { BudgetView } from "../effects.ts";
 import type { HeadgateError } from "../errors.ts";
-import type { Micros } from "../units.ts";
-import { MICROS_PER_SECOND } from "../units.ts";
-import type { LimitReached, Shortage } from "./budget.ts";
+import { type Micros, MICROS_PER_SECOND } from "../units.ts";
+import type { LimitReached, Shortage } from "./shortage.ts";
 import { describeLimit, formatAmount, type Threshold } from "./limits.ts";
 
 /** How long a client is asked to wait where a hold that is released can help. */

@@ -1,5 +1,5 @@
 import type { Micros } from "../units.ts";
-import type { Remainder, Shortage } from "./budget.ts";
+import type { Remainder, Shortage } from "./shortage.ts";
 import type { Calendar } from "./calendar.ts";
 import type { Charge } from "./charge.ts";
 import type { Limit, LimitUnit } from "./limits.ts";

@@ -1,4 +1,4 @@
-import type { LimitReached } from "../budget/budget.ts";
+import type { LimitReached } from "../budget/shortage.ts";
 import { type GpuShare, lasting } from "../budget/gpu-time.ts";
 import type { Reservations } from "../budget/reservations.ts";
 import type { Attempt, Packet } from "../request.ts";

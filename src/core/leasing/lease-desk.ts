@@ -1,7 +1,6 @@
 import { RateLimits } from "../admission/rate-limits.ts";
 import { assert } from "../assert.ts";
-import { type DoubtfulPost, EMPTY_LEDGER, type Hold, type LedgerState } from "../budget/accounts.ts";
-import { doubtOf } from "../budget/budget.ts";
+import { type DoubtfulPost, doubtOf, EMPTY_LEDGER, type Hold, type LedgerState } from "../budget/accounts.ts";
 import type { LedgerEntry } from "../budget/ledger-entry.ts";
 import { type Known, LimitedAccounts } from "../budget/limited-accounts.ts";
 import type { LimitRow } from "../budget/limits.ts";

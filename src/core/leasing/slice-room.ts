@@ -1,9 +1,8 @@
 import { assert } from "../assert.ts";
-import type { Shortage } from "../budget/budget.ts";
 import type { Charge } from "../budget/charge.ts";
 import type { LimitedAccounts } from "../budget/limited-accounts.ts";
 import { chargedIn } from "../budget/limits.ts";
-import { firstOf, shortageUnder } from "../budget/shortage.ts";
+import { firstOf, type Shortage, shortageUnder } from "../budget/shortage.ts";
 import { uncovered } from "../budget/slice-check.ts";
 import { SLICE_PARTS, UNIT_OF } from "../budget/slice.ts";
 import { amountFor, type RankOf } from "../budget/thresholds.ts";

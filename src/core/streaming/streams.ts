@@ -1,5 +1,5 @@
 import { assert } from "../assert.ts";
-import type { LimitReached } from "../budget/budget.ts";
+import type { LimitReached } from "../budget/shortage.ts";
 import { viewOf } from "../budget/refusal.ts";
 import type { Reservations } from "../budget/reservations.ts";
 import type { AttemptOutput, ChoiceFinished } from "../events.ts";

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { EMPTY_LEDGER } from "../../../src/core/budget/accounts.ts";
-import { type Asked, Budget, type Shortage } from "../../../src/core/budget/budget.ts";
+import { type Asked, Budget } from "../../../src/core/budget/budget.ts";
+import type { Shortage } from "../../../src/core/budget/shortage.ts";
 import { type Charge, NOTHING } from "../../../src/core/budget/charge.ts";
 import type { LedgerEntry } from "../../../src/core/budget/ledger-entry.ts";
 import type { LimitRow } from "../../../src/core/budget/limits.ts";

@@ -1,5 +1,6 @@
 import fc from "fast-check";
-import { Budget, type Shortage } from "../../../src/core/budget/budget.ts";
+import { Budget } from "../../../src/core/budget/budget.ts";
+import type { Shortage } from "../../../src/core/budget/shortage.ts";
 import { type Charge, NOTHING } from "../../../src/core/budget/charge.ts";
 import type { LedgerEntry } from "../../../src/core/budget/ledger-entry.ts";
 import type { LimitRow } from "../../../src/core/budget/limits.ts";
